@@ -1,0 +1,185 @@
+"""The catalogue: what an operation is, and the mapping of all of them.
+
+An operation is one object of type :class:`Op`, defined in ``ops/``: either in
+``ops/elementwise.py``, where a formula suffices, or in a folder of its own.
+:data:`OPS` finds them by walking that folder, so a new one is raced, tested and
+documented without any other file being touched.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .errors import UnknownOperationError
+
+Shape = tuple[int, ...]
+Inputs = dict[str, Any]
+"""The arguments of one call, by name: ``op.function(**inputs)``."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one call has to do at the least, whoever does it.
+
+    Parameters
+    ----------
+    bytes_read, bytes_written
+        Bytes that must cross the memory bus once.
+    flops
+        Floating-point operations; an ``exp`` or a division counts as one.
+    """
+
+    bytes_read: int
+    bytes_written: int
+    flops: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes read and written."""
+        return self.bytes_read + self.bytes_written
+
+    @property
+    def intensity(self) -> float:
+        """Floating-point operations per byte."""
+        return self.flops / self.nbytes if self.nbytes else 0.0
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a result may be from the float64 truth: ``atol + rtol * |truth|``."""
+
+    rtol: float
+    atol: float
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation of the catalogue.
+
+    Parameters
+    ----------
+    name
+        The name of the public function, as in ``fused_kernels.<name>``.
+    summary
+        One line: the formula in words.
+    family
+        What it works on: ``"elements"``, ``"rows"`` or ``"matrices"``.
+    function
+        The public function; takes ``out=``.
+    reference
+        The usual NumPy way of writing it, with the same arguments but ``out``.
+    sample
+        ``sample(shape, dtype, rng)`` makes realistic :data:`Inputs`.
+    cost
+        ``cost(**inputs)`` gives the :class:`Cost` of a call.
+    shapes
+        Shapes worth racing, the first one being the default.
+    dimensions
+        What each number of a shape means, such as ``("rows", "columns")``.
+    tolerance
+        Per dtype name; what the contract tests and a race hold it to.
+    peers
+        How other libraries do the same: ``"torch"`` is a function without
+        arguments that imports torch and returns a callable on tensors;
+        ``"onnx"`` is a function of the inputs that returns :class:`OnnxGraph`.
+    """
+
+    name: str
+    summary: str
+    family: str
+    function: Callable[..., Any]
+    reference: Callable[..., Any]
+    sample: Callable[[Shape, np.dtype[Any], np.random.Generator], Inputs]
+    cost: Callable[..., Cost]
+    shapes: tuple[Shape, ...]
+    dimensions: tuple[str, ...]
+    tolerance: Mapping[str, Tolerance]
+    peers: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def truth(self, **inputs: Any) -> Any:
+        """Return the reference computed in float64 (float64 inputs: in long double)."""
+        return self.reference(**{name: _widened(value) for name, value in inputs.items()})
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """One ONNX node; ``inputs`` and ``outputs`` are names of values."""
+
+    op_type: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OnnxGraph:
+    """The same operation as a small ONNX graph whose result is named ``out``.
+
+    Parameters
+    ----------
+    nodes
+        In the order of execution.
+    inputs
+        The arrays that are fed at each run, by name.
+    constants
+        Arrays that are stored in the graph, such as an axis or a factor.
+    """
+
+    nodes: tuple[OnnxNode, ...]
+    inputs: Mapping[str, Any]
+    constants: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Catalog(Mapping[str, Op]):
+    """Operations by name, found by walking ``ops/`` on first use."""
+
+    def __init__(self) -> None:
+        self._ops: dict[str, Op] = {}
+        self._complete = False
+
+    def add(self, op: Op) -> None:
+        """Enter ``op``; an operation of the same name is replaced."""
+        self._ops[op.name] = op
+
+    def __getitem__(self, name: str) -> Op:
+        found = self._found()
+        if name not in found:
+            raise UnknownOperationError(name, tuple(found))
+        return found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._found()))
+
+    def __len__(self) -> int:
+        return len(self._found())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._found()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} operations: {', '.join(self)}>"
+
+    def _found(self) -> dict[str, Op]:
+        if not self._complete:
+            from . import ops
+
+            for module in pkgutil.iter_modules(ops.__path__, ops.__name__ + "."):
+                for op in importlib.import_module(module.name).OPERATIONS:
+                    self._ops.setdefault(op.name, op)
+            self._complete = True
+        return self._ops
+
+
+OPS = Catalog()
+
+
+def _widened(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return value.astype(np.longdouble if value.dtype == np.float64 else np.float64)
+    return value

@@ -1,0 +1,41 @@
+"""Fusion Workbench: load models, see what is in them, and race NumPy against fused kernels.
+
+>>> import workbench as wb
+>>> model = wb.load("model.onnx")                                        # doctest: +SKIP
+>>> wb.compare("layer_norm", shape=(512, 768)).plot()                    # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bench.compare import compare
+    from .errors import WorkbenchError
+    from .models.load import load
+    from .views.app import Workbench
+    from .views.inspector import inspect
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "WorkbenchError": "errors",
+    "Workbench": "views.app",
+    "compare": "bench.compare",
+    "inspect": "views.inspector",
+    "load": "models.load",
+}
+__all__ = ["Workbench", "WorkbenchError", "compare", "inspect", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""The race: contenders, clock, statistics and the record of a run."""

@@ -1,0 +1,167 @@
+"""A race that was run: who took how long, how sure that is, and whether each result was right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times faster one contender is than another, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def decided(self) -> bool:
+        """Whether the interval leaves 1 out, so that one of the two is really faster."""
+        return self.low > 1.0 or self.high < 1.0
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g}x [{self.low:.3g}, {self.high:.3g}]"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One contender of a race.
+
+    Parameters
+    ----------
+    contender
+        Its name: ``"numba"``, ``"numpy"``, ``"torch"``, ``"onnxruntime"`` or the user's.
+    version
+        Of the library, such as ``"numba 0.68.1"``.
+    seconds
+        Time per call of each sample, seconds, in the order of the rounds; all contenders have as many.
+    first_call
+        Seconds of the very first call, compilation included; not among ``seconds``.
+    error
+        Largest ``|result - truth|`` over the largest ``|truth|``, truth in float64.
+    right
+        Whether every element lies within the operation's tolerance, before and after the race.
+    """
+
+    contender: str
+    version: str
+    seconds: tuple[float, ...]
+    first_call: float
+    error: float
+    right: bool
+
+    @property
+    def median(self) -> float:
+        """Median seconds per call."""
+        return float(np.median(self.seconds))
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """First and third quartile of the seconds per call."""
+        low, high = np.percentile(self.seconds, (25, 75))
+        return float(low), float(high)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval of the median, seconds."""
+        from .statistics import median_interval
+
+        return median_interval(self.seconds)
+
+
+@dataclass(frozen=True)
+class Race:
+    """The record of one race.
+
+    Parameters
+    ----------
+    op
+        Name of the operation, or ``"custom"`` for the user's own functions.
+    shape, dtype
+        Of the sample inputs.
+    results
+        One per contender, fastest first.
+    absent
+        Contenders that could not run, with the reason.
+    conditions
+        How it was measured: rounds, calls per sample, ``out``, cache, threads, load, seed.
+    environment
+        Where: CPU, cores, caches, library versions.
+    """
+
+    op: str
+    shape: tuple[int, ...]
+    dtype: str
+    results: tuple[Result, ...]
+    absent: Mapping[str, str]
+    conditions: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+    def __getitem__(self, contender: str) -> Result:
+        for result in self.results:
+            if result.contender == contender:
+                return result
+        from ..errors import InputError
+
+        raise InputError(f"{contender!r} did not run in this race; these did: {', '.join(r.contender for r in self.results)}.")
+
+    def speedup(self, contender: str, *, over: str) -> Ratio:
+        """Return how many times faster ``contender`` is than ``over``, from samples paired by round."""
+        from .statistics import speedup
+
+        return speedup(self[contender].seconds, self[over].seconds)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: who won, by how much, or that there is no difference, or that a result is wrong."""
+        from .verdict import verdict
+
+        return verdict(self)
+
+    @property
+    def conditions_text(self) -> str:
+        """One line under the verdict: intervals, error, first call, cache, rounds, load."""
+        from .verdict import conditions_text
+
+        return conditions_text(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row per contender: median, quartiles and interval in seconds, speed-up over numpy or the slowest, error."""
+        from .tables import race_frame
+
+        return race_frame(self)
+
+    def plot(self) -> go.Figure:
+        """Return the plotly bar chart: median time of each contender with its interval."""
+        from ..views import charts
+
+        return charts.race(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain lists, dicts, numbers and text, for JSON; :meth:`from_dict` gives an equal race."""
+        from dataclasses import asdict
+
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Race:
+        """Rebuild a race from :meth:`to_dict`, also after a round trip through JSON."""
+        results = tuple(Result(**{**result, "seconds": tuple(result["seconds"])}) for result in record["results"])
+        return cls(**{**record, "shape": tuple(record["shape"]), "results": results})
+
+    def __repr__(self) -> str:
+        from .verdict import race_text
+
+        return race_text(self)
+
+    def _repr_html_(self) -> str:
+        from ..views import cards
+
+        return cards.race_card(self)

@@ -1,0 +1,23 @@
+"""The workbench's errors: each message says what was received, which rule it broke and what to do next."""
+
+from __future__ import annotations
+
+
+class WorkbenchError(Exception):
+    """Base of all errors that the workbench raises on purpose."""
+
+
+class LoadError(WorkbenchError):
+    """A model, or a file of one, that cannot be read."""
+
+
+class InputError(WorkbenchError, ValueError):
+    """An argument, or a model's input, that does not fit."""
+
+
+class MissingLibraryError(WorkbenchError, ImportError):
+    """A library that the request needs and that is not installed; the message has the pip line."""
+
+
+class RaceError(WorkbenchError):
+    """A race that cannot be run or whose process failed."""

@@ -1,0 +1,1 @@
+"""Loading models and describing what is in them."""

@@ -1,0 +1,224 @@
+"""What every loaded model is, whatever its format: its description, its tensors, and a way to run it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arrays import TensorSpec, format_bytes, format_count
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .stats import TensorStats
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model says about itself, read without loading its weights.
+
+    Parameters
+    ----------
+    format
+        ``"onnx"`` or ``"huggingface"``.
+    name
+        The graph's name, or the architecture's and the folder's.
+    inputs, outputs
+        :class:`~workbench.arrays.TensorSpec`, symbolic dimensions by name.
+    opset
+        ONNX operator set version per domain (``""`` is ONNX's own); empty for other formats.
+    ir_version
+        ONNX version of the file format; None for other formats.
+    producer
+        Who wrote it, with version; for Hugging Face the transformers version.
+    parameters
+        Number of elements of all weights.
+    nbytes
+        Bytes of all weights.
+    dtypes
+        Bytes by dtype name, largest first.
+    metadata
+        Whatever else the file says, as text.
+    """
+
+    format: str
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    opset: Mapping[str, int]
+    ir_version: int | None
+    producer: str
+    parameters: int
+    nbytes: int
+    dtypes: Mapping[str, int]
+    metadata: Mapping[str, str]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.name} ({self.format})",
+            f"  parameters {format_count(self.parameters)}, {format_bytes(self.nbytes)}, "
+            + ", ".join(f"{dtype} {share:.0%}" for dtype, share in self.dtype_shares.items()),
+        ]
+        if self.opset:
+            opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in self.opset.items())
+            lines.append(f"  opset {opsets}; IR version {self.ir_version}")
+        if self.producer:
+            lines.append(f"  producer {self.producer}")
+        lines += [f"  input  {spec}" for spec in self.inputs]
+        lines += [f"  output {spec}" for spec in self.outputs]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    @property
+    def dtype_shares(self) -> dict[str, float]:
+        """Share of the weights' bytes by dtype name, largest first; the shares sum to 1."""
+        return {dtype: nbytes / self.nbytes for dtype, nbytes in self.dtypes.items()} if self.nbytes else {}
+
+    def _repr_html_(self) -> str:
+        from ..views import cards
+
+        return cards.model_card(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """One tensor of a model; its values are read from the file when asked for.
+
+    Parameters
+    ----------
+    name, dtype, shape
+        As stored; ``dtype`` by its standard name.
+    nbytes
+        Bytes in the file.
+    read
+        Reads the values as a NumPy array.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+    read: Callable[[], np.ndarray[Any, Any]]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """Return the values, shape ``self.shape``, in the NumPy (or ml_dtypes) dtype of ``self.dtype``."""
+        return self.read()
+
+    def stats(self) -> TensorStats:
+        """Return minimum, maximum, mean, spread, counts of special values and a histogram."""
+        return self._stats
+
+    @cached_property
+    def _stats(self) -> TensorStats:
+        from .stats import tensor_stats
+
+        return tensor_stats(self.read())
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.shape)) or "scalar"
+        return f"{self.name}: {self.dtype}, {shape}, {format_bytes(self.nbytes)}"
+
+    def _repr_html_(self) -> str:
+        from ..views import cards
+
+        return cards.tensor_card(self)
+
+
+class TensorTable(Mapping[str, Tensor]):
+    """A model's tensors by name, in the file's order."""
+
+    def __init__(self, tensors: Iterator[Tensor] | list[Tensor]) -> None:
+        self._tensors = {tensor.name: tensor for tensor in tensors}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._tensors:
+            from ..errors import InputError
+
+            known = [other for other in self._tensors if name in other][:5] or list(self._tensors)[:5]
+            raise InputError(f"There is no tensor {name!r} among {len(self)}; for example there are: {', '.join(known)}.")
+        return self._tensors[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(tensor.nbytes for tensor in self.values())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row per tensor: name, dtype, shape (as text ``384 x 1536``), elements, bytes."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "name": [tensor.name for tensor in self.values()],
+                "dtype": [tensor.dtype for tensor in self.values()],
+                "shape": [" x ".join(map(str, tensor.shape)) for tensor in self.values()],
+                "elements": [tensor.size for tensor in self.values()],
+                "bytes": [tensor.nbytes for tensor in self.values()],
+            }
+        )
+
+    def __repr__(self) -> str:
+        shown = list(self.values())[:20]
+        more = [f"... and {len(self) - len(shown)} more"] if len(self) > len(shown) else []
+        return "\n".join([f"{len(self)} tensors, {format_bytes(self.nbytes)}", *map(repr, shown), *more])
+
+    def _repr_html_(self) -> str:
+        from ..views import cards
+
+        return cards.tensor_table(self)
+
+
+class Model(ABC):
+    """A loaded model: ``info``, ``tensors`` and ``run``."""
+
+    info: ModelInfo
+    tensors: TensorTable
+
+    @abstractmethod
+    def run(self, inputs: Mapping[str, Any], outputs: list[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:
+        """Run the model once.
+
+        Parameters
+        ----------
+        inputs
+            An array for each name of ``info.inputs``, in its dtype and shape.
+        outputs
+            Names to return; all of ``info.outputs`` if None.
+
+        Raises
+        ------
+        workbench.errors.InputError
+            If a name is missing or unknown, or a dtype, rank or size does not fit.
+        """
+
+    async def arun(self, inputs: Mapping[str, Any], outputs: list[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:
+        """Run the model once in a worker thread, so that the event loop stays free; as :meth:`run`."""
+        import asyncio
+
+        return await asyncio.to_thread(self.run, inputs, outputs)
+
+    def __repr__(self) -> str:
+        return repr(self.info)
+
+    def _repr_html_(self) -> str:
+        return self.info._repr_html_()
