@@ -1,0 +1,94 @@
+"""The look: colours with their contrast, the style sheets, and the frame that every live panel stands in."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ipywidgets as widgets
+
+_HERE = Path(__file__).parent
+
+CONTENDER_COLOURS = {
+    "numba": "#E69F00",
+    "torch": "#D55E00",
+    "onnxruntime": "#0072B2",
+    "jax": "#009E73",
+    "cupy": "#CC79A7",
+    "numexpr": "#56B4E9",
+    "numpy": "#8C8C8C",
+}
+"""One colour per contender wherever it is drawn: Okabe and Ito's palette, which colour-blind people can tell apart."""
+
+_OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#0072B2", "#D55E00", "#E69F00")
+
+
+def contender_colours(names: list[str]) -> dict[str, str]:
+    """Return a colour for each contender; users' own take those of the palette that no other has.
+
+    >>> contender_colours(["numba", "mine"])
+    {'numba': '#E69F00', 'mine': '#009E73'}
+    """
+    colours = {name: CONTENDER_COLOURS[name] for name in names if name in CONTENDER_COLOURS}
+    free = [colour for colour in _OTHERS if colour not in colours.values()] or list(_OTHERS)
+    own = [name for name in names if name not in colours]
+    colours.update({name: free[place % len(free)] for place, name in enumerate(own)})
+    return {name: colours[name] for name in names}
+
+
+@functools.cache
+def css(*files: str) -> str:
+    """Return style sheets as one text without comments; all of them (card, theme, figure) if none is named."""
+    text = "\n".join(
+        (_HERE / f"{name}.css").read_text(encoding="utf-8") for name in files or ("card", "theme", "figure")
+    )
+    return re.sub(r"\s*\n\s*", "\n", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip()
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours ``#rrggbb``, 1 to 21 (WCAG 2.2, relative luminance).
+
+    >>> round(contrast("#ffffff", "#000000"), 1)
+    21.0
+    """
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def ink_on(area: str) -> str:
+    """Return the text colour, near black or white, that is read better on a coloured area."""
+    return max(("#111417", "#ffffff"), key=lambda ink: contrast(ink, area))
+
+
+def panel(*children: Any, classes: tuple[str, ...] = ("fw-panel",)) -> widgets.VBox:
+    """Return a box of widgets that wears the look; it brings the style sheets along.
+
+    Parameters
+    ----------
+    children
+        Widgets from top to bottom.
+    classes
+        ``fw-panel`` for one that stands alone or inside another, ``fw-app`` for the framed whole.
+    """
+    import ipywidgets as widgets
+
+    box = widgets.VBox([style(), *children])
+    for name in ("fw", *classes):
+        box.add_class(name)
+    return box
+
+
+def style() -> widgets.HTML:
+    """Return an invisible widget that brings the style sheets to the page."""
+    import ipywidgets as widgets
+
+    return widgets.HTML(f"<style>{css()}</style>", layout=widgets.Layout(display="none"))
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
