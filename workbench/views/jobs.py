@@ -1,0 +1,210 @@
+"""Long work behind a button: it shows how far it is, can be cancelled, and never fails in silence.
+
+A job runs on an event loop of its own thread, made at the first start and shared by all jobs of the process.
+ipykernel may hand a click to its main thread or to a subshell's, each with another event loop, and the main one
+stands still while a cell runs; on its own loop a job starts, reports and stops alike in all of these cases, and
+in a plain Python process without any loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError, Future
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+import ipywidgets as widgets
+import traitlets
+from fused_kernels.errors import KernelError
+
+from workbench.errors import WorkbenchError
+
+T = TypeVar("T")
+Report = Callable[[str, float | None], None]
+"""``report(text, share)``: what is being done, and the share of it that is done (0 to 1, or None if unknown)."""
+
+STATES = ("empty", "working", "done", "failed", "cancelled")
+
+
+class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
+    """A Run and a Cancel button, a progress line and a status, around one coroutine function.
+
+    Parameters
+    ----------
+    work
+        ``await work(report)`` does the work and returns its result. Cancel raises ``asyncio.CancelledError`` in it.
+    done
+        Called with the result, in the job's thread. What it raises is shown like a failure of the work.
+    label
+        The word on the button that starts the work.
+    hint
+        What the status says before the first run.
+    said
+        Makes the status of a finished run from its result; "Done." if None.
+
+    Attributes
+    ----------
+    state
+        One of :data:`STATES`; may be observed.
+    error
+        The exception of the last run if it failed.
+    """
+
+    state = traitlets.Enum(STATES, default_value="empty")
+
+    def __init__(
+        self,
+        work: Callable[[Report], Awaitable[T]],
+        done: Callable[[T], None] | None = None,
+        *,
+        label: str = "Run",
+        hint: str = "",
+        said: Callable[[T], str] | None = None,
+    ) -> None:
+        self._work, self._done, self._said = work, done, said
+        self._lock = threading.Lock()
+        self._task: asyncio.Task[T] | None = None
+        self._settled: Future[T] = Future()
+        self._reported = 0.0
+        self.error: BaseException | None = None
+        self.run_button = widgets.Button(description=label, layout=widgets.Layout(width="auto"))
+        self.cancel_button = widgets.Button(description="Cancel", disabled=True, layout=widgets.Layout(width="auto"))
+        self.run_button.add_class("fw-primary")
+        self.status = widgets.HTML(status_html(hint))
+        self.run_button.on_click(lambda _: self.start())
+        self.cancel_button.on_click(lambda _: self.cancel())
+        buttons = widgets.HBox([self.run_button, self.cancel_button]).add_class("fw-buttons")
+        super().__init__([buttons, self.status], _dom_classes=("fw-job",))
+
+    def start(self) -> None:
+        """Start the work and return at once; does nothing while it is under way."""
+        with self._lock:
+            if self.state == "working":
+                return
+            self._settled, self.error, self._reported = Future(), None, 0.0
+            self.run_button.disabled, self.cancel_button.disabled = True, False
+            self.status.value = progress_html("starting", None)
+            self.state = "working"
+            _loop().call_soon_threadsafe(self._begin)
+
+    def cancel(self) -> None:
+        """Ask the work to stop; does nothing if none is under way."""
+        with self._lock:
+            if self.state == "working":
+                self.cancel_button.disabled = True
+                _loop().call_soon_threadsafe(self._stop)
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the run that was started last and return its result.
+
+        Raises
+        ------
+        concurrent.futures.CancelledError
+            If it was cancelled.
+        TimeoutError
+            If it takes longer than ``timeout`` seconds; it goes on.
+        Exception
+            Whatever the work raised.
+        """
+        return self._settled.result(timeout)
+
+    async def finished(self) -> str:
+        """Wait for the run under way, if there is one, without blocking the event loop; return :attr:`state`."""
+        if self.state == "working":
+            await asyncio.wait([asyncio.wrap_future(self._settled)])
+        return str(self.state)
+
+    def _begin(self) -> None:
+        self._task = asyncio.ensure_future(self._run())
+        self._task.add_done_callback(self._settle)  # called even for a task that is cancelled before its first step
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> T:
+        result = await self._work(self._report)
+        if self._done is not None:
+            self._done(result)
+        return result
+
+    def _settle(self, task: asyncio.Task[T]) -> None:
+        outcome: T | None = None
+        error: BaseException | None = CancelledError() if task.cancelled() else task.exception()
+        if task.cancelled():
+            state, status = "cancelled", status_html("Cancelled.")
+        elif error is not None:
+            state, status, self.error = "failed", error_html(error), error
+        else:
+            outcome = task.result()
+            state, status = "done", status_html(self._said(outcome) if self._said else "Done.")
+        self.status.value = status
+        self.run_button.disabled, self.cancel_button.disabled = False, True
+        self.state = state
+        if error is None:
+            self._settled.set_result(outcome)  # type: ignore[arg-type]
+        else:
+            self._settled.set_exception(error)
+
+    def _report(self, text: str, share: float | None) -> None:
+        now = time.monotonic()
+        if now - self._reported >= 0.1:  # a faster line cannot be read, and each one is a message to the browser
+            self._reported = now
+            self.status.value = progress_html(text, share)
+
+
+def guarded(handler: Callable[..., Any], status: widgets.HTML) -> Callable[..., None]:
+    """Wrap a widget's event handler: an exception, which would vanish, becomes a sentence in ``status``."""
+
+    def call(*args: Any) -> None:
+        try:
+            handler(*args)
+        except Exception as error:
+            status.value = error_html(error)
+
+    return call
+
+
+def status_html(text: str) -> str:
+    """Return one line of plain text for a status widget."""
+    return f'<div class="fw-status" role="status">{html.escape(text)}</div>' if text else ""
+
+
+def progress_html(text: str, share: float | None) -> str:
+    """Return a progress line with ``text`` under it; ``share`` is from 0 to 1, or None if it is not known."""
+    if share is None:
+        bar = '<div class="fw-bar fw-unknown" role="progressbar" aria-label="progress"><i></i></div>'
+    else:
+        percent = round(100 * min(max(share, 0.0), 1.0))
+        bar = (
+            f'<div class="fw-bar" role="progressbar" aria-label="progress" aria-valuemin="0" aria-valuemax="100" '
+            f'aria-valuenow="{percent}"><i style="width:{percent}%"></i></div>'
+        )
+    return bar + status_html(text)
+
+
+def error_html(error: BaseException) -> str:
+    """Return the error's sentence, with the traceback folded under it.
+
+    Errors that are ours speak for themselves; of any other the type is named, and that it is not the user's fault.
+    """
+    said = str(error)
+    if not isinstance(error, WorkbenchError | KernelError):
+        said = f"{type(error).__name__}: {said}. The workbench did not expect this; the traceback says where."
+    lines = "".join(traceback.format_exception(error))
+    return (
+        f'<div class="fw-error" role="alert"><p>{html.escape(said)}</p>'
+        f"<details><summary>Traceback</summary><pre>{html.escape(lines)}</pre></details></div>"
+    )
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="workbench-jobs", daemon=True).start()
+    return loop
