@@ -1,0 +1,107 @@
+"""Small pieces of HTML and text: escaping, numbers with three significant digits, facts and tables."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+
+from . import theme
+
+MULTIPLICATION_SIGN = "\N{MULTIPLICATION SIGN}"
+_TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s"), (1e-9, "ns"))
+
+
+def escape(value: object) -> str:
+    """Return a value as text that HTML shows as it is; control characters become visible.
+
+    >>> escape("<b>"), escape("a\\x00")
+    ('&lt;b&gt;', 'a␀')
+    """
+    shown = str(value).translate({code: 0x2400 + code for code in range(32) if code not in (9, 10, 13)})
+    return html.escape(shown, quote=True)
+
+
+def number(value: float) -> str:
+    """Write a number with three significant digits and a real minus sign.
+
+    >>> number(0.123456), number(-12345.0), number(3.0), number(float("nan"))
+    ('0.123', '\u22121.23e4', '3', 'NaN')
+    """
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "\N{INFINITY}" if value > 0 else "\N{MINUS SIGN}\N{INFINITY}"
+    text = f"{value:.3g}"
+    if "e" in text:
+        digits, exponent = text.split("e")
+        text = f"{digits}e{int(exponent)}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def time_unit(seconds: float) -> tuple[float, str]:
+    """Return the unit in which a time reads best, as its length in seconds and its sign."""
+    return next(((size, sign) for size, sign in _TIME_UNITS if abs(seconds) >= 0.9995 * size), _TIME_UNITS[-1])
+
+
+def duration(seconds: float) -> str:
+    """Write a time with three significant digits.
+
+    >>> duration(30.94e-6), duration(0.0005021), duration(2)
+    ('30.9 \u00b5s', '502 \u00b5s', '2.00 s')
+    """
+    if not math.isfinite(seconds):
+        return number(seconds)
+    size, sign = time_unit(seconds)
+    value = seconds / size
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f} {sign}"
+
+
+def shape_text(shape: Sequence[object]) -> str:
+    """Write a tensor's shape as people say it.
+
+    >>> shape_text((384, 1536)), shape_text(())
+    ('384 \u00d7 1536', 'scalar')
+    """
+    return f" {MULTIPLICATION_SIGN} ".join(map(str, shape)) or "scalar"
+
+
+def card(*parts: str) -> str:
+    """Return a self-contained piece of HTML: its style sheet and its parts."""
+    return f'<style>{theme.css("card")}</style><div class="fw fw-card">{"".join(parts)}</div>'
+
+
+def heading(text: object, note: object = "") -> str:
+    """Return a heading line, and a smaller note under it."""
+    small = f'<p class="fw-muted">{escape(note)}</p>' if note else ""
+    return f'<h4 class="fw-heading">{escape(text)}</h4>{small}'
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> str:
+    """Return names with their values, side by side; pairs with an empty value are left out."""
+    shown = [(name, value) for name, value in pairs if str(value)]
+    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in shown)
+    return f'<dl class="fw-facts">{cells}</dl>'
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Sequence[str] = ()) -> str:
+    """Return a table; the first column may wrap, those named in ``numeric`` stand to the right."""
+    kinds = [
+        ' class="fw-num"' if name in numeric else ' class="fw-name"' if place == 0 else ""
+        for place, name in enumerate(columns)
+    ]
+    head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(columns, kinds, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{escape(value)}</td>" for value, kind in zip(row, kinds, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="fw-scroll"><table class="fw-table"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def folded(summary: str, body: str) -> str:
+    """Return a part that opens on a click, with no script."""
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
