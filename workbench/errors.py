@@ -15,6 +15,10 @@ class InputError(WorkbenchError, ValueError):
     """An argument, or a model's input, that does not fit."""
 
 
+class RunError(WorkbenchError):
+    """A model whose inputs fit and that still cannot be run, with the runtime's reason."""
+
+
 class MissingLibraryError(WorkbenchError, ImportError):
     """A library that the request needs and that is not installed; the message has the pip line."""
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import TensorSpec, format_bytes, format_count
+from ..arrays import TensorSpec, element_count, format_bytes, format_count
+from ..errors import InputError, LoadError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +27,9 @@ class ModelInfo:
     Parameters
     ----------
     format
-        ``"onnx"`` or ``"huggingface"``.
+        ``"onnx"``, ``"huggingface"`` or ``"safetensors"``.
     name
-        The graph's name, or the architecture's and the folder's.
+        The graph's name; or the folder's, with the architecture's; or the file's.
     inputs, outputs
         :class:`~workbench.arrays.TensorSpec`, symbolic dimensions by name.
     opset
@@ -98,6 +100,12 @@ class Tensor:
         Bytes in the file.
     read
         Reads the values as a NumPy array.
+    read_flat
+        Reads the elements ``start`` to ``stop`` of the flattened tensor and no others; None where the file
+        can only be read whole.
+    origin
+        ``"stored"``; or, in a graph, ``"constant"`` for the value of a node and ``"filled"`` for one value that a
+        node repeats over a shape, of which ``nbytes`` are needed only when the model runs.
     """
 
     name: str
@@ -105,25 +113,58 @@ class Tensor:
     shape: tuple[int, ...]
     nbytes: int
     read: Callable[[], np.ndarray[Any, Any]]
+    read_flat: Callable[[int, int], np.ndarray[Any, Any]] | None = None
+    origin: str = "stored"
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return element_count(self.shape)
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """Return the values, shape ``self.shape``, in the NumPy (or ml_dtypes) dtype of ``self.dtype``."""
+        """Return the values, shape ``self.shape``, in the NumPy (or ml_dtypes) dtype of ``self.dtype``.
+
+        The array may be a read-only view of the file: copy it to change it.
+        """
         return self.read()
 
+    def slice2d(
+        self, row: int = 0, column: int = 0, *, height: int = 64, width: int = 64, leading: tuple[int, ...] = ()
+    ) -> np.ndarray[Any, Any]:
+        """Return a window over the last two axes, reading no more of the file than it shows where that is possible.
+
+        Parameters
+        ----------
+        row, column
+            Where the window begins, on the last but one and on the last axis.
+        height, width
+            Its greatest size; it ends where the tensor ends.
+        leading
+            An index for each axis before the last two; zeros if left out.
+
+        Returns
+        -------
+        numpy.ndarray
+            Always 2-D: a vector is one row, a scalar one row and one column.
+
+        Raises
+        ------
+        workbench.errors.InputError
+            If an offset or an index lies outside the tensor.
+        """
+        from .window import slice2d
+
+        return slice2d(self, row, column, height, width, leading)
+
     def stats(self) -> TensorStats:
-        """Return minimum, maximum, mean, spread, counts of special values and a histogram."""
+        """Return minimum, maximum, mean, spread, counts of special values and a histogram; computed once."""
         return self._stats
 
     @cached_property
     def _stats(self) -> TensorStats:
-        from .stats import tensor_stats
+        from .stats import flat_stats, tensor_stats
 
-        return tensor_stats(self.read())
+        return flat_stats(self.read_flat, self.size, self.dtype) if self.read_flat else tensor_stats(self.read())
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.shape)) or "scalar"
@@ -136,18 +177,28 @@ class Tensor:
 
 
 class TensorTable(Mapping[str, Tensor]):
-    """A model's tensors by name, in the file's order."""
+    """A model's tensors by name, in the file's order.
 
-    def __init__(self, tensors: Iterator[Tensor] | list[Tensor]) -> None:
-        self._tensors = {tensor.name: tensor for tensor in tensors}
+    Raises
+    ------
+    workbench.errors.LoadError
+        If two of them have the same name.
+    """
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        self._tensors: dict[str, Tensor] = {}
+        for tensor in tensors:
+            if self._tensors.setdefault(tensor.name, tensor) is not tensor:
+                raise LoadError(f"Two tensors are named {tensor.name!r}; names must be unique. Write the model anew.")
 
     def __getitem__(self, name: str) -> Tensor:
-        if name not in self._tensors:
-            from ..errors import InputError
-
-            known = [other for other in self._tensors if name in other][:5] or list(self._tensors)[:5]
-            raise InputError(f"There is no tensor {name!r} among {len(self)}; for example there are: {', '.join(known)}.")
-        return self._tensors[name]
+        if name in self._tensors:
+            return self._tensors[name]
+        if not self._tensors:
+            raise InputError(f"There is no tensor {name!r}: the model has none.")
+        near = [other for other in self._tensors if str(name) in other]
+        known = near or difflib.get_close_matches(str(name), self._tensors) or list(self._tensors)
+        raise InputError(f"There is no tensor {name!r} among {len(self)}; for example there are: {', '.join(known[:5])}.")
 
     def __contains__(self, name: object) -> bool:
         return name in self._tensors
@@ -162,6 +213,19 @@ class TensorTable(Mapping[str, Tensor]):
     def nbytes(self) -> int:
         """Bytes of all tensors."""
         return sum(tensor.nbytes for tensor in self.values())
+
+    @property
+    def elements(self) -> int:
+        """Number of elements of all tensors."""
+        return sum(tensor.size for tensor in self.values())
+
+    @property
+    def dtypes(self) -> dict[str, int]:
+        """Bytes by dtype name, largest first."""
+        totals: dict[str, int] = {}
+        for tensor in self.values():
+            totals[tensor.dtype] = totals.get(tensor.dtype, 0) + tensor.nbytes
+        return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per tensor: name, dtype, shape (as text ``384 x 1536``), elements, bytes."""
@@ -201,7 +265,7 @@ class Model(ABC):
         Parameters
         ----------
         inputs
-            An array for each name of ``info.inputs``, in its dtype and shape.
+            An array for each name of ``info.inputs``, in its dtype and shape; optional ones may be left out.
         outputs
             Names to return; all of ``info.outputs`` if None.
 
@@ -209,6 +273,8 @@ class Model(ABC):
         ------
         workbench.errors.InputError
             If a name is missing or unknown, or a dtype, rank or size does not fit.
+        workbench.errors.RunError
+            If the runtime fails all the same; the message has its reason.
         """
 
     async def arun(self, inputs: Mapping[str, Any], outputs: list[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:

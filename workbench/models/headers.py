@@ -1,0 +1,179 @@
+"""Reading safetensors files: the header alone for names, dtypes and shapes; single tensors by memory map.
+
+The reader is our own, sixty lines of it: the library's ``safe_open`` has no NumPy arrays for bfloat16, float8 and float4,
+reads no range of a tensor, and its errors do not say what to do next. The layout is that of
+https://huggingface.co/docs/safetensors: eight bytes with the header's length, the header as JSON, the data.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..arrays import element_count, stored_nbytes
+from ..errors import LoadError
+from .model import Tensor
+from .packed import group_size, unpack
+from .source import Source
+
+DTYPES = {
+    "BOOL": "bool",
+    "I8": "int8",
+    "U8": "uint8",
+    "I16": "int16",
+    "U16": "uint16",
+    "I32": "int32",
+    "U32": "uint32",
+    "I64": "int64",
+    "U64": "uint64",
+    "F4": "float4_e2m1fn",
+    "F6_E2M3": "float6_e2m3fn",
+    "F6_E3M2": "float6_e3m2fn",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
+    "BF16": "bfloat16",
+    "F16": "float16",
+    "F32": "float32",
+    "F64": "float64",
+    "C64": "complex64",
+}
+_MOST_HEADER = 100_000_000  # bytes; the library's own limit
+
+
+def looks_like_safetensors(head: bytes) -> bool:
+    """Return whether the first bytes of a file are those of a safetensors file."""
+    return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_HEADER
+
+
+class SafetensorsFile:
+    """The tensors and the metadata of one file; nothing but the header is read.
+
+    Parameters
+    ----------
+    source
+        The file.
+
+    Raises
+    ------
+    workbench.errors.LoadError
+        If the header breaks a rule of the format; the message says which.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._given, self._path, self._bytes = source.given, source.path, source.data
+        length, header = self._header(source)
+        self._start = 8 + length
+        self.metadata: dict[str, str] = {}
+        if "__metadata__" in header:
+            metadata = header.pop("__metadata__")
+            self._hold(isinstance(metadata, dict), "its __metadata__ is not an object")
+            self.metadata = {str(key): str(value) for key, value in metadata.items()}
+        self.tensors = list(self._tensors(header, source.size - self._start))
+
+    def _header(self, source: Source) -> tuple[int, dict[str, Any]]:
+        length = int.from_bytes(source.head[:8], "little")
+        self._hold(
+            8 + length <= source.size,
+            f"its header claims {length} bytes and only {max(source.size - 8, 0)} follow; it was cut off, or is no "
+            "safetensors file",
+        )
+        self._hold(length <= _MOST_HEADER, f"its header claims {length} bytes; {_MOST_HEADER} is the most")
+        text = source.read(8 + length)[8:]
+        try:
+            header = json.loads(text, object_pairs_hook=_without_doubles)
+        except (ValueError, RecursionError) as error:
+            raise self._broken(f"its header is not JSON: {error}") from error
+        self._hold(isinstance(header, dict), "its header is not a JSON object")
+        return length, header
+
+    def _tensors(self, header: dict[str, Any], available: int) -> Iterator[Tensor]:
+        places = []
+        for name, entry in header.items():
+            try:
+                code, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+            except (KeyError, TypeError, ValueError) as error:
+                rule = "needs a dtype, a shape and data_offsets"
+                raise self._broken(f"tensor {name!r} {rule}, and has {str(entry)[:100]}") from error
+            self._hold(isinstance(code, str) and code in DTYPES, f"tensor {name!r} has the unknown dtype {code!r:.40}")
+            numbers = (*shape, begin, end)
+            self._hold(
+                all(type(number) is int and 0 <= number < 1 << 63 for number in numbers),
+                f"tensor {name!r} has a shape or offset that is no size: {str(numbers)[:100]}",
+            )
+            dtype = DTYPES[code]
+            nbytes = stored_nbytes(dtype, element_count(shape))
+            self._hold(
+                end - begin == nbytes,
+                f"tensor {name!r}, {dtype} {list(shape)}, needs {nbytes} bytes and its offsets give {end - begin}",
+            )
+            self._hold(
+                end <= available,
+                f"tensor {name!r} ends at byte {end} of the data and the file has only {available} bytes of it; "
+                "it was cut off",
+            )
+            places.append((begin, end, name))
+            yield self._tensor(name, dtype, shape, begin, end)
+        reached, previous = 0, "the header"
+        for begin, end, name in sorted(places):
+            self._hold(begin == reached, f"tensor {name!r} does not begin where {previous} ends; it overlaps or leaves a hole")
+            reached, previous = end, repr(name)
+        self._hold(reached == available, f"{available - reached} bytes follow after the last tensor")
+
+    def _tensor(self, name: str, dtype: str, shape: tuple[int, ...], begin: int, end: int) -> Tensor:
+        start = self._start + begin
+        count = element_count(shape)
+        group = group_size(dtype)
+        group_nbytes = stored_nbytes(dtype, group)
+
+        def read_flat(first: int, last: int) -> np.ndarray[Any, Any]:
+            lead = first % group
+            at = start + (first - lead) // group * group_nbytes
+            data = self._data[at : at + stored_nbytes(dtype, last - first + lead)]
+            return unpack(data, dtype, last - first + lead)[lead:]
+
+        def read() -> np.ndarray[Any, Any]:
+            return read_flat(0, count).reshape(shape)
+
+        return Tensor(name, dtype, shape, end - begin, read, read_flat)
+
+    @cached_property
+    def _data(self) -> memoryview:
+        """The whole file, mapped on the first read and kept until the last array that shares it is gone."""
+        if self._bytes is not None:
+            return memoryview(self._bytes)
+        assert self._path is not None
+        return map_file(self._path, self._given)
+
+    def _hold(self, rule: bool, otherwise: str) -> None:
+        if not rule:
+            raise self._broken(otherwise)
+
+    def _broken(self, why: str) -> LoadError:
+        return LoadError(f"{self._given} is not a whole safetensors file: {why}. Download or save it again.")
+
+
+def map_file(path: Path, given: str) -> memoryview:
+    """Map a file for reading; an empty one too."""
+    try:
+        with path.open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except ValueError:  # an empty file cannot be mapped
+        return memoryview(b"")
+    except OSError as error:
+        raise LoadError(f"{given} cannot be read: {error.strerror}. It was there when the model was loaded.") from error
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return entries
