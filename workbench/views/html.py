@@ -13,9 +13,9 @@ _TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s"), (1e-9, "ns")
 
 
 def escape(value: object) -> str:
-    """Return a value as text that HTML shows as it is; control characters become visible.
+    r"""Return a value as text that HTML shows as it is; control characters become visible.
 
-    >>> escape("<b>"), escape("a\\x00")
+    >>> escape("<b>"), escape("a\x00")
     ('&lt;b&gt;', 'a␀')
     """
     shown = str(value).translate({code: 0x2400 + code for code in range(32) if code not in (9, 10, 13)})

@@ -1,0 +1,289 @@
+"""The figures: a race, a tensor's values, a slice of it, and a model's bytes by module."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.arrays import format_bytes, format_count
+from workbench.bench.race import Race
+from workbench.models.model import Tensor
+
+from . import cards, html, modules, template, theme
+from .window import Window
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+HEIGHT = 250
+FAMILIES = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00")
+
+
+def race(race: Race, *, title: bool = True) -> go.Figure:
+    """Draw the median time of each contender with its 95 % interval, fastest on top.
+
+    Parameters
+    ----------
+    race
+        What was measured.
+    title
+        Whether the verdict and the conditions stand above; a panel that shows them itself leaves them out.
+    """
+    import plotly.graph_objects as go
+
+    results = race.results
+    medians = [result.median for result in results]
+    size, sign = html.time_unit(math.exp(float(np.mean(np.log(medians)))) if medians else 1.0)
+    times = np.array(medians) / size
+    ends = np.array([result.interval for result in results]).reshape(-1, 2) / size
+    names = [_unique(template.plain(result.contender, 40), place) for place, result in enumerate(results)]
+    colours = theme.contender_colours([result.contender for result in results])
+    log = bool(medians) and max(medians) > cards.LOG_FROM * min(medians)
+
+    bars = go.Bar(
+        x=times,
+        y=names,
+        orientation="h",
+        width=0.62,
+        marker={"color": [colours[result.contender] for result in results], "line": {"width": 0}},
+        error_x={
+            "type": "data",
+            "array": ends[:, 1] - times,
+            "arrayminus": times - ends[:, 0],
+            "color": template.INK,
+            "thickness": 1.6,
+            "width": 4,
+        },
+        customdata=[_race_hover(result) for result in results],
+        hovertemplate="%{customdata}<extra></extra>",
+        name="median",
+    )
+    words = go.Scatter(
+        x=ends[:, 1],
+        y=names,
+        mode="text",
+        text=[_race_words(race, result.contender) for result in results],
+        textposition="middle right",
+        textfont={"color": template.INK, "size": 13},
+        cliponaxis=False,
+        hoverinfo="skip",
+        name="labels",
+    )
+    kind = "log" if log else "linear"
+    above = {"text": template.wrap(race.verdict), "subtitle": {"text": template.wrap(race.conditions_text, 130)}}
+    top = (
+        26 * (above["text"].count("<br>") + 1) + 17 * (above["subtitle"]["text"].count("<br>") + 1) + 14 if title else 8
+    )
+    return template.figure(
+        bars,
+        words,
+        height=top + 56 + 38 * max(len(results), 1),
+        title=above if title else None,
+        margin={"t": top, "l": 8, "r": 8, "b": 8},
+        xaxis={
+            "type": kind,
+            "range": _race_range(times, ends, log=log),
+            "title": {"text": f"median time per call, {sign}{' (log)' if log else ''}, with 95 % interval"},
+            "nticks": 7,
+            **({"dtick": "D2"} if log else {}),
+        },
+        yaxis={
+            "categoryorder": "array",
+            "categoryarray": names[::-1],
+            "tickfont": {"color": template.INK, "size": 13},
+            "showgrid": False,
+            "ticklabelstandoff": 8,
+        },
+        annotations=[] if results else [_note("No contender could run.")],
+    )
+
+
+def histogram(tensor: Tensor) -> go.Figure:
+    """Draw how often which values occur in a tensor, in equal bins, counts on a log axis.
+
+    Values that are not finite are left out. An empty tensor, or one with no finite value, gives a figure that says so.
+    """
+    import plotly.graph_objects as go
+
+    stats = tensor.stats()
+    counts, edges = np.asarray(stats.histogram, dtype=np.int64), np.asarray(stats.edges, dtype=np.float64)
+    filled = counts.size > 0 and int(counts.sum()) > 0
+    bars = go.Bar(
+        x=(edges[:-1] + edges[1:]) / 2 if filled else [],
+        y=np.where(counts > 0, counts, np.nan) if filled else [],
+        width=np.diff(edges) if filled else [],
+        marker={"color": template.ACCENT, "line": {"width": 0.5, "color": template.PAPER}},
+        customdata=[
+            f"{html.number(low)} to {html.number(high)}<br>{count:,} elements"
+            for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
+        ]
+        if filled
+        else [],
+        hovertemplate="%{customdata}<extra></extra>",
+        name="count",
+    )
+    return template.figure(
+        bars,
+        height=HEIGHT,
+        bargap=0,
+        xaxis={"title": {"text": "value"}, "showgrid": False, "visible": filled, "nticks": 7},
+        yaxis={
+            "type": "log",
+            "title": {"text": "elements (log)"},
+            "visible": filled,
+            "dtick": 1,
+            "rangemode": "tozero",
+        },
+        annotations=[] if filled else [_note("No finite values to count.")],
+    )
+
+
+def heatmap(window: Window) -> go.Figure:
+    """Draw a slice of a tensor: blue below zero, orange above, the page's own colour at zero, grey where not finite."""
+    import plotly.graph_objects as go
+
+    values = window.values
+    finite = np.isfinite(values)
+    largest = float(np.abs(values[finite]).max()) if finite.any() else 0.0
+    rows = np.arange(window.place.row, window.place.row + values.shape[0])
+    columns = np.arange(window.place.column, window.place.column + values.shape[1])
+    places = {"x": columns, "y": rows, "xgap": 1, "ygap": 1, "showscale": False}
+    negative, positive = (",".join(map(str, colour)) for colour in (template.NEGATIVE, template.POSITIVE))
+    drawn = go.Heatmap(
+        z=np.where(finite, values, np.nan),
+        zmin=-(largest or 1.0),
+        zmax=largest or 1.0,
+        # no colour at all at zero: the page shows through, so that zero is white on white and black on black
+        colorscale=[
+            [0.0, f"rgba({negative},1)"],
+            [0.5, f"rgba({negative},0)"],
+            [0.5, f"rgba({positive},0)"],
+            [1.0, f"rgba({positive},1)"],
+        ],
+        hoverongaps=False,
+        hovertemplate="row %{y}, column %{x}<br>%{z:.6g}<extra></extra>",
+        name="values",
+        **places,
+    )
+    special = go.Heatmap(
+        z=np.where(finite, np.nan, 1.0),
+        visible=not bool(finite.all()),
+        colorscale=[[0, template.NOT_FINITE], [1, template.NOT_FINITE]],
+        customdata=np.where(finite, "", np.vectorize(html.number, otypes=[object])(values)) if values.size else None,
+        hoverongaps=False,
+        hovertemplate="row %{y}, column %{x}<br>%{customdata}<extra></extra>",
+        name="not finite",
+        **places,
+    )
+    axis = {"showgrid": False, "zeroline": False, "nticks": 8, "tickformat": "d"}
+    return template.figure(
+        drawn,
+        special,
+        height=HEIGHT,
+        xaxis={**axis, "title": {"text": "column"}, "visible": values.size > 0},
+        yaxis={**axis, "title": {"text": "row"}, "autorange": "reversed", "visible": values.size > 0},
+        annotations=[] if values.size else [_note("No elements to show.")],
+    )
+
+
+def no_values(text: str) -> go.Figure:
+    """Return the frame of :func:`histogram` with a sentence in place of the bars."""
+    import plotly.graph_objects as go
+
+    return template.figure(go.Bar(), height=HEIGHT, annotations=[_note(text)])
+
+
+def no_cells(text: str) -> go.Figure:
+    """Return the frame of :func:`heatmap` with a sentence in place of the cells."""
+    import plotly.graph_objects as go
+
+    return template.figure(go.Heatmap(), go.Heatmap(), height=HEIGHT, annotations=[_note(text)])
+
+
+def treemap(parts: Sequence[modules.Area]) -> go.Figure:
+    """Draw a model's bytes by module; areas of one family, such as the layers of one encoder, have one colour.
+
+    Parameters
+    ----------
+    parts
+        From :func:`workbench.views.modules.areas`; the trace's labels and values keep their order.
+    """
+    import plotly.graph_objects as go
+
+    families = itertools.cycle(FAMILIES)
+    colours: dict[str, str] = {}
+    for part in parts:
+        if part.family not in colours:
+            colours[part.family] = next(families)
+    total = sum(part.nbytes for part in parts)
+    drawn = go.Treemap(
+        ids=[str(place) for place, _ in enumerate(parts)],
+        labels=[template.plain(part.label, 40) for part in parts],
+        parents=[""] * len(parts),
+        values=[part.nbytes for part in parts],
+        text=[format_bytes(part.nbytes) for part in parts],
+        texttemplate="<b>%{label}</b><br>%{text}",
+        textposition="top left",
+        textfont={"size": 13, "color": [theme.ink_on(colours[part.family]) for part in parts]},
+        marker={
+            "colors": [colours[part.family] for part in parts],
+            "line": {"width": 2, "color": template.PAPER},
+            "cornerradius": 3,
+            "pad": {"t": 0, "l": 0, "r": 0, "b": 0},
+        },
+        hovertext=[
+            f"{template.plain(part.label)}<br>{format_bytes(part.nbytes)}, {part.nbytes / total:.1%} of all<br>"
+            f"{format_count(part.elements)} elements in {part.tensors} tensors"
+            for part in parts
+        ],
+        hovertemplate="%{hovertext}<extra></extra>",
+        tiling={"pad": 0},
+        pathbar={"visible": False},
+        sort=False,
+        name="bytes",
+    )
+    return template.figure(
+        drawn,
+        height=210,
+        margin={"t": 0, "l": 0, "r": 0, "b": 0},
+        annotations=[] if parts else [_note("No bytes to show.")],
+    )
+
+
+def _race_words(race: Race, contender: str) -> str:
+    result = race[contender]
+    words, beside = html.duration(result.median), cards.comparison(race, result)
+    return f'{words} <span style="color:{template.MUTED}">{beside}</span>' if beside else words
+
+
+def _race_hover(result: Any) -> str:
+    low, high = result.interval
+    return (
+        f"<b>{template.plain(result.contender)}</b> {template.plain(result.version)}<br>"
+        f"median {html.duration(result.median)}, 95 % interval {html.duration(low)} to {html.duration(high)}<br>"
+        f"first call {html.duration(result.first_call)}<br>error {html.number(result.error)} of the largest value"
+    )
+
+
+def _race_range(times: np.ndarray[Any, Any], ends: np.ndarray[Any, Any], *, log: bool) -> list[float] | None:
+    """Return the axis' range, with room for the words at the right of the longest bar."""
+    if not times.size:
+        return None
+    if not log:
+        return [0.0, float(ends.max()) * 1.32]
+    low, high = math.log10(float(ends[:, 0].min())) - 0.3, math.log10(float(ends.max()))
+    return [low, high + 0.32 * (high - low)]
+
+
+def _unique(name: str, place: int) -> str:
+    """Return a name that stays its own after shortening; the added characters have no width."""
+    return name + "\N{ZERO WIDTH SPACE}" * place if "\N{HORIZONTAL ELLIPSIS}" in name else name
+
+
+def _note(text: str) -> dict[str, Any]:
+    place = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
+    return {"text": text, "showarrow": False, "font": {"color": template.MUTED, "size": 13}, **place}

@@ -1,0 +1,223 @@
+"""What is in a model: its size at a glance, its bytes by module, all of its tensors, and the values of a chosen one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+import pandas as pd
+from itables import JavascriptFunction
+from itables.widget import ITable
+
+from workbench.arrays import format_bytes
+from workbench.errors import InputError
+from workbench.models.model import Model, Tensor
+
+from . import cards, charts, html, modules, template, theme
+from .code_footer import CodeFooter
+from .detail import TensorDetail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ALL_DTYPES, ALL_MODULES = "all dtypes", "all modules"
+EMPTY = (
+    '<div class="fw-empty"><b>No model yet.</b>Load one, and its inputs, its tensors and their values are shown here. '
+    "In a cell: <code>wb.inspect(wb.load(\N{HORIZONTAL ELLIPSIS}))</code></div>"
+)
+
+
+def inspect(model: Model) -> Inspector:
+    """Return a widget that shows what is in a model.
+
+    Parameters
+    ----------
+    model
+        From :func:`workbench.load`.
+
+    Raises
+    ------
+    workbench.errors.InputError
+        If it is something else, such as a path.
+    """
+    if not isinstance(model, Model):
+        raise InputError(
+            f"inspect() takes a loaded model and received {type(model).__name__}. "
+            f"Load it first: wb.inspect(wb.load({model!r}))."
+        )
+    return Inspector(model)
+
+
+class Inspector(widgets.VBox):  # type: ignore[misc]
+    """A model's description, a map of its bytes, a table of its tensors and the values of the one that is selected.
+
+    Parameters
+    ----------
+    model
+        What to show; None for the empty state.
+
+    Attributes
+    ----------
+    model
+        The model that is shown, or None.
+    table
+        The table of tensors, an ``ITable``; None in the empty state. Its trait ``selected_rows`` selects.
+    detail
+        The part that shows the selected tensor.
+    dtype, module
+        The drop-down lists that filter the table.
+    code_footer
+        The line with the code that does the same.
+    """
+
+    def __init__(self, model: Model | None = None) -> None:
+        self.model: Model | None = None
+        self.code_footer = CodeFooter()
+        self.detail = TensorDetail(self._update_code)
+        self._body = widgets.VBox().add_class("fw-body")
+        super().__init__([theme.style(), self._body, self.code_footer])
+        for name in ("fw", "fw-panel"):
+            self.add_class(name)
+        self.show(model)
+
+    def show(self, model: Model | None) -> None:
+        """Show a model, or with None the empty state."""
+        self.model = model
+        self.table: ITable | None = None
+        self._shown: list[str] = []
+        self.detail.show(None)
+        if model is None:
+            self._body.children = [widgets.HTML(EMPTY)]
+        else:
+            self._body.children = [widgets.HTML(_glance(model)), *self._tensor_parts(model.tensors)]
+        self._update_code()
+
+    def select(self, name: str | None) -> None:
+        """Select a tensor by name, or none; filters that hide it are taken back."""
+        if self.model is None or self.table is None:
+            raise InputError("There is no model with tensors to select from; show one first.")
+        if name is not None:
+            self.model.tensors[name]  # an unknown name raises the error that teaches
+            if name not in self._shown:
+                self.dtype.value, self.module.value = ALL_DTYPES, ALL_MODULES
+        self.table.selected_rows = [] if name is None else [self._shown.index(name)]
+
+    @property
+    def selected(self) -> Tensor | None:
+        """The selected tensor."""
+        return self.detail.tensor
+
+    def _tensor_parts(self, tensors: Mapping[str, Tensor]) -> list[widgets.Widget]:
+        if not tensors:
+            return [widgets.HTML('<div class="fw-empty"><b>No tensors.</b>This model stores no weights.</div>')]
+        self._areas = modules.areas(tensors.values())
+        self.dtype = _choice("dtype", [(ALL_DTYPES, ALL_DTYPES), *((dtype, dtype) for dtype in _dtypes(tensors))])
+        places = ((_area(area), area.label) for area in self._areas)
+        self.module = _choice("module", [(ALL_MODULES, ALL_MODULES), *places])
+        self.map = template.live(charts.treemap(self._areas))
+        self.map.data[0].on_click(self._clicked)
+        for control in (self.dtype, self.module):
+            control.observe(self._filter, "value")
+        self.count = widgets.HTML()
+        self.table = ITable(**_table_options(), selected_rows=[])
+        self.table.observe(self._chosen, "selected_rows")
+        self._filter(None)
+        return [
+            *([self.map] if len(self._areas) > 1 else []),
+            widgets.HBox([self.dtype, self.module, self.count]).add_class("fw-row"),
+            self.table,
+            self.detail,
+        ]
+
+    def _filter(self, _: Any) -> None:
+        assert self.model is not None and self.table is not None
+        tensors = self.model.tensors
+        within = {name for area in self._areas if area.label == self.module.value for name in area.names}
+        self._shown = [
+            name
+            for name, tensor in tensors.items()
+            if self.dtype.value in (ALL_DTYPES, tensor.dtype) and (self.module.value == ALL_MODULES or name in within)
+        ]
+        selected = self.selected
+        rows = [self._shown.index(selected.name)] if selected is not None and selected.name in self._shown else []
+        with self.table.hold_trait_notifications():
+            self.table.update(_frame([tensors[name] for name in self._shown]), **_table_options(), selected_rows=rows)
+        nbytes = format_bytes(sum(tensors[name].nbytes for name in self._shown))
+        self.count.value = f'<p class="fw-muted">{len(self._shown):,} of {len(tensors):,} tensors, {nbytes}</p>'
+
+    def _chosen(self, change: Any) -> None:
+        assert self.model is not None
+        tensor = self.model.tensors[self._shown[change["new"][0]]] if change["new"] else None
+        if tensor is not self.selected:
+            self.detail.show(tensor)
+
+    def _clicked(self, _trace: Any, points: Any, _state: Any) -> None:
+        if points.point_inds:
+            label = self._areas[points.point_inds[0]].label
+            self.module.value = ALL_MODULES if self.module.value == label else label
+
+    def _update_code(self) -> None:
+        empty = 'wb.inspect(wb.load("model.onnx"))'
+        self.code_footer.code = self.detail.code or (
+            empty if getattr(self, "model", None) is None else "wb.inspect(model)"
+        )
+
+
+def _glance(model: Model) -> str:
+    info = model.info
+    inputs = [str(spec) for spec in info.inputs]
+    shown = ", ".join(inputs[:3]) + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
+    pairs = [("inputs", shown), *cards.model_facts(info), ("tensors", f"{len(model.tensors):,}")]
+    return html.heading(info.name or "unnamed model", info.format) + html.facts(pairs)
+
+
+def _dtypes(tensors: Mapping[str, Tensor]) -> list[str]:
+    return sorted({tensor.dtype for tensor in tensors.values()})
+
+
+def _area(area: modules.Area) -> str:
+    return f"{template.shorten(area.label, 60)} ({area.tensors})"
+
+
+def _choice(name: str, options: list[tuple[str, str]]) -> widgets.Dropdown:
+    return widgets.Dropdown(options=options, tooltip=f"show only one {name}", layout=widgets.Layout(width="auto"))
+
+
+def _frame(tensors: list[Tensor]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "tensor": [tensor.name for tensor in tensors],
+            "dtype": [tensor.dtype for tensor in tensors],
+            "shape": [html.shape_text(tensor.shape) for tensor in tensors],
+            "elements": [tensor.size for tensor in tensors],
+            "bytes": [tensor.nbytes for tensor in tensors],
+        }
+    )
+
+
+def _table_options() -> dict[str, Any]:
+    thousands = "function(data, type) { return type === 'display' ? Number(data).toLocaleString('en') : data; }"
+    return {
+        "select": "single",
+        "maxBytes": 0,
+        "classes": "fw-tensors",
+        "style": "width:100%;table-layout:auto;margin:0",
+        "showIndex": False,
+        "pageLength": 8,
+        "lengthMenu": [8, 25, 100, {"label": "all", "value": -1}],
+        "order": [],
+        "layout": {"topStart": "search", "topEnd": None, "bottomStart": "info", "bottomEnd": ["pageLength", "paging"]},
+        "language": {
+            "search": "",
+            "searchPlaceholder": "search names",
+            "info": "_START_ to _END_ of _TOTAL_",
+            "infoFiltered": "(of _MAX_)",
+            "infoEmpty": "none",
+            "zeroRecords": "No tensor has that in its name. Clear the search to see all.",
+            "lengthMenu": "_MENU_ on a page",
+        },
+        "columnDefs": [
+            {"targets": [2, 3, 4], "className": "fw-num"},
+            {"targets": [3, 4], "render": JavascriptFunction(thousands)},
+        ],
+    }

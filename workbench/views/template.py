@@ -1,0 +1,116 @@
+"""The plotly template: one look for all figures, in colours that figure.css turns into the page's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+PAPER = "#fefefe"
+INK = "#1c2024"
+MUTED = "#626b75"
+LINE = "#dfe3e6"
+SHADE = "#f6f7f8"
+ACCENT = "#0067a8"
+"""Keys of figure.css: on a page without it they are a readable light figure; with it each follows the theme."""
+
+NOT_FINITE = "#8c8c8c"
+NEGATIVE, POSITIVE = (0, 114, 178), (213, 94, 0)
+
+FONT = 'system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif'
+
+
+def figure(*traces: Any, height: int, **layout: Any) -> go.Figure:
+    """Return a plotly figure in the workbench's look.
+
+    Parameters
+    ----------
+    traces
+        Of plotly's graph objects.
+    height
+        In pixels; the width is that of the place where the figure is shown.
+    layout
+        More of plotly's layout, over the template's.
+    """
+    import plotly.graph_objects as go
+
+    return go.Figure(data=list(traces), layout={"template": template(), "height": height, **layout})
+
+
+def template() -> go.layout.Template:
+    """Return the template; it holds no more than what differs from plotly's plain white."""
+    import plotly.graph_objects as go
+
+    axis = {
+        "gridcolor": LINE,
+        "linecolor": LINE,
+        "zerolinecolor": LINE,
+        "zerolinewidth": 1,
+        "ticks": "",
+        "tickfont": {"size": 12, "color": MUTED},
+        "title": {"font": {"size": 12, "color": MUTED}, "standoff": 10},
+        "automargin": True,
+        "exponentformat": "SI",
+    }
+    return go.layout.Template(
+        layout={
+            "paper_bgcolor": PAPER,
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": FONT, "size": 13, "color": INK},
+            "title": {
+                "font": {"size": 18, "color": INK, "weight": 600},
+                "subtitle": {"font": {"size": 12, "color": MUTED}},
+                "x": 0,
+                "xref": "container",
+                "xanchor": "left",
+                "yref": "container",
+                "yanchor": "top",
+                "pad": {"l": 2},
+            },
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "showlegend": False,
+            "hovermode": "closest",
+            "hoverlabel": {"bgcolor": SHADE, "bordercolor": LINE, "font": {"color": INK, "size": 12}, "align": "left"},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK},
+            "dragmode": False,
+            "xaxis": axis,
+            "yaxis": axis,
+            "uniformtext": {"minsize": 11, "mode": "hide"},
+        }
+    )
+
+
+def live(drawn: go.Figure) -> go.FigureWidget:
+    """Return a figure as a widget for a live panel: it can change and be clicked, and has no tool bar."""
+    import plotly.graph_objects as go
+
+    widget = go.FigureWidget(drawn)
+    widget._config = {"displayModeBar": False, "responsive": True, "displaylogo": False}
+    return widget
+
+
+def redraw(widget: go.FigureWidget, drawn: go.Figure) -> None:
+    """Make a live figure show another one with as many traces, in one step and without building it anew."""
+    with widget.batch_update():
+        for shown, wanted in zip(widget.data, drawn.data, strict=True):
+            shown.update(wanted.to_plotly_json(), overwrite=True)
+        widget.layout.update(drawn.layout.to_plotly_json(), overwrite=True)
+
+
+def wrap(text: str, width: int = 84) -> str:
+    """Break a sentence into lines for a title, which plotly does not do; text is escaped for plotly's own tags."""
+    import textwrap
+
+    return "<br>".join(plain(line) for line in textwrap.wrap(text, width)) or " "
+
+
+def plain(text: object, limit: int = 80) -> str:
+    """Return text that plotly shows as it is, in place of reading tags in it; the middle of a long one is left out."""
+    return shorten(str(text), limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def shorten(text: str, limit: int) -> str:
+    """Leave out the middle of a text of more than ``limit`` characters."""
+    half = limit // 2
+    return text if len(text) <= limit else f"{text[:half]}\N{HORIZONTAL ELLIPSIS}{text[-half + 1 :]}"
