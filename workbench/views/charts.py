@@ -66,7 +66,7 @@ def race(race: Race, *, title: bool = True) -> go.Figure:
         x=ends[:, 1],
         y=names,
         mode="text",
-        text=[_race_words(race, result.contender) for result in results],
+        text=["\N{NO-BREAK SPACE}" * 2 + _race_words(race, result.contender) for result in results],
         textposition="middle right",
         textfont={"color": template.INK, "size": 13},
         cliponaxis=False,
@@ -111,18 +111,18 @@ def histogram(tensor: Tensor) -> go.Figure:
 
     stats = tensor.stats()
     counts, edges = np.asarray(stats.histogram, dtype=np.int64), np.asarray(stats.edges, dtype=np.float64)
-    filled = counts.size > 0 and int(counts.sum()) > 0
+    some = counts > 0  # a logarithm shows no empty bin
+    filled = bool(some.any())
+    lows, highs, counts = edges[:-1][some], edges[1:][some], counts[some]
     bars = go.Bar(
-        x=(edges[:-1] + edges[1:]) / 2 if filled else [],
-        y=np.where(counts > 0, counts, np.nan) if filled else [],
-        width=np.diff(edges) if filled else [],
+        x=(lows + highs) / 2,
+        y=counts,
+        width=highs - lows,
         marker={"color": template.ACCENT, "line": {"width": 0.5, "color": template.PAPER}},
         customdata=[
             f"{html.number(low)} to {html.number(high)}<br>{count:,} elements"
-            for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
-        ]
-        if filled
-        else [],
+            for low, high, count in zip(lows, highs, counts, strict=True)
+        ],
         hovertemplate="%{customdata}<extra></extra>",
         name="count",
     )
@@ -148,15 +148,15 @@ def heatmap(window: Window) -> go.Figure:
 
     values = window.values
     finite = np.isfinite(values)
-    largest = float(np.abs(values[finite]).max()) if finite.any() else 0.0
+    limit = heat_limit(window)
     rows = np.arange(window.place.row, window.place.row + values.shape[0])
     columns = np.arange(window.place.column, window.place.column + values.shape[1])
     places = {"x": columns, "y": rows, "xgap": 1, "ygap": 1, "showscale": False}
     negative, positive = (",".join(map(str, colour)) for colour in (template.NEGATIVE, template.POSITIVE))
     drawn = go.Heatmap(
         z=np.where(finite, values, np.nan),
-        zmin=-(largest or 1.0),
-        zmax=largest or 1.0,
+        zmin=-limit,
+        zmax=limit,
         # no colour at all at zero: the page shows through, so that zero is white on white and black on black
         colorscale=[
             [0.0, f"rgba({negative},1)"],
@@ -188,6 +188,22 @@ def heatmap(window: Window) -> go.Figure:
         yaxis={**axis, "title": {"text": "row"}, "autorange": "reversed", "visible": values.size > 0},
         annotations=[] if values.size else [_note("No elements to show.")],
     )
+
+
+def heat_limit(window: Window) -> float:
+    """Return the magnitude that has the full colour: one value in fifty is larger, so that outliers do not pale all."""
+    magnitudes = np.abs(window.values[np.isfinite(window.values)])
+    limit = float(np.percentile(magnitudes, 98)) if magnitudes.size else 0.0
+    return limit or (float(magnitudes.max()) if magnitudes.size else 0.0) or 1.0
+
+
+def heat_key(window: Window) -> str:
+    """Return what the colours of :func:`heatmap` mean, as HTML."""
+    limit = html.number(heat_limit(window))
+    keys = [(template.NEGATIVE, f"\N{MINUS SIGN}{limit}"), (template.POSITIVE, f"+{limit}")]
+    blue, orange = (f'<i class="fw-swatch" style="background:rgb{colour}"></i>{text}' for colour, text in keys)
+    grey = f' \N{MIDDLE DOT} <i class="fw-swatch" style="background:{template.NOT_FINITE}"></i>not finite'
+    return f"{blue} or less, none at 0, {orange} or more{'' if np.isfinite(window.values).all() else grey}"
 
 
 def no_values(text: str) -> go.Figure:
@@ -243,7 +259,6 @@ def treemap(parts: Sequence[modules.Area]) -> go.Figure:
         hovertemplate="%{hovertext}<extra></extra>",
         tiling={"pad": 0},
         pathbar={"visible": False},
-        sort=False,
         name="bytes",
     )
     return template.figure(

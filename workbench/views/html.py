@@ -81,8 +81,8 @@ def heading(text: object, note: object = "") -> str:
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
     """Return names with their values, side by side; pairs with an empty value are left out."""
     shown = [(name, value) for name, value in pairs if str(value)]
-    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in shown)
-    return f'<dl class="fw-facts">{cells}</dl>'
+    cells = "".join(f"<div><span>{escape(name)}</span> <b>{escape(value)}</b></div>" for name, value in shown)
+    return f'<div class="fw-facts">{cells}</div>'
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Sequence[str] = ()) -> str:

@@ -208,6 +208,7 @@ def _table_options() -> dict[str, Any]:
         "order": [],
         "layout": {"topStart": "search", "topEnd": None, "bottomStart": "info", "bottomEnd": ["pageLength", "paging"]},
         "language": {
+            "select": {"rows": ""},
             "search": "",
             "searchPlaceholder": "search names",
             "info": "_START_ to _END_ of _TOTAL_",

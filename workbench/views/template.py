@@ -96,13 +96,14 @@ def redraw(widget: go.FigureWidget, drawn: go.Figure) -> None:
         for shown, wanted in zip(widget.data, drawn.data, strict=True):
             shown.update(wanted.to_plotly_json(), overwrite=True)
         widget.layout.update(drawn.layout.to_plotly_json(), overwrite=True)
+        widget.layout.annotations = drawn.layout.annotations
 
 
 def wrap(text: str, width: int = 84) -> str:
     """Break a sentence into lines for a title, which plotly does not do; text is escaped for plotly's own tags."""
     import textwrap
 
-    return "<br>".join(plain(line) for line in textwrap.wrap(text, width)) or " "
+    return "<br>".join(plain(line, width) for line in textwrap.wrap(text, width)) or " "
 
 
 def plain(text: object, limit: int = 80) -> str:

@@ -41,9 +41,9 @@ def contender_colours(names: list[str]) -> dict[str, str]:
 
 @functools.cache
 def css(*files: str) -> str:
-    """Return style sheets as one text without comments; all of them (card, theme, figure) if none is named."""
+    """Return style sheets as one text without comments; all that panels use if none is named."""
     text = "\n".join(
-        (_HERE / f"{name}.css").read_text(encoding="utf-8") for name in files or ("card", "theme", "figure")
+        (_HERE / f"{name}.css").read_text(encoding="utf-8") for name in files or ("card", "theme", "table", "figure")
     )
     return re.sub(r"\s*\n\s*", "\n", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip()
 
@@ -81,11 +81,13 @@ def panel(*children: Any, classes: tuple[str, ...] = ("fw-panel",)) -> widgets.V
     return box
 
 
-def style() -> widgets.HTML:
-    """Return an invisible widget that brings the style sheets to the page."""
+def style() -> widgets.Box:
+    """Return an invisible widget that brings the style sheets, and keeps the figures around it as wide as their places."""
     import ipywidgets as widgets
 
-    return widgets.HTML(f"<style>{css()}</style>", layout=widgets.Layout(display="none"))
+    from .fit import Fit
+
+    return widgets.Box([widgets.HTML(f"<style>{css()}</style>"), Fit()], layout=widgets.Layout(display="none"))
 
 
 def _luminance(colour: str) -> float:
