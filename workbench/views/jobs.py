@@ -9,7 +9,6 @@ in a plain Python process without any loop.
 from __future__ import annotations
 
 import asyncio
-import html
 import threading
 import time
 import traceback
@@ -24,6 +23,8 @@ from fused_kernels.errors import KernelError
 
 from workbench.errors import WorkbenchError
 
+from . import html
+
 T = TypeVar("T")
 Report = Callable[[str, float | None], None]
 """``report(text, share)``: what is being done, and the share of it that is done (0 to 1, or None if unknown)."""
@@ -32,7 +33,7 @@ STATES = ("empty", "working", "done", "failed", "cancelled")
 
 
 class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
-    """A Run and a Cancel button, a progress line and a status, around one coroutine function.
+    """A Run and a Cancel button with a status line under them, around one coroutine function.
 
     Parameters
     ----------
@@ -53,6 +54,8 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         One of :data:`STATES`; may be observed.
     error
         The exception of the last run if it failed.
+    failure
+        A widget that shows it, with the traceback folded; to be placed where there is room for it.
     """
 
     state = traitlets.Enum(STATES, default_value="empty")
@@ -75,10 +78,10 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         self.run_button = widgets.Button(description=label, layout=widgets.Layout(width="auto"))
         self.cancel_button = widgets.Button(description="Cancel", disabled=True, layout=widgets.Layout(width="auto"))
         self.run_button.add_class("fw-primary")
-        self.status = widgets.HTML(status_html(hint))
+        self.status, self.failure = widgets.HTML(status_html(hint)), widgets.HTML()
         self.run_button.on_click(lambda _: self.start())
         self.cancel_button.on_click(lambda _: self.cancel())
-        buttons = widgets.HBox([self.run_button, self.cancel_button]).add_class("fw-buttons")
+        buttons = widgets.HBox([self.run_button, self.cancel_button]).add_class("fw-actions")
         super().__init__([buttons, self.status], _dom_classes=("fw-job",))
 
     def start(self) -> None:
@@ -88,7 +91,7 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
                 return
             self._settled, self.error, self._reported = Future(), None, 0.0
             self.run_button.disabled, self.cancel_button.disabled = True, False
-            self.status.value = progress_html("starting", None)
+            self.status.value, self.failure.value = progress_html("starting", None), ""
             self.state = "working"
             _loop().call_soon_threadsafe(self._begin)
 
@@ -139,7 +142,8 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         if task.cancelled():
             state, status = "cancelled", status_html("Cancelled.")
         elif error is not None:
-            state, status, self.error = "failed", error_html(error), error
+            state, status, self.error = "failed", status_html("Failed."), error
+            self.failure.value = error_html(error)
         else:
             outcome = task.result()
             state, status = "done", status_html(self._said(outcome) if self._said else "Done.")
@@ -198,8 +202,8 @@ def error_html(error: BaseException) -> str:
         said = f"{type(error).__name__}: {said}. The workbench did not expect this; the traceback says where."
     lines = "".join(traceback.format_exception(error))
     return (
-        f'<div class="fw-error" role="alert"><p>{html.escape(said)}</p>'
-        f"<details><summary>Traceback</summary><pre>{html.escape(lines)}</pre></details></div>"
+        f'<div class="fw-error" role="alert">{html.escape(said)}'
+        f"{html.folded('Traceback', f'<pre>{html.escape(lines)}</pre>')}</div>"
     )
 
 

@@ -117,9 +117,11 @@ def test_our_error_is_a_sentence_with_the_traceback_folded():
         job.result(5)
     assert job.state == "failed"
     assert isinstance(job.error, LoadError)
-    assert "<p>There is no file &lt;missing&gt;.onnx; give a path that exists.</p>" in job.status.value
-    assert "<details>" in job.status.value
-    assert "LoadError" in job.status.value.split("<details>")[1]
+    assert "Failed" in job.status.value
+    sentence, folded = job.failure.value.split("<details>")
+    assert "There is no file &lt;missing&gt;.onnx; give a path that exists." in sentence
+    assert "LoadError" not in sentence
+    assert "Traceback" in folded
 
 
 def test_a_foreign_error_and_one_in_the_receiver_are_shown_too():
@@ -130,7 +132,7 @@ def test_a_foreign_error_and_one_in_the_receiver_are_shown_too():
     job.start()
     with pytest.raises(KeyError):
         job.result(5)
-    assert "KeyError" in job.status.value
+    assert "KeyError" in job.failure.value.split("<details>")[0]
     assert not job.run_button.disabled
 
 
@@ -150,6 +152,7 @@ def test_a_failed_job_can_be_run_again():
     job.start()
     assert job.result(5) == "loaded"
     assert job.error is None
+    assert job.failure.value == ""
 
 
 def test_a_job_works_beside_a_running_loop_that_is_blocked():

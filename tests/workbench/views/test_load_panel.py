@@ -1,0 +1,174 @@
+"""The Load panel: every way in, the options of each format, errors as sentences, and code that does the same."""
+
+import threading
+from concurrent.futures import CancelledError
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+import workbench as wb
+from workbench.errors import InputError, LoadError
+from workbench.models.samples import mlp
+from workbench.views.load_panel import LoadPanel
+
+
+@pytest.fixture
+def mlp_file(tmp_path):
+    path = tmp_path / "small.onnx"
+    path.write_bytes(mlp())
+    return path
+
+
+def upload(name):
+    content = memoryview(mlp())
+    return ({"name": name, "type": "", "size": len(content), "content": content, "last_modified": datetime.now(UTC)},)
+
+
+def run_code(code):
+    names = {"wb": wb}
+    exec(code, names)
+    return names["model"]
+
+
+def test_the_empty_panel_says_what_to_do_and_has_samples_to_click():
+    panel = LoadPanel()
+    assert "No model yet" in panel.outcome.value
+    assert {"mlp", "resnet50", "tiny-bert"} <= set(panel.samples)
+    assert panel.code == ""
+    assert panel.model is None
+
+
+def test_a_click_on_a_sample_loads_it_and_hands_it_on():
+    received = []
+    panel = LoadPanel(received.append)
+    panel.samples["mlp"].click()
+    model = panel.job.result(60)
+    assert received == [model]
+    assert panel.model is model
+    assert panel.source.value == "sample:mlp"
+    assert "probabilities" in panel.outcome.value
+    assert panel.code == "model = wb.load('sample:mlp')"
+    assert run_code(panel.code).info == model.info
+
+
+def test_a_path_with_options_loads_and_runs_and_the_code_does_the_same(mlp_file):
+    panel = LoadPanel()
+    panel.source.value = f"  {mlp_file} "
+    fields = panel.options.fields["onnx"]
+    assert fields["provider"] in panel.options.children
+    fields["optimization"].value = "basic"
+    fields["intra_threads"].value = "1"
+    panel.job.run_button.click()
+    model = panel.job.result(60)
+    x = np.ones((2, 16), np.float32)
+    assert model.run({"x": x})["probabilities"].shape == (2, 4)
+    assert panel.code == f"model = wb.load({str(mlp_file)!r}, optimization='basic', intra_threads=1)"
+    assert panel.code_footer.code == panel.code
+    again = run_code(panel.code)
+    np.testing.assert_array_equal(again.run({"x": x})["probabilities"], model.run({"x": x})["probabilities"])
+
+
+def test_the_options_are_those_of_the_format(mlp_file):
+    panel = LoadPanel()
+    assert not panel.options.children
+    panel.source.value = "sentence-transformers/all-MiniLM-L6-v2"
+    assert panel.options.fields["huggingface"]["revision"] in panel.options.children
+    panel.options.fields["huggingface"]["revision"].value = "main"
+    panel.source.value = str(mlp_file)
+    assert panel.options.fields["huggingface"]["revision"] not in panel.options.children
+    assert "revision" not in panel.code
+
+
+def test_a_file_in_the_picker_is_loaded_with_one_click(mlp_file):
+    panel = LoadPanel(folder=mlp_file.parent)
+    panel.browse.click()
+    assert panel.picker.layout.display != "none"
+    panel.picker.pick("small.onnx")
+    assert panel.job.result(60).info.name == "mlp"
+    assert panel.source.value == str(mlp_file)
+    assert panel.picker.layout.display == "none"
+
+
+def test_an_upload_is_loaded_and_its_code_works():
+    panel = LoadPanel()
+    panel.upload.value = upload("../sent.onnx")
+    model = panel.job.result(60)
+    assert panel.source.value.endswith("/sent.onnx")
+    assert ".." not in panel.source.value
+    assert run_code(panel.code).info == model.info
+
+
+def test_the_same_file_can_be_uploaded_again():
+    panel = LoadPanel()
+    panel.upload.value = upload("sent.onnx")
+    first = panel.job.result(60)
+    assert panel.upload.value == ()
+    panel.upload.value = upload("sent.onnx")
+    assert panel.job.result(60) is not first
+
+
+def test_a_wrong_path_is_a_sentence_and_the_model_stays(mlp_file):
+    panel = LoadPanel()
+    model = panel.load(mlp_file)
+    panel.source.value = "nowhere/model.onnx"
+    panel.job.run_button.click()
+    with pytest.raises(LoadError):
+        panel.job.result(60)
+    assert "There is no nowhere/model.onnx" in panel.job.failure.value.split("<details>")[0]
+    assert panel.model is model
+    assert panel.job.state == "failed"
+
+
+@pytest.mark.parametrize(("source", "says"), [("", "No model is named"), ("sample:mpl", "Did you mean")])
+def test_what_cannot_be_loaded_says_what_to_do(source, says):
+    panel = LoadPanel()
+    panel.source.value = source
+    panel.job.start()
+    with pytest.raises(InputError, match=says):
+        panel.job.result(60)
+    assert says in panel.job.failure.value
+
+
+def test_a_number_that_is_none_is_a_sentence_and_has_no_code(mlp_file):
+    panel = LoadPanel()
+    panel.source.value = str(mlp_file)
+    panel.options.fields["onnx"]["intra_threads"].value = "many"
+    assert panel.code_footer.code == ""
+    panel.job.start()
+    with pytest.raises(InputError, match="not a whole number"):
+        panel.job.result(60)
+
+
+def test_load_by_code_shows_the_model_and_its_options(mlp_file):
+    panel = LoadPanel()
+    model = panel.load(mlp_file, optimization="disable")
+    assert panel.model is model
+    assert panel.options.fields["onnx"]["optimization"].value == "disable"
+    assert panel.code == f"model = wb.load({str(mlp_file)!r}, optimization='disable')"
+    panel.load(mlp())
+    assert panel.code == ""
+    with pytest.raises(LoadError):
+        panel.load("nowhere.onnx")
+
+
+def test_a_cancelled_load_leaves_the_model_as_it_was(mlp_file, monkeypatch):
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slowly(source, **options):
+        reading.set()
+        go_on.wait(10)
+        return wb.load(source, **options)
+
+    monkeypatch.setattr("workbench.views.load_panel.load", slowly)
+    panel = LoadPanel()
+    panel.source.value = str(mlp_file)
+    panel.job.start()
+    assert reading.wait(5)
+    assert "reading small.onnx" in panel.job.status.value
+    panel.job.cancel()
+    with pytest.raises(CancelledError):
+        panel.job.result(5)
+    go_on.set()
+    assert panel.model is None
+    assert panel.job.state == "cancelled"

@@ -1,0 +1,56 @@
+"""Small widgets that the panels share: a field under its label, pills, buttons; and the code that a panel shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import ipywidgets as widgets
+
+
+def text(label: str, **options: Any) -> widgets.Text:
+    """Return a text field under its label."""
+    return _field(widgets.Text(description=label, **options))
+
+
+def dropdown(label: str, options: Iterable[Any], **more: Any) -> widgets.Dropdown:
+    """Return a drop-down list under its label."""
+    return _field(widgets.Dropdown(description=label, options=list(options), **more))
+
+
+def pills(label: str, options: Iterable[Any], **more: Any) -> widgets.ToggleButtons:
+    """Return a choice of one among a few, all in sight, under its label."""
+    return _field(widgets.ToggleButtons(description=label, options=list(options), **more))
+
+
+def button(label: str, *classes: str, **options: Any) -> widgets.Button:
+    """Return a button as wide as its label."""
+    made = widgets.Button(description=label, layout=widgets.Layout(width="auto"), **options)
+    for name in classes:
+        made.add_class(name)
+    return made
+
+
+def box(*children: widgets.Widget, classes: str) -> widgets.VBox:
+    """Return a box of widgets that wears the classes."""
+    return widgets.VBox(list(children), _dom_classes=tuple(classes.split()))
+
+
+def show(widget: widgets.DOMWidget, shown: bool) -> None:
+    """Show or hide a widget; hidden it takes no place."""
+    widget.layout.display = None if shown else "none"
+
+
+def call(function: str, *arguments: Any, **options: Any) -> str:
+    """Write a call as Python code; options that are None are left out.
+
+    >>> call("wb.compare", "softmax", shape=(8, 64), rounds=None)
+    "wb.compare('softmax', shape=(8, 64))"
+    """
+    given = [f"{name}={value!r}" for name, value in options.items() if value is not None]
+    return f"{function}({', '.join([*map(repr, arguments), *given])})"
+
+
+def _field(widget: Any) -> Any:
+    widget.layout.width = "auto"
+    return widget.add_class("fw-field")
