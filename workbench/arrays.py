@@ -154,8 +154,9 @@ def format_count(count: float) -> str:
 def _scaled(value: float, units: tuple[str, ...]) -> str:
     if value < 1000:
         return f"{value:g} {units[0]}"
-    for unit in units[1:]:
-        value /= 1000
+    unit = units[0]
+    for larger in units[1:]:
+        unit, value = larger, value / 1000
         if value < 999.5:
             break
     digits = 2 if value < 9.995 else 1 if value < 99.95 else 0

@@ -1,7 +1,7 @@
 """Reading safetensors files: the header alone for names, dtypes and shapes; single tensors by memory map.
 
-The reader is our own, sixty lines of it: the library's ``safe_open`` has no NumPy arrays for bfloat16, float8 and float4,
-reads no range of a tensor, and its errors do not say what to do next. The layout is that of
+The reader is our own: the library's ``safe_open`` has no NumPy arrays for bfloat16, float8 and float4, gives no range
+of packed elements, and its errors do not say what to do next. The layout is that of
 https://huggingface.co/docs/safetensors: eight bytes with the header's length, the header as JSON, the data.
 """
 
@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import element_count, stored_nbytes
-from ..errors import LoadError
+from workbench.arrays import element_count, stored_nbytes
+from workbench.errors import LoadError
+
 from .model import Tensor
 from .packed import group_size, unpack
 from .source import Source
@@ -51,7 +52,7 @@ _MOST_HEADER = 100_000_000  # bytes; the library's own limit
 
 def looks_like_safetensors(head: bytes) -> bool:
     """Return whether the first bytes of a file are those of a safetensors file."""
-    return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MOST_HEADER
+    return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 48
 
 
 class SafetensorsFile:
@@ -124,7 +125,9 @@ class SafetensorsFile:
             yield self._tensor(name, dtype, shape, begin, end)
         reached, previous = 0, "the header"
         for begin, end, name in sorted(places):
-            self._hold(begin == reached, f"tensor {name!r} does not begin where {previous} ends; it overlaps or leaves a hole")
+            self._hold(
+                begin == reached, f"tensor {name!r} does not begin where {previous} ends; it overlaps or leaves a hole"
+            )
             reached, previous = end, repr(name)
         self._hold(reached == available, f"{available - reached} bytes follow after the last tensor")
 
@@ -137,8 +140,7 @@ class SafetensorsFile:
         def read_flat(first: int, last: int) -> np.ndarray[Any, Any]:
             lead = first % group
             at = start + (first - lead) // group * group_nbytes
-            data = self._data[at : at + stored_nbytes(dtype, last - first + lead)]
-            return unpack(data, dtype, last - first + lead)[lead:]
+            return read_elements(self._data, at, dtype, last - first + lead, self._given)[lead:]
 
         def read() -> np.ndarray[Any, Any]:
             return read_flat(0, count).reshape(shape)
@@ -170,6 +172,14 @@ def map_file(path: Path, given: str) -> memoryview:
         return memoryview(b"")
     except OSError as error:
         raise LoadError(f"{given} cannot be read: {error.strerror}. It was there when the model was loaded.") from error
+
+
+def read_elements(data: memoryview, start: int, dtype: str, count: int, given: str) -> np.ndarray[Any, Any]:
+    """Read elements that begin at a byte of a mapped file, which may have shrunk since its header was read."""
+    part = data[start : start + stored_nbytes(dtype, count)]
+    if len(part) < stored_nbytes(dtype, count):
+        raise LoadError(f"{given} is shorter than it was when it was loaded. Load it again.")
+    return unpack(part, dtype, count)
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

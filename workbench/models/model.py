@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import TensorSpec, element_count, format_bytes, format_count
-from ..errors import InputError, LoadError
+from workbench.arrays import TensorSpec, element_count, format_bytes, format_count
+from workbench.errors import InputError, LoadError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +83,7 @@ class ModelInfo:
         return {dtype: nbytes / self.nbytes for dtype, nbytes in self.dtypes.items()} if self.nbytes else {}
 
     def _repr_html_(self) -> str:
-        from ..views import cards
+        from workbench.views import cards
 
         return cards.model_card(self)
 
@@ -154,7 +154,7 @@ class Tensor:
         """
         from .window import slice2d
 
-        return slice2d(self, row, column, height, width, leading)
+        return slice2d(self, row, column, height=height, width=width, leading=leading)
 
     def stats(self) -> TensorStats:
         """Return minimum, maximum, mean, spread, counts of special values and a histogram; computed once."""
@@ -171,7 +171,7 @@ class Tensor:
         return f"{self.name}: {self.dtype}, {shape}, {format_bytes(self.nbytes)}"
 
     def _repr_html_(self) -> str:
-        from ..views import cards
+        from workbench.views import cards
 
         return cards.tensor_card(self)
 
@@ -198,7 +198,9 @@ class TensorTable(Mapping[str, Tensor]):
             raise InputError(f"There is no tensor {name!r}: the model has none.")
         near = [other for other in self._tensors if str(name) in other]
         known = near or difflib.get_close_matches(str(name), self._tensors) or list(self._tensors)
-        raise InputError(f"There is no tensor {name!r} among {len(self)}; for example there are: {', '.join(known[:5])}.")
+        raise InputError(
+            f"There is no tensor {name!r} among {len(self)}; for example there are: {', '.join(known[:5])}."
+        )
 
     def __contains__(self, name: object) -> bool:
         return name in self._tensors
@@ -247,7 +249,7 @@ class TensorTable(Mapping[str, Tensor]):
         return "\n".join([f"{len(self)} tensors, {format_bytes(self.nbytes)}", *map(repr, shown), *more])
 
     def _repr_html_(self) -> str:
-        from ..views import cards
+        from workbench.views import cards
 
         return cards.tensor_table(self)
 
@@ -257,6 +259,9 @@ class Model(ABC):
 
     info: ModelInfo
     tensors: TensorTable
+
+    def prepare(self) -> None:  # noqa: B027  a format without anything to prepare leaves it so
+        """Make everything ready that the first run would else have to wait for."""
 
     @abstractmethod
     def run(self, inputs: Mapping[str, Any], outputs: list[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:
@@ -277,7 +282,9 @@ class Model(ABC):
             If the runtime fails all the same; the message has its reason.
         """
 
-    async def arun(self, inputs: Mapping[str, Any], outputs: list[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:
+    async def arun(
+        self, inputs: Mapping[str, Any], outputs: list[str] | None = None
+    ) -> dict[str, np.ndarray[Any, Any]]:
         """Run the model once in a worker thread, so that the event loop stays free; as :meth:`run`."""
         import asyncio
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import DTYPE_BITS, numpy_dtype, stored_nbytes
+from workbench.arrays import DTYPE_BITS, numpy_dtype, stored_nbytes
 
 
 def group_size(dtype: str) -> int:
@@ -65,4 +65,5 @@ def pack(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
     shifts = np.arange(per_group, dtype=np.uint32) * np.uint32(bits)
     words: np.ndarray[Any, Any] = np.bitwise_or.reduce(values << shifts, axis=1)
     raw = words[:, None] >> (np.arange(per_group * bits // 8, dtype=np.uint32) * np.uint32(8))
-    return raw.astype(np.uint8).reshape(-1)[: stored_nbytes(dtype, flat.size)]
+    packed: np.ndarray[Any, Any] = raw.astype(np.uint8).reshape(-1)[: stored_nbytes(dtype, flat.size)]
+    return packed

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..errors import LoadError
+from workbench.errors import LoadError
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,8 @@ class Source:
         An object such as a ModelProto.
     hub_id
         ``organisation/name`` or ``name``.
+    hint
+        What else the user may have meant, for the message when this fails.
     """
 
     given: str
@@ -37,6 +39,7 @@ class Source:
     data: bytes | None = None
     value: Any = None
     hub_id: str | None = None
+    hint: str = ""
 
     @property
     def is_folder(self) -> bool:

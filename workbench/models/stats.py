@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import dtype_name
-from ..errors import InputError
+from workbench.arrays import dtype_name
+from workbench.errors import InputError
 
 BINS = 64
 _CHUNK = 1 << 16  # elements: as float64 they fit a core's cache, and so do the temporaries
@@ -32,7 +32,8 @@ class TensorStats:
     histogram
         Number of finite values in each of 64 bins; empty where there is none.
     edges
-        The 65 edges of the bins, evenly from minimum to maximum; one half (of a very large or small value, a part) to each side where these are equal.
+        The 65 edges of the bins, evenly from minimum to maximum; where these are equal, from one half below to one half
+        above, or a part of the value where it is very large or small.
     magnitudes
         Whether these are the statistics of the absolute values, as for complex tensors.
     """
@@ -66,7 +67,7 @@ class TensorStats:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        from ..views import cards
+        from workbench.views import cards
 
         return cards.stats_card(self)
 
@@ -93,7 +94,7 @@ def tensor_stats(array: np.ndarray[Any, Any]) -> TensorStats:
         with np.nditer(
             array, flags=["external_loop", "buffered", "zerosize_ok"], order="K", buffersize=_CHUNK
         ) as iterator:
-            yield from iterator  # type: ignore[misc]
+            yield from iterator
 
     return _stats(chunks, array.size, dtype_name(array.dtype))
 
@@ -174,7 +175,8 @@ def _stats(chunks: Callable[[], Iterator[np.ndarray[Any, Any]]], count: int, dty
 
 def _numbers(chunk: np.ndarray[Any, Any], integers: bool, magnitudes: bool) -> np.ndarray[Any, Any]:
     if magnitudes:
-        return np.abs(chunk.astype(np.complex128, copy=False))
+        absolute: np.ndarray[Any, Any] = np.abs(chunk.astype(np.complex128, copy=False))
+        return absolute
     if not integers:
         return chunk.astype(np.float64, copy=False)
     return chunk if chunk.dtype.kind in "iu" else chunk.astype(np.int8)  # bool, and ml_dtypes' of 2 and 4 bits

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import numpy_dtype
-from ..errors import InputError
+from workbench.arrays import numpy_dtype
+from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from .model import Tensor
 
 
 def slice2d(
-    tensor: Tensor, row: int, column: int, height: int, width: int, leading: tuple[int, ...]
+    tensor: Tensor, row: int, column: int, *, height: int, width: int, leading: tuple[int, ...]
 ) -> np.ndarray[Any, Any]:
     """Return a window over the last two axes of a tensor; see :meth:`workbench.models.model.Tensor.slice2d`."""
     *outer, rows, columns = (1, 1, *tensor.shape)[-max(len(tensor.shape), 2) :]

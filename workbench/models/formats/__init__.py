@@ -1,7 +1,7 @@
 """The formats that ``load`` knows: each is one module or folder here with a :class:`Format` named ``FORMAT``.
 
-To add one, add a module. Its ``recognises`` looks at content, never at a file's name, and costs no more than reading the
-first bytes; what it needs is imported in ``open``.
+To add one, add a module. Its ``recognises`` looks at content, never at a file's name, and costs no more than reading
+the first bytes; what it needs is imported in ``open``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..model import Model
-from ..source import Source
+from workbench.models.model import Model
+from workbench.models.source import Source
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from ...errors import RunError
-from ..headers import SafetensorsFile, looks_like_safetensors
-from ..model import Model, ModelInfo, TensorTable
-from ..source import Source
+from workbench.errors import RunError
+from workbench.models.headers import SafetensorsFile, looks_like_safetensors
+from workbench.models.model import Model, ModelInfo, TensorTable
+from workbench.models.source import Source
+
 from . import Format
 
 
