@@ -167,10 +167,10 @@ class Catalog(Mapping[str, Op]):
 
     def _found(self) -> dict[str, Op]:
         if not self._complete:
-            from . import ops
+            ops = importlib.import_module(".ops", __package__)
 
-            for module in pkgutil.iter_modules(ops.__path__, ops.__name__ + "."):
-                for op in importlib.import_module(module.name).OPERATIONS:
+            for name in sorted(module.name for module in pkgutil.iter_modules(ops.__path__) if module.name[0] != "_"):
+                for op in importlib.import_module(f"{ops.__name__}.{name}").OPERATIONS:
                     self._ops.setdefault(op.name, op)
             self._complete = True
         return self._ops

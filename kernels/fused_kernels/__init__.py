@@ -1,0 +1,45 @@
+"""Fused kernels: NumPy in, NumPy out, in one pass and on all cores.
+
+>>> import fused_kernels as fk
+>>> fk.softmax([[0.0, 0.0]])
+array([[0.5, 0.5]])
+>>> fk.OPS["softmax"].summary
+'exp(x) / sum(exp(x)) over an axis, without overflow'
+
+Every operation of the catalogue :data:`OPS` is a function of this package. Numba is imported by the first call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .catalog import OPS, Catalog, Cost, Op, Tolerance
+from .errors import DtypeError, KernelError, ShapeError, UnknownOperationError
+from .explanation import Explanation, explain
+
+__all__ = [
+    "OPS",
+    "Catalog",
+    "Cost",
+    "DtypeError",
+    "Explanation",
+    "KernelError",
+    "Op",
+    "ShapeError",
+    "Tolerance",
+    "UnknownOperationError",
+    "explain",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("_") or name not in OPS:
+        known = ", ".join(OPS) if not name.startswith("_") else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its operations are: {known}")
+    function = OPS[name].function
+    globals()[name] = function
+    return function
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *OPS})

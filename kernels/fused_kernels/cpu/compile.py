@@ -1,0 +1,147 @@
+"""Compile a Python function to machine code with the flags that make it fast, and keep the result on disk."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pickle
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import serialize
+from numba.core.caching import NullCache, _Cache
+from numba.core.compiler import CompileResult
+
+Kernel = Callable[..., Any]
+
+_OPTIONS = {
+    # Without it every division checks for zero, and the branch keeps the loop scalar.
+    "error_model": "numpy",
+    "nogil": True,
+}
+
+
+_EXACT = {"contract"}
+_REORDERED = {"reassoc", "contract"}
+
+
+def inline(function: Kernel) -> Kernel:
+    """Compile a helper that is inlined into kernels and keeps its own order of operations.
+
+    Only contraction to fused multiply-add is allowed, so error-compensated steps stay as written.
+    """
+    return _njit(function, fastmath=_EXACT, forceinline=True)
+
+
+def inline_reduction(function: Kernel) -> Kernel:
+    """Compile a helper that is inlined into kernels and whose sums may be reordered, so that they vectorise."""
+    return _njit(function, fastmath=_REORDERED, forceinline=True)
+
+
+def kernel(name: str, *, parallel: bool = False, key: str = "") -> Callable[[Kernel], Kernel]:
+    """Compile a function as a kernel; its machine code is kept on disk under ``name``.
+
+    Sums may be reordered, so reductions vectorise; NaN and inf keep their meaning.
+
+    Parameters
+    ----------
+    name
+        Unique in the package: closures made by one factory differ only by it.
+    parallel
+        Whether ``numba.prange`` runs on all threads.
+    key
+        Text that the code depends on beside this package's own sources.
+    """
+
+    def decorate(function: Kernel) -> Kernel:
+        dispatcher = _njit(function, fastmath=_REORDERED, parallel=parallel)
+        folder = cache_folder()
+        dispatcher._cache = NullCache() if folder is None else _DiskCache(folder, name, key)
+        return dispatcher
+
+    return decorate
+
+
+def _njit(function: Kernel, **options: Any) -> Any:
+    return numba.njit(**_OPTIONS, **options)(function)
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """Return the folder for compiled kernels, or None where nothing can be written.
+
+    ``NUMBA_CACHE_DIR`` and ``XDG_CACHE_HOME`` are honoured.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    folder = Path(numba.config.CACHE_DIR or home) / "fused_kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return None
+
+
+@functools.cache
+def _sources() -> str:
+    """Digest of every source of this package: a change in a helper must recompile what inlines it."""
+    digest = hashlib.sha256(f"{numba.__version__} {platform.python_version()} {sys.byteorder}".encode())
+    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class _DiskCache(_Cache):
+    """One file per kernel, signature and processor.
+
+    Numba's own cache looks at the modification time of one file only, so it misses a change in an imported helper,
+    and its key for closures differs in every process.
+    """
+
+    def __init__(self, folder: Path, name: str, key: str) -> None:
+        self._folder, self._name, self._key, self._enabled = folder, name, key, True
+
+    @property
+    def cache_path(self) -> str:
+        return str(self._folder)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        target_context.refresh()
+        path = self._path(sig, target_context.codegen())
+        if not self._enabled or not path.exists():
+            return None
+        try:
+            return CompileResult._rebuild(target_context, *pickle.loads(path.read_bytes()))
+        except Exception:  # a damaged or foreign file is as good as none: compile again
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        if not self._enabled or data.lifted or data.library.has_dynamic_globals:
+            return
+        path = self._path(sig, data.codegen)
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
+                file.write(serialize.dumps(data._reduce()))
+            Path(file.name).replace(path)
+        except OSError:  # a full disk costs the next start some time, and nothing else
+            return
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def flush(self) -> None:
+        for path in self._folder.glob(f"{self._name}-*.nbc"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, sig: Any, codegen: Any) -> Path:
+        parts = (_sources(), self._name, self._key, str(sig), *map(str, codegen.magic_tuple()))
+        return self._folder / f"{self._name}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:24]}.nbc"

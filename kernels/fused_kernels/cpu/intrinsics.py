@@ -1,0 +1,191 @@
+"""Single instructions that Python cannot spell, emitted as LLVM IR.
+
+Each works on one element; LLVM widens it to vectors with the loop around it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+_CACHE_LINE = 64
+
+
+@intrinsic
+def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
+    """``a * b + c`` with one rounding."""
+    return a(a, b, c), lambda context, builder, sig, args: builder.fma(*args)
+
+
+@intrinsic
+def polynomial(_context: Any, x: Any, coefficients: Any) -> Any:
+    """Evaluate by Horner's rule with `fma`; ``coefficients`` is a tuple, the highest power first."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        x, coefficients = args
+        value = builder.extract_value(coefficients, 0)
+        for index in range(1, len(sig.args[1])):
+            value = builder.fma(value, x, builder.extract_value(coefficients, index))
+        return value
+
+    return x(x, coefficients), emit
+
+
+@intrinsic
+def round_even(_context: Any, a: Any) -> Any:
+    """Round to the nearest integer, halves to even."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _call(builder, f"llvm.roundeven.{_suffix(args[0].type)}", args)
+
+    return a(a), emit
+
+
+@intrinsic
+def maximum(_context: Any, a: Any, b: Any) -> Any:
+    """Return the larger of the two, or NaN if one of them is: ``np.maximum``. A Python ``max`` never vectorises."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _call(builder, f"llvm.maximum.{_suffix(args[0].type)}", args)
+
+    return a(a, b), emit
+
+
+@intrinsic
+def larger(_context: Any, a: Any, b: Any) -> Any:
+    """Return the larger of the two where neither is NaN: one instruction, about twice as fast as `maximum`.
+
+    With a NaN the result is one of the two, unspecified; use it where the NaN takes another way.
+    """
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        flags = ("nnan", "nsz")
+        return builder.select(builder.fcmp_ordered(">", *args, flags=flags), *args, flags=flags)
+
+    return a(a, b), emit
+
+
+@intrinsic
+def scale_by_power_of_two(_context: Any, value: Any, exponent: Any) -> Any:
+    """``value * 2**exponent`` for an integral float ``exponent``, right into the denormals.
+
+    AVX-512 has one instruction for it. Elsewhere LLVM would call the C library for each element, so the
+    power is put together from its bits, in two halves to reach the ends of the range.
+    """
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value, exponent = args
+        double = sig.args[0] == types.float64
+        integer = ir.IntType(32)
+        power = builder.fptosi(exponent, integer)
+        if "+avx512f" in context.codegen()._tm_features:
+            return _call(builder, f"llvm.ldexp.{_suffix(value.type)}.i32", [value, power])
+        half = builder.ashr(power, ir.Constant(integer, 1))
+        for part in (half, builder.sub(power, half)):
+            value = builder.fmul(value, _power_of_two(builder, part, double))
+        return value
+
+    return value(value, exponent), emit
+
+
+def _power_of_two(builder: Any, exponent: Any, double: bool) -> Any:
+    bits, mantissa, bias, kind = (64, 52, 1023, ir.DoubleType()) if double else (32, 23, 127, ir.FloatType())
+    word = ir.IntType(bits)
+    exponent = builder.sext(exponent, word) if double else exponent
+    biased = builder.add(exponent, ir.Constant(word, bias))
+    return builder.bitcast(builder.shl(biased, ir.Constant(word, mantissa)), kind)
+
+
+@intrinsic
+def stream(_context: Any, target: Any, first: Any, source: Any, count: Any) -> Any:
+    """Write ``source[:count]`` to ``target.flat[first : first + count]`` past the caches.
+
+    Non-temporal stores spare the read of the line that is overwritten: a gain when the result is larger than
+    the last cache, a loss otherwise. Call `stream_end` before another thread reads the result.
+
+    Parameters
+    ----------
+    target, source
+        C-contiguous arrays of one dtype; ``source`` one-dimensional.
+    first, count
+        Index of the first element written, and how many.
+    """
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        target, first, source, count = args
+        element = context.get_value_type(sig.args[0].dtype)
+        size = context.get_abi_sizeof(element)
+        word = ir.IntType(64)
+        to = builder.gep(context.make_array(sig.args[0])(context, builder, target).data, [first])
+        came = context.make_array(sig.args[2])(context, builder, source).data
+        line = ir.VectorType(element, _CACHE_LINE // size)
+        lane = ir.Constant(word, _CACHE_LINE // size)
+        temporal = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+
+        misaligned = builder.urem(builder.neg(builder.ptrtoint(to, word)), ir.Constant(word, _CACHE_LINE))
+        head = builder.udiv(misaligned, ir.Constant(word, size))
+        head = builder.select(builder.icmp_unsigned("<", head, count), head, count)
+        lines = builder.udiv(builder.sub(count, head), lane)
+        tail = builder.add(head, builder.mul(lines, lane))
+
+        def copy_element(index: Any) -> None:
+            builder.store(builder.load(builder.gep(came, [index])), builder.gep(to, [index]))
+
+        def copy_line(index: Any) -> None:
+            place = builder.add(head, builder.mul(index, lane))
+            value = builder.load(builder.bitcast(builder.gep(came, [place]), line.as_pointer()))
+            value.align = size
+            store = builder.store(value, builder.bitcast(builder.gep(to, [place]), line.as_pointer()))
+            store.align = _CACHE_LINE
+            store.set_metadata("nontemporal", temporal)
+
+        zero = ir.Constant(word, 0)
+        _loop(builder, zero, head, copy_element)
+        _loop(builder, zero, lines, copy_line)
+        _loop(builder, tail, count, copy_element)
+        return context.get_dummy_value()
+
+    return types.void(target, types.intp, source, types.intp), emit
+
+
+@intrinsic
+def stream_end(_context: Any) -> Any:
+    """Make everything written by `stream` visible to other threads."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.fence("seq_cst")
+        if context.codegen().magic_tuple()[0].startswith("x86_64"):
+            name, module = "llvm.x86.sse.sfence", builder.module
+            fence = module.globals.get(name) or ir.Function(module, ir.FunctionType(ir.VoidType(), []), name)
+            builder.call(fence, [])
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+def _call(builder: Any, name: str, args: list[Any]) -> Any:
+    module, kind = builder.module, args[0].type
+    signature = ir.FunctionType(kind, [arg.type for arg in args])
+    return builder.call(module.globals.get(name) or ir.Function(module, signature, name), args)
+
+
+def _suffix(kind: Any) -> str:
+    return "f64" if kind == ir.DoubleType() else "f32"
+
+
+def _loop(builder: Any, start: Any, stop: Any, body: Any) -> None:
+    """Emit ``for index in range(start, stop): body(index)``."""
+    before, test, inside, after = builder.block, *(builder.append_basic_block(name) for name in ("test", "body", "end"))
+    builder.branch(test)
+    builder.position_at_end(test)
+    index = builder.phi(start.type)
+    index.add_incoming(start, before)
+    builder.cbranch(builder.icmp_signed("<", index, stop), inside, after)
+    builder.position_at_end(inside)
+    body(index)
+    index.add_incoming(builder.add(index, ir.Constant(start.type, 1)), builder.block)
+    builder.branch(test)
+    builder.position_at_end(after)

@@ -1,0 +1,67 @@
+"""Say which implementation a call would run, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import trace
+from .catalog import OPS
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a call would do.
+
+    Parameters
+    ----------
+    operation
+        Its name.
+    implementation
+        ``"numba"``, or ``"numpy"`` where there is no kernel for the dtype; ``"none"`` if there is nothing to compute.
+    form
+        The form of the loop, such as ``"serial"``, ``"parallel"``, ``"streaming"``.
+    notes
+        Why, and what is copied or converted on the way.
+    """
+
+    operation: str
+    implementation: str
+    form: str
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        chosen = f"{self.operation}: {self.implementation}" + (f", {self.form}" if self.form else "")
+        return "\n".join([chosen, *(f"  {note}" for note in self.notes)])
+
+    __repr__ = __str__
+
+
+def explain(operation: str | Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
+    """Return which implementation ``operation(*args, **kwargs)`` would run; nothing is computed.
+
+    Parameters
+    ----------
+    operation
+        A name of the catalogue, or the public function.
+    *args, **kwargs
+        As in the call.
+
+    Raises
+    ------
+    KernelError
+        Whatever the call itself would raise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> explain("softmax", np.zeros((8, 64), np.float32))
+    softmax: numba, serial
+      2048 bytes: too few for threads
+    """
+    name = operation if isinstance(operation, str) else operation.__name__
+    function = OPS[name].function
+    with trace.tracing(dry=True) as found:
+        function(*args, **kwargs)
+    return Explanation(name, found.implementation or "none", found.form, tuple(found.notes))

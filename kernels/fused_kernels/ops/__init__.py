@@ -1,0 +1,1 @@
+"""The operations, one module or folder each; the catalogue walks this package and reads ``OPERATIONS``."""

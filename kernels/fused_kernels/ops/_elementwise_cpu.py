@@ -1,0 +1,7 @@
+"""The formulas of `elementwise`, compiled."""
+
+from __future__ import annotations
+
+from ..cpu.elements import element_forms
+
+scale = element_forms("scale", lambda x, factor: x * factor, parallel_from=256 << 10)

@@ -1,0 +1,5 @@
+"""Layer normalisation."""
+
+from .op import OPERATIONS
+
+__all__ = ["OPERATIONS"]

@@ -1,0 +1,28 @@
+"""layer_norm as other libraries write it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...catalog import OnnxGraph, OnnxNode
+
+
+def torch() -> Callable[..., Any]:
+    """Return torch's layer_norm on tensors."""
+    from torch.nn.functional import layer_norm
+
+    def call(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
+        return layer_norm(x, x.shape[-1:], weight, bias, eps)
+
+    return call
+
+
+def onnx(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> OnnxGraph:
+    """Return one LayerNormalization node (opset 17)."""
+    import numpy as np
+
+    scale = np.ones(x.shape[-1], x.dtype) if weight is None else weight
+    inputs = {"x": x, "weight": scale} | ({} if bias is None else {"bias": bias})
+    node = OnnxNode("LayerNormalization", tuple(inputs), ("out",), {"axis": -1, "epsilon": eps})
+    return OnnxGraph((node,), inputs)

@@ -1,0 +1,5 @@
+"""Softmax."""
+
+from .op import OPERATIONS
+
+__all__ = ["OPERATIONS"]

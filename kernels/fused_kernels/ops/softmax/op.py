@@ -1,0 +1,116 @@
+"""softmax: what it is, how NumPy writes it, and what one call costs."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import memory
+from ...catalog import Cost, Inputs, Op, Shape, Tolerance
+from ...dispatch import convert, explain_received, lazy_import, ready
+from ...errors import ShapeError
+from . import peers
+
+if TYPE_CHECKING:
+    from . import cpu
+else:
+    cpu = lazy_import(f"{__package__}.cpu")
+
+
+def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
+    """``exp(x) / sum(exp(x))`` over an axis, computed with the maximum subtracted, so that nothing overflows.
+
+    Parameters
+    ----------
+    x
+        Array with at least one axis; float32 or float64, other real dtypes are converted.
+    axis
+        The axis whose elements of the result sum to 1.
+    out
+        Array of the shape of ``x`` that receives the result; it may be ``x`` itself.
+
+    Returns
+    -------
+    array
+        Shape and kind of ``x``; integers give float64.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has no such axis, or ``out`` another shape.
+    DtypeError
+        For complex, text, object or masked arrays and tensors that require grad.
+
+    Notes
+    -----
+    -inf gives 0. Elements that share a sum with a NaN or +inf, or that are all -inf, become NaN: the quotient has no
+    value there, and NumPy, SciPy and torch agree.
+
+    Examples
+    --------
+    >>> softmax([0.0, 0.0])
+    array([0.5, 0.5])
+    """
+    if not ready(x, out):
+        return convert(softmax, {"x": x}, {"axis": axis}, out)
+    shape = x.shape
+    dimensions = len(shape)
+    axis = operator.index(axis)
+    if not -dimensions <= axis < dimensions:
+        raise ShapeError(
+            f"softmax: axis {axis} is not an axis of x; received {explain_received(x=x)}. "
+            + (f"Choose from {-dimensions} to {dimensions - 1}." if dimensions else "Reshape x to (1,).")
+        )
+    if out is None:
+        target = memory.empty(shape, x.dtype)
+    elif out.shape == shape:
+        target = out
+    else:
+        raise ShapeError(f"softmax: out needs the shape of x; received {explain_received(x=x, out=out)}.")
+    if not x.size:
+        return target
+    if axis in (-1, dimensions - 1):
+        if dimensions == 2:
+            cpu.rows.run(x.nbytes, out is x, x, target)
+        else:
+            cpu.rows.run(x.nbytes, out is x, x.reshape(-1, shape[-1]), target.reshape(-1, shape[-1]))
+    else:
+        axis %= dimensions
+        blocks = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
+        source = x.copy() if out is x else x
+        cpu.columns.run(x.nbytes, False, source.reshape(blocks), target.reshape(blocks))
+    return target
+
+
+def _reference(x: Any, axis: int = -1) -> Any:
+    exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
+    return exponentials / exponentials.sum(axis=axis, keepdims=True)
+
+
+def _sample(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Inputs:
+    return {"x": (3 * rng.standard_normal(shape)).astype(dtype)}
+
+
+def _cost(x: Any, axis: int = -1) -> Cost:
+    # Maximum, subtract, exp, sum, scale.
+    return Cost(bytes_read=x.nbytes, bytes_written=x.nbytes, flops=5 * x.size)
+
+
+OPERATIONS = (
+    Op(
+        name="softmax",
+        summary="exp(x) / sum(exp(x)) over an axis, without overflow",
+        family="rows",
+        function=softmax,
+        reference=_reference,
+        sample=_sample,
+        cost=_cost,
+        shapes=((512, 768), (8, 64), (1000, 1000), (4096, 4096)),
+        dimensions=("rows", "columns"),
+        tolerance={"float32": Tolerance(5e-6, 1e-30), "float64": Tolerance(1e-14, 1e-290)},
+        peers={"torch": peers.torch, "onnx": peers.onnx},
+    ),
+)
