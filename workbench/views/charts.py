@@ -1,26 +1,22 @@
-"""The figures: a race, a tensor's values, a slice of it, and a model's bytes by module."""
+"""The figures: a race, a tensor's values and a slice of it."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.arrays import format_bytes, format_count
 from workbench.bench.race import Race
 from workbench.models.model import Tensor
 
-from . import cards, html, modules, template, theme
+from . import cards, html, template, theme
 from .window import Window
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 HEIGHT = 250
-FAMILIES = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00")
 
 
 def race(race: Race, *, title: bool = True) -> go.Figure:
@@ -87,9 +83,9 @@ def race(race: Race, *, title: bool = True) -> go.Figure:
         xaxis={
             "type": kind,
             "range": _race_range(times, ends, log=log),
-            "title": {"text": f"median time per call, {sign}{' (log)' if log else ''}, with 95 % interval"},
+            "title": {"text": f"median time per call{' (log)' if log else f', {sign}'}, with 95 % interval"},
             "nticks": 7,
-            **({"dtick": "D2"} if log else {}),
+            **(_decades(ends, size) if log else {}),
         },
         yaxis={
             "categoryorder": "array",
@@ -154,7 +150,7 @@ def heatmap(window: Window) -> go.Figure:
     places = {"x": columns, "y": rows, "xgap": 1, "ygap": 1, "showscale": False}
     negative, positive = (",".join(map(str, colour)) for colour in (template.NEGATIVE, template.POSITIVE))
     drawn = go.Heatmap(
-        z=np.where(finite, values, np.nan),
+        z=np.where(finite, values, None),  # JSON has no NaN
         zmin=-limit,
         zmax=limit,
         # no colour at all at zero: the page shows through, so that zero is white on white and black on black
@@ -170,7 +166,7 @@ def heatmap(window: Window) -> go.Figure:
         **places,
     )
     special = go.Heatmap(
-        z=np.where(finite, np.nan, 1.0),
+        z=np.where(finite, None, 1.0),
         visible=not bool(finite.all()),
         colorscale=[[0, template.NOT_FINITE], [1, template.NOT_FINITE]],
         customdata=np.where(finite, "", np.vectorize(html.number, otypes=[object])(values)) if values.size else None,
@@ -220,55 +216,6 @@ def no_cells(text: str) -> go.Figure:
     return template.figure(go.Heatmap(), go.Heatmap(), height=HEIGHT, annotations=[_note(text)])
 
 
-def treemap(parts: Sequence[modules.Area]) -> go.Figure:
-    """Draw a model's bytes by module; areas of one family, such as the layers of one encoder, have one colour.
-
-    Parameters
-    ----------
-    parts
-        From :func:`workbench.views.modules.areas`; the trace's labels and values keep their order.
-    """
-    import plotly.graph_objects as go
-
-    families = itertools.cycle(FAMILIES)
-    colours: dict[str, str] = {}
-    for part in parts:
-        if part.family not in colours:
-            colours[part.family] = next(families)
-    total = sum(part.nbytes for part in parts)
-    drawn = go.Treemap(
-        ids=[str(place) for place, _ in enumerate(parts)],
-        labels=[template.plain(part.label, 40) for part in parts],
-        parents=[""] * len(parts),
-        values=[part.nbytes for part in parts],
-        text=[format_bytes(part.nbytes) for part in parts],
-        texttemplate="<b>%{label}</b><br>%{text}",
-        textposition="top left",
-        textfont={"size": 13, "color": [theme.ink_on(colours[part.family]) for part in parts]},
-        marker={
-            "colors": [colours[part.family] for part in parts],
-            "line": {"width": 2, "color": template.PAPER},
-            "cornerradius": 3,
-            "pad": {"t": 0, "l": 0, "r": 0, "b": 0},
-        },
-        hovertext=[
-            f"{template.plain(part.label)}<br>{format_bytes(part.nbytes)}, {part.nbytes / total:.1%} of all<br>"
-            f"{format_count(part.elements)} elements in {part.tensors} tensors"
-            for part in parts
-        ],
-        hovertemplate="%{hovertext}<extra></extra>",
-        tiling={"pad": 0},
-        pathbar={"visible": False},
-        name="bytes",
-    )
-    return template.figure(
-        drawn,
-        height=210,
-        margin={"t": 0, "l": 0, "r": 0, "b": 0},
-        annotations=[] if parts else [_note("No bytes to show.")],
-    )
-
-
 def _race_words(race: Race, contender: str) -> str:
     result = race[contender]
     words, beside = html.duration(result.median), cards.comparison(race, result)
@@ -292,6 +239,18 @@ def _race_range(times: np.ndarray[Any, Any], ends: np.ndarray[Any, Any], *, log:
         return [0.0, float(ends.max()) * 1.32]
     low, high = math.log10(float(ends[:, 0].min())) - 0.3, math.log10(float(ends.max()))
     return [low, high + 0.32 * (high - low)]
+
+
+def _decades(ends: np.ndarray[Any, Any], size: float) -> dict[str, Any]:
+    """Return ticks at powers of ten, each with its own unit, since a log axis may span several."""
+    first, last = math.floor(math.log10(float(ends.min()))), math.ceil(math.log10(float(ends.max())))
+    ticks = [10.0**power for power in range(first, last + 1)]
+    return {"tickvals": ticks, "ticktext": [f"{_whole(tick * size)}" for tick in ticks]}
+
+
+def _whole(seconds: float) -> str:
+    size, sign = html.time_unit(seconds)
+    return f"{seconds / size:g} {sign}"
 
 
 def _unique(name: str, place: int) -> str:

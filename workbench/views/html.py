@@ -23,16 +23,21 @@ def escape(value: object) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number with three significant digits and a real minus sign.
+    """Write a number with three significant digits, a whole one in full, with a real minus sign.
 
-    >>> number(0.123456), number(-12345.0), number(3.0), number(float("nan"))
-    ('0.123', '\u22121.23e4', '3', 'NaN')
+    >>> number(0.62), number(-12345), number(-1.2345e-5), number(1234.5), number(float("nan"))
+    ('0.620', '\u221212,345', '\u22121.23e\u22125', '1,230', 'NaN')
     """
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "\N{INFINITY}" if value > 0 else "\N{MINUS SIGN}\N{INFINITY}"
-    text = f"{value:.3g}"
+    if value == int(value) and abs(value) < 1e9:
+        text = f"{int(value):,}"
+    elif 999.5 <= abs(value) < 1e6:
+        text = f"{float(f'{value:.3g}'):,.0f}"
+    else:
+        text = f"{value:#.3g}".removesuffix(".")
     if "e" in text:
         digits, exponent = text.split("e")
         text = f"{digits}e{int(exponent)}"

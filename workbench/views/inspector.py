@@ -13,9 +13,10 @@ from workbench.arrays import format_bytes
 from workbench.errors import InputError
 from workbench.models.model import Model, Tensor
 
-from . import cards, charts, html, modules, template, theme
+from . import cards, html, modules, template, theme
 from .code_footer import CodeFooter
 from .detail import TensorDetail
+from .module_map import ModuleMap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,8 @@ EMPTY = (
     '<div class="fw-empty"><b>No model yet.</b>Load one, and its inputs, its tensors and their values are shown here. '
     "In a cell: <code>wb.inspect(wb.load(\N{HORIZONTAL ELLIPSIS}))</code></div>"
 )
+
+_MAP_NOTE = '<p class="fw-muted">Bytes by module. A click on one shows only its tensors in the table.</p>'
 
 
 def inspect(model: Model) -> Inspector:
@@ -114,8 +117,8 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         self.dtype = _choice("dtype", [(ALL_DTYPES, ALL_DTYPES), *((dtype, dtype) for dtype in _dtypes(tensors))])
         places = ((_area(area), area.label) for area in self._areas)
         self.module = _choice("module", [(ALL_MODULES, ALL_MODULES), *places])
-        self.map = template.live(charts.treemap(self._areas))
-        self.map.data[0].on_click(self._clicked)
+        self.map = ModuleMap(self._areas)
+        self.map.observe(lambda change: setattr(self.module, "value", change["new"] or ALL_MODULES), "chosen")
         for control in (self.dtype, self.module):
             control.observe(self._filter, "value")
         self.count = widgets.HTML()
@@ -123,7 +126,7 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         self.table.observe(self._chosen, "selected_rows")
         self._filter(None)
         return [
-            *([self.map] if len(self._areas) > 1 else []),
+            *([widgets.HTML(_MAP_NOTE), self.map] if len(self._areas) > 1 else []),
             widgets.HBox([self.dtype, self.module, self.count]).add_class("fw-row"),
             self.table,
             self.detail,
@@ -132,6 +135,7 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
     def _filter(self, _: Any) -> None:
         assert self.model is not None and self.table is not None
         tensors = self.model.tensors
+        self.map.chosen = "" if self.module.value == ALL_MODULES else self.module.value
         within = {name for area in self._areas if area.label == self.module.value for name in area.names}
         self._shown = [
             name
@@ -150,11 +154,6 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         tensor = self.model.tensors[self._shown[change["new"][0]]] if change["new"] else None
         if tensor is not self.selected:
             self.detail.show(tensor)
-
-    def _clicked(self, _trace: Any, points: Any, _state: Any) -> None:
-        if points.point_inds:
-            label = self._areas[points.point_inds[0]].label
-            self.module.value = ALL_MODULES if self.module.value == label else label
 
     def _update_code(self) -> None:
         empty = 'wb.inspect(wb.load("model.onnx"))'

@@ -82,7 +82,7 @@ def panel(*children: Any, classes: tuple[str, ...] = ("fw-panel",)) -> widgets.V
 
 
 def style() -> widgets.Box:
-    """Return an invisible widget that brings the style sheets, and keeps the figures around it as wide as their places."""
+    """Return an invisible widget that brings the style sheets and keeps the figures beside it as wide as it is."""
     import ipywidgets as widgets
 
     from .fit import Fit
