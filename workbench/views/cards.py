@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from workbench.arrays import TensorSpec, format_bytes, format_shape
+from workbench.bench.verdict import seconds_text
 
 from . import html, theme
 
@@ -125,7 +126,7 @@ def race_card(race: Race) -> str:
         f'<p class="fw-conditions">{html.escape(question)} \N{MIDDLE DOT} {html.escape(race.conditions_text)}</p>',
         _bars(race),
         absent,
-        html.folded("Numbers", _numbers(race)) if race.results else "",
+        html.folded("Numbers", race_numbers(race)) if race.results else "",
         html.folded("Measured on", html.facts(_environment(race))) if race.environment else "",
     )
 
@@ -162,7 +163,7 @@ def _bar(race: Race, result: Result, colour: str, place: Callable[[float], float
         f'<div class="fw-bars-name">{html.escape(result.contender)}</div><div class="fw-bars-lane"><div>'
         f'<i style="width:{place(result.median):.2f}%;background:{colour}"></i>'
         f'<b style="left:{low:.2f}%;width:{max(high - low, 0.1):.2f}%"></b>'
-        f'<span style="left:{high:.2f}%">{html.duration(result.median)} <em>{comparison(race, result)}</em></span>'
+        f'<span style="left:{high:.2f}%">{seconds_text(result.median)} <em>{comparison(race, result)}</em></span>'
         f"</div></div>"
     )
 
@@ -177,18 +178,19 @@ def comparison(race: Race, result: Result) -> str:
     return f"{html.number(ratio.value)}{html.MULTIPLICATION_SIGN}" if ratio.decided else "no difference"
 
 
-def _numbers(race: Race) -> str:
+def race_numbers(race: Race) -> str:
+    """Return all numbers of a race as a table, one row per contender."""
     columns = ("contender", "version", "median", "95 % interval", "quartiles", "first call", "error", "result")
     rows = [
         (
             result.contender,
             result.version,
-            html.duration(result.median),
+            seconds_text(result.median),
             _span(result.interval),
             _span(result.quartiles),
-            html.duration(result.first_call),
+            seconds_text(result.first_call),
             html.number(result.error),
-            "right" if result.right else "wrong",
+            "right" if result.right else result.fault or "wrong",
         )
         for result in race.results
     ]
@@ -196,7 +198,7 @@ def _numbers(race: Race) -> str:
 
 
 def _span(ends: tuple[float, float]) -> str:
-    return f"{html.duration(ends[0])} to {html.duration(ends[1])}"
+    return f"{seconds_text(ends[0])} to {seconds_text(ends[1])}"
 
 
 def _environment(race: Race) -> list[tuple[str, object]]:

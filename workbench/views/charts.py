@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
-from workbench.bench.race import Race
+from workbench.bench.race import Race, Result
+from workbench.bench.verdict import seconds_text
 from workbench.models.model import Tensor
 
 from . import cards, html, template, theme
 from .window import Window
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 HEIGHT = 250
 
@@ -29,11 +28,9 @@ def race(race: Race, *, title: bool = True) -> go.Figure:
     title
         Whether the verdict and the conditions stand above; a panel that shows them itself leaves them out.
     """
-    import plotly.graph_objects as go
-
     results = race.results
     medians = [result.median for result in results]
-    size, sign = html.time_unit(math.exp(float(np.mean(np.log(medians)))) if medians else 1.0)
+    size, sign = _time_unit(math.exp(float(np.mean(np.log(medians)))) if medians else 1.0)
     times = np.array(medians) / size
     ends = np.array([result.interval for result in results]).reshape(-1, 2) / size
     names = [_unique(template.plain(result.contender, 40), place) for place, result in enumerate(results)]
@@ -70,15 +67,15 @@ def race(race: Race, *, title: bool = True) -> go.Figure:
         name="labels",
     )
     kind = "log" if log else "linear"
-    above = {"text": template.wrap(race.verdict), "subtitle": {"text": template.wrap(race.conditions_text, 130)}}
-    top = (
-        26 * (above["text"].count("<br>") + 1) + 17 * (above["subtitle"]["text"].count("<br>") + 1) + 14 if title else 8
-    )
+    verdict, conditions = template.wrap(race.verdict, 84), template.wrap(race.conditions_text, 120)
+    small = f'<span style="font-size:12px;font-weight:400;color:{template.MUTED}">{conditions}</span>'
+    lines = 25 * (verdict.count("<br>") + 1) + 17 * (conditions.count("<br>") + 1)
+    top = lines + 18 if title else 8
     return template.figure(
         bars,
         words,
         height=top + 56 + 38 * max(len(results), 1),
-        title=above if title else None,
+        title={"text": f"{verdict}<br>{small}"} if title else None,
         margin={"t": top, "l": 8, "r": 8, "b": 8},
         xaxis={
             "type": kind,
@@ -103,8 +100,6 @@ def histogram(tensor: Tensor) -> go.Figure:
 
     Values that are not finite are left out. An empty tensor, or one with no finite value, gives a figure that says so.
     """
-    import plotly.graph_objects as go
-
     stats = tensor.stats()
     counts, edges = np.asarray(stats.histogram, dtype=np.int64), np.asarray(stats.edges, dtype=np.float64)
     some = counts > 0  # a logarithm shows no empty bin
@@ -140,8 +135,6 @@ def histogram(tensor: Tensor) -> go.Figure:
 
 def heatmap(window: Window) -> go.Figure:
     """Draw a slice of a tensor: blue below zero, orange above, the page's own colour at zero, grey where not finite."""
-    import plotly.graph_objects as go
-
     values = window.values
     finite = np.isfinite(values)
     limit = heat_limit(window)
@@ -204,30 +197,26 @@ def heat_key(window: Window) -> str:
 
 def no_values(text: str) -> go.Figure:
     """Return the frame of :func:`histogram` with a sentence in place of the bars."""
-    import plotly.graph_objects as go
-
     return template.figure(go.Bar(), height=HEIGHT, annotations=[_note(text)])
 
 
 def no_cells(text: str) -> go.Figure:
     """Return the frame of :func:`heatmap` with a sentence in place of the cells."""
-    import plotly.graph_objects as go
-
     return template.figure(go.Heatmap(), go.Heatmap(), height=HEIGHT, annotations=[_note(text)])
 
 
 def _race_words(race: Race, contender: str) -> str:
     result = race[contender]
-    words, beside = html.duration(result.median), cards.comparison(race, result)
+    words, beside = seconds_text(result.median), cards.comparison(race, result)
     return f'{words} <span style="color:{template.MUTED}">{beside}</span>' if beside else words
 
 
-def _race_hover(result: Any) -> str:
+def _race_hover(result: Result) -> str:
     low, high = result.interval
     return (
         f"<b>{template.plain(result.contender)}</b> {template.plain(result.version)}<br>"
-        f"median {html.duration(result.median)}, 95 % interval {html.duration(low)} to {html.duration(high)}<br>"
-        f"first call {html.duration(result.first_call)}<br>error {html.number(result.error)} of the largest value"
+        f"median {seconds_text(result.median)}, 95 % interval {seconds_text(low)} to {seconds_text(high)}<br>"
+        f"first call {seconds_text(result.first_call)}<br>error {html.number(result.error)} of the largest value"
     )
 
 
@@ -248,8 +237,14 @@ def _decades(ends: np.ndarray[Any, Any], size: float) -> dict[str, Any]:
     return {"tickvals": ticks, "ticktext": [f"{_whole(tick * size)}" for tick in ticks]}
 
 
+def _time_unit(seconds: float) -> tuple[float, str]:
+    """Return the unit in which a time reads best: its length in seconds and its sign."""
+    units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s"), (1e-9, "ns"))
+    return next(((size, sign) for size, sign in units if seconds >= 0.9995 * size), units[-1])
+
+
 def _whole(seconds: float) -> str:
-    size, sign = html.time_unit(seconds)
+    size, sign = _time_unit(seconds)
     return f"{seconds / size:g} {sign}"
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from . import theme
 
 MULTIPLICATION_SIGN = "\N{MULTIPLICATION SIGN}"
-_TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s"), (1e-9, "ns"))
 
 
 def escape(value: object) -> str:
@@ -44,25 +43,6 @@ def number(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def time_unit(seconds: float) -> tuple[float, str]:
-    """Return the unit in which a time reads best, as its length in seconds and its sign."""
-    return next(((size, sign) for size, sign in _TIME_UNITS if abs(seconds) >= 0.9995 * size), _TIME_UNITS[-1])
-
-
-def duration(seconds: float) -> str:
-    """Write a time with three significant digits.
-
-    >>> duration(30.94e-6), duration(0.0005021), duration(2)
-    ('30.9 \u00b5s', '502 \u00b5s', '2.00 s')
-    """
-    if not math.isfinite(seconds):
-        return number(seconds)
-    size, sign = time_unit(seconds)
-    value = seconds / size
-    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
-    return f"{value:.{digits}f} {sign}"
-
-
 def shape_text(shape: Sequence[object]) -> str:
     """Write a tensor's shape as people say it.
 
@@ -74,7 +54,7 @@ def shape_text(shape: Sequence[object]) -> str:
 
 def card(*parts: str) -> str:
     """Return a self-contained piece of HTML: its style sheet and its parts."""
-    return f'<style>{theme.css("card")}</style><div class="fw fw-card">{"".join(parts)}</div>'
+    return f'<style>{theme.css("tokens", "card")}</style><div class="fw fw-card">{"".join(parts)}</div>'
 
 
 def heading(text: object, note: object = "") -> str:

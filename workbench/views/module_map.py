@@ -20,7 +20,10 @@ from workbench.arrays import format_bytes, format_count
 from . import theme
 from .modules import Area
 
-COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00")
+COLOURS = ("#0072B2", "#56B4E9", "#009E73")
+REST = "#8C8C8C"
+"""The three largest families have a colour each and the others are grey: more would be a rainbow that says nothing."""
+
 WIDTH, HEIGHT = 1000.0, 210.0
 
 
@@ -49,11 +52,8 @@ class ModuleMap(anywidget.AnyWidget):  # type: ignore[misc]
 def tiles(areas: Sequence[Area]) -> list[dict[str, Any]]:
     """Return what is drawn of each area: place and size in percent, colours, and words."""
     ordered = sorted((area for area in areas if area.nbytes), key=lambda area: -area.nbytes)
-    palette = itertools.cycle(COLOURS)
-    colours: dict[str, str] = {}
-    for area in ordered:
-        if area.family not in colours:
-            colours[area.family] = next(palette)
+    families = list(dict.fromkeys(area.family for area in ordered))
+    colours = dict(zip(families, itertools.chain(COLOURS, itertools.repeat(REST)), strict=False))
     total = sum(area.nbytes for area in ordered)
     places = squarify([float(area.nbytes) for area in ordered], WIDTH, HEIGHT)
     return [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import textwrap
+from typing import Any
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+import plotly.graph_objects as go
+import plotly.io
+
+from . import theme
 
 PAPER = "#fefefe"
 INK = "#1c2024"
@@ -33,15 +36,30 @@ def figure(*traces: Any, height: int, **layout: Any) -> go.Figure:
     layout
         More of plotly's layout, over the template's.
     """
-    import plotly.graph_objects as go
+    return Figure(data=list(traces), layout={"template": template(), "height": height, **layout})
 
-    return go.Figure(data=list(traces), layout={"template": template(), "height": height, **layout})
+
+class Figure(go.Figure):  # type: ignore[misc]
+    """A plotly figure that brings the style sheet which makes it follow the page's theme.
+
+    JupyterLab shows only one form of an output, for a figure plotly's own, so the sheet is an output before it.
+    """
+
+    def _ipython_display_(self) -> None:
+        if "plotly_mimetype" in (plotly.io.renderers.default or "") and plotly.io.renderers.render_on_display:
+            from IPython.display import display
+
+            display({"text/html": sheet(), "text/plain": ""}, raw=True)
+        super()._ipython_display_()
+
+
+def sheet() -> str:
+    """Return the style sheet of figures as HTML that shows nothing itself."""
+    return f"<style>{theme.css('tokens', 'figure')}</style>"
 
 
 def template() -> go.layout.Template:
     """Return the template; it holds no more than what differs from plotly's plain white."""
-    import plotly.graph_objects as go
-
     axis = {
         "gridcolor": LINE,
         "linecolor": LINE,
@@ -60,13 +78,13 @@ def template() -> go.layout.Template:
             "font": {"family": FONT, "size": 13, "color": INK},
             "title": {
                 "font": {"size": 18, "color": INK, "weight": 600},
-                "subtitle": {"font": {"size": 12, "color": MUTED}},
                 "x": 0,
                 "xref": "container",
                 "xanchor": "left",
+                "y": 1,
                 "yref": "container",
                 "yanchor": "top",
-                "pad": {"l": 2},
+                "pad": {"t": 17, "l": 2},
             },
             "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
             "showlegend": False,
@@ -83,8 +101,6 @@ def template() -> go.layout.Template:
 
 def live(drawn: go.Figure) -> go.FigureWidget:
     """Return a figure as a widget for a live panel: it can change and be clicked, and has no tool bar."""
-    import plotly.graph_objects as go
-
     widget = go.FigureWidget(drawn)
     widget._config = {"displayModeBar": False, "responsive": True, "displaylogo": False}
     return widget
@@ -99,10 +115,8 @@ def redraw(widget: go.FigureWidget, drawn: go.Figure) -> None:
         widget.layout.annotations = drawn.layout.annotations
 
 
-def wrap(text: str, width: int = 84) -> str:
+def wrap(text: str, width: int) -> str:
     """Break a sentence into lines for a title, which plotly does not do; text is escaped for plotly's own tags."""
-    import textwrap
-
     return "<br>".join(plain(line, width) for line in textwrap.wrap(text, width)) or " "
 
 

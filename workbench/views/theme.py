@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 
+SHEETS = ("tokens", "card", "theme", "table", "figure")
 CONTENDER_COLOURS = {
     "numba": "#E69F00",
     "torch": "#D55E00",
@@ -42,9 +43,7 @@ def contender_colours(names: list[str]) -> dict[str, str]:
 @functools.cache
 def css(*files: str) -> str:
     """Return style sheets as one text without comments; all that panels use if none is named."""
-    text = "\n".join(
-        (_HERE / f"{name}.css").read_text(encoding="utf-8") for name in files or ("card", "theme", "table", "figure")
-    )
+    text = "\n".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in files or SHEETS)
     return re.sub(r"\s*\n\s*", "\n", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip()
 
 
