@@ -33,7 +33,7 @@ SOURCES = {
 # A part may import from parts of a lower floor and, as long as no circle arises, from its own.
 FLOORS = {
     "fused_kernels": 0,
-    # The package itself holds the version and loads its public names by text; those count as the modules they come from.
+    # The package itself holds the version; its public names, loaded by text, count as the modules they come from.
     **dict.fromkeys(["workbench", "workbench.arrays", "workbench.errors"], 1),
     **dict.fromkeys(["workbench.models", "workbench.bench", "workbench.pipelines", "workbench.ring"], 2),
     "workbench.views": 3,
