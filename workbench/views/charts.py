@@ -67,15 +67,15 @@ def race(race: Race, *, title: bool = True) -> go.Figure:
         name="labels",
     )
     kind = "log" if log else "linear"
-    verdict, conditions = template.wrap(race.verdict, 84), template.wrap(race.conditions_text, 120)
+    verdict, conditions = template.wrap(race.verdict, 60), template.wrap(race.conditions_text, 96)
     small = f'<span style="font-size:12px;font-weight:400;color:{template.MUTED}">{conditions}</span>'
-    lines = 25 * (verdict.count("<br>") + 1) + 17 * (conditions.count("<br>") + 1)
-    top = lines + 18 if title else 8
+    title_text = f"{verdict}<br>{small}"
+    top = 21 * (title_text.count("<br>") + 1) + 20 if title else 8
     return template.figure(
         bars,
         words,
         height=top + 56 + 38 * max(len(results), 1),
-        title={"text": f"{verdict}<br>{small}"} if title else None,
+        title={"text": title_text} if title else None,
         margin={"t": top, "l": 8, "r": 8, "b": 8},
         xaxis={
             "type": kind,
@@ -143,7 +143,7 @@ def heatmap(window: Window) -> go.Figure:
     places = {"x": columns, "y": rows, "xgap": 1, "ygap": 1, "showscale": False}
     negative, positive = (",".join(map(str, colour)) for colour in (template.NEGATIVE, template.POSITIVE))
     drawn = go.Heatmap(
-        z=np.where(finite, values, None),  # JSON has no NaN
+        z=_where(finite, values),
         zmin=-limit,
         zmax=limit,
         # no colour at all at zero: the page shows through, so that zero is white on white and black on black
@@ -159,7 +159,7 @@ def heatmap(window: Window) -> go.Figure:
         **places,
     )
     special = go.Heatmap(
-        z=np.where(finite, None, 1.0),
+        z=_where(~finite, np.ones_like(values)),
         visible=not bool(finite.all()),
         colorscale=[[0, template.NOT_FINITE], [1, template.NOT_FINITE]],
         customdata=np.where(finite, "", np.vectorize(html.number, otypes=[object])(values)) if values.size else None,
@@ -203,6 +203,14 @@ def no_values(text: str) -> go.Figure:
 def no_cells(text: str) -> go.Figure:
     """Return the frame of :func:`heatmap` with a sentence in place of the cells."""
     return template.figure(go.Heatmap(), go.Heatmap(), height=HEIGHT, annotations=[_note(text)])
+
+
+def _where(chosen: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> list[list[float | None]]:
+    """Return the chosen values, and None for the others: JSON has no NaN."""
+    return [
+        [value if take else None for take, value in zip(*row, strict=True)]
+        for row in zip(chosen.tolist(), values.tolist(), strict=True)
+    ]
 
 
 def _race_words(race: Race, contender: str) -> str:

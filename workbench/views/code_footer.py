@@ -8,7 +8,7 @@ import anywidget
 import traitlets
 
 
-class CodeFooter(anywidget.AnyWidget):  # type: ignore[misc]
+class CodeFooter(anywidget.AnyWidget):
     """Code, and a button that copies it.
 
     Parameters

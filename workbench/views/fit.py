@@ -7,7 +7,7 @@ from pathlib import Path
 import anywidget
 
 
-class Fit(anywidget.AnyWidget):  # type: ignore[misc]
+class Fit(anywidget.AnyWidget):
     """An invisible widget that tells plotly's figures when the panel around it has changed its size."""
 
     _esm = Path(__file__).parent / "fit.js"

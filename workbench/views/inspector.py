@@ -21,7 +21,7 @@ from .module_map import ModuleMap
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ALL_DTYPES, ALL_MODULES = "all dtypes", "all modules"
+ALL_DTYPES, ALL_MODULES, EVERY = "all dtypes", "all modules", -1
 EMPTY = (
     '<div class="fw-empty"><b>No model yet.</b>Load one, and its inputs, its tensors and their values are shown here. '
     "In a cell: <code>wb.inspect(wb.load(\N{HORIZONTAL ELLIPSIS}))</code></div>"
@@ -102,7 +102,7 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         if name is not None:
             self.model.tensors[name]  # an unknown name raises the error that teaches
             if name not in self._shown:
-                self.dtype.value, self.module.value = ALL_DTYPES, ALL_MODULES
+                self.dtype.value, self.module.value = ALL_DTYPES, EVERY
         self.table.selected_rows = [] if name is None else [self._shown.index(name)]
 
     @property
@@ -115,10 +115,10 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
             return [widgets.HTML('<div class="fw-empty"><b>No tensors.</b>This model stores no weights.</div>')]
         self._areas = modules.areas(tensors.values())
         self.dtype = _choice("dtype", [(ALL_DTYPES, ALL_DTYPES), *((dtype, dtype) for dtype in _dtypes(tensors))])
-        places = ((_area(area), area.label) for area in self._areas)
-        self.module = _choice("module", [(ALL_MODULES, ALL_MODULES), *places])
+        places = ((_area(area), index) for index, area in enumerate(self._areas))
+        self.module = _choice("module", [(ALL_MODULES, EVERY), *places])
         self.map = ModuleMap(self._areas)
-        self.map.observe(lambda change: setattr(self.module, "value", change["new"] or ALL_MODULES), "chosen")
+        self.map.observe(lambda change: setattr(self.module, "value", change["new"]), "chosen")
         for control in (self.dtype, self.module):
             control.observe(self._filter, "value")
         self.count = widgets.HTML()
@@ -135,12 +135,12 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
     def _filter(self, _: Any) -> None:
         assert self.model is not None and self.table is not None
         tensors = self.model.tensors
-        self.map.chosen = "" if self.module.value == ALL_MODULES else self.module.value
-        within = {name for area in self._areas if area.label == self.module.value for name in area.names}
+        self.map.chosen = self.module.value
+        within = tensors if self.module.value == EVERY else set(self._areas[self.module.value].names)
         self._shown = [
             name
             for name, tensor in tensors.items()
-            if self.dtype.value in (ALL_DTYPES, tensor.dtype) and (self.module.value == ALL_MODULES or name in within)
+            if self.dtype.value in (ALL_DTYPES, tensor.dtype) and name in within
         ]
         selected = self.selected
         rows = [self._shown.index(selected.name)] if selected is not None and selected.name in self._shown else []
@@ -178,7 +178,7 @@ def _area(area: modules.Area) -> str:
     return f"{template.shorten(area.label, 60)} ({area.tensors})"
 
 
-def _choice(name: str, options: list[tuple[str, str]]) -> widgets.Dropdown:
+def _choice(name: str, options: list[tuple[str, Any]]) -> widgets.Dropdown:
     return widgets.Dropdown(options=options, tooltip=f"show only one {name}", layout=widgets.Layout(width="auto"))
 
 

@@ -21,9 +21,9 @@ function render({ model, el }) {
         label.textContent = tile.label;
         words.append(label, tile.note);
         button.append(words);
-        button.dataset.label = tile.label;
+        button.dataset.index = tile.index;
         button.addEventListener("click", () => {
-          model.set("chosen", model.get("chosen") === tile.label ? "" : tile.label);
+          model.set("chosen", model.get("chosen") === tile.index ? -1 : tile.index);
           model.save_changes();
         });
         return button;
@@ -33,9 +33,9 @@ function render({ model, el }) {
   };
   const mark = () => {
     for (const button of map.children) {
-      button.setAttribute("aria-pressed", String(button.dataset.label === model.get("chosen")));
+      button.setAttribute("aria-pressed", String(Number(button.dataset.index) === model.get("chosen")));
     }
-    map.classList.toggle("fw-chosen", model.get("chosen") !== "");
+    map.classList.toggle("fw-chosen", model.get("chosen") >= 0);
   };
   model.on("change:_tiles", draw);
   model.on("change:chosen", mark);

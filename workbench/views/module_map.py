@@ -27,7 +27,7 @@ REST = "#8C8C8C"
 WIDTH, HEIGHT = 1000.0, 210.0
 
 
-class ModuleMap(anywidget.AnyWidget):  # type: ignore[misc]
+class ModuleMap(anywidget.AnyWidget):
     """Areas as large as their bytes; those of one family, such as the layers of one encoder, have one colour.
 
     Parameters
@@ -38,12 +38,12 @@ class ModuleMap(anywidget.AnyWidget):  # type: ignore[misc]
     Attributes
     ----------
     chosen
-        Label of the area that is pressed; empty if none is.
+        Index of the area that is pressed; -1 if none is.
     """
 
     _esm = Path(__file__).parent / "module_map.js"
     _tiles = traitlets.List(traitlets.Dict()).tag(sync=True)
-    chosen = traitlets.Unicode().tag(sync=True)
+    chosen = traitlets.Int(-1).tag(sync=True)
 
     def __init__(self, areas: Sequence[Area]) -> None:
         super().__init__(_tiles=tiles(areas))
@@ -52,12 +52,14 @@ class ModuleMap(anywidget.AnyWidget):  # type: ignore[misc]
 def tiles(areas: Sequence[Area]) -> list[dict[str, Any]]:
     """Return what is drawn of each area: place and size in percent, colours, and words."""
     ordered = sorted((area for area in areas if area.nbytes), key=lambda area: -area.nbytes)
+    index = {id(area): place for place, area in enumerate(areas)}
     families = list(dict.fromkeys(area.family for area in ordered))
     colours = dict(zip(families, itertools.chain(COLOURS, itertools.repeat(REST)), strict=False))
     total = sum(area.nbytes for area in ordered)
     places = squarify([float(area.nbytes) for area in ordered], WIDTH, HEIGHT)
     return [
         {
+            "index": index[id(area)],
             "label": area.label,
             "note": format_bytes(area.nbytes),
             "title": f"{area.label}\n{format_bytes(area.nbytes)}, {area.nbytes / total:.1%} of all\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from workbench.models.model import Tensor
 
 _MOST = 18
 _LARGE = 0.12
+_STRONG = "./:"
 
 
 @dataclass(frozen=True)
@@ -17,19 +19,16 @@ class Area:
 
     Parameters
     ----------
-    prefix
-        What their names begin with, up to a separator; a whole name for a single tensor.
     label
-        The prefix without what all tensors share.
+        What their names begin with, up to a separator and without what all tensors share.
     family
         The first part of the label; areas of one family have one colour.
-    nbytes, elements, tensors
-        Bytes, elements and number of its tensors.
+    nbytes, elements
+        Bytes and elements of its tensors.
     names
         The tensors' names.
     """
 
-    prefix: str
     label: str
     family: str
     nbytes: int
@@ -48,89 +47,67 @@ def areas(tensors: Iterable[Tensor]) -> list[Area]:
     Names are parted at ``.`` ``/`` and ``:``, and also at ``_`` where that gives too many parts or only one. Where
     there are still too many, the smallest become one area, ``N others``.
     """
-    entries = list(tensors)
-    for separators in ("./:", "./:_"):
-        root = _root(entries, separators)
-        groups = root.divided()
-        if 1 < len(groups) <= _MOST:
-            break
+    root = _Group("", list(tensors))
+    groups = root.divided() or root.parted(_STRONG)
+    shared = _shared([group.prefix for group in groups])
     while True:
-        large = sorted(
-            (g for g in groups if g.nbytes > _LARGE * root.nbytes and len(g.entries) > 1), key=lambda g: -g.nbytes
-        )
-        choice = next(((g, parts) for g in large if 1 < len(parts := g.divided()) <= _MOST - len(groups) + 1), None)
+        large = sorted((g for g in groups if g.nbytes > _LARGE * root.nbytes), key=lambda group: -group.nbytes)
+        choice = next(((g, parts) for g in large if 0 < len(parts := g.divided()) <= _MOST - len(groups) + 1), None)
         if choice is None:
             break
         place = groups.index(choice[0])
         groups[place : place + 1] = choice[1]
     groups = [group for group in groups if group.nbytes]
     kept = sorted(groups, key=lambda group: -group.nbytes)[: _MOST - 1] if len(groups) > _MOST else groups
-    rest = [group for group in groups if group not in kept]
-    return [group.area(root.depth) for group in groups if group in kept] + ([_others(rest)] if rest else [])
+    rest = [tensor for group in groups if group not in kept for tensor in group.tensors]
+    others = [_area(_Group("", rest), f"{len(rest)} others")] if rest else []
+    return [_area(group, group.prefix.removeprefix(shared)) for group in groups if group in kept] + others
 
 
 class _Group:
-    def __init__(self, prefix: tuple[str, ...], entries: list[tuple[list[str], Tensor]]) -> None:
-        self.prefix, self.entries = prefix, entries
-        self.nbytes = sum(tensor.nbytes for _, tensor in entries)
+    """Tensors whose names begin with ``prefix``."""
 
-    @property
-    def depth(self) -> int:
-        return len(self.prefix)
+    def __init__(self, prefix: str, tensors: list[Tensor]) -> None:
+        self.prefix, self.tensors = prefix, tensors
+        self.nbytes = sum(tensor.nbytes for tensor in tensors)
 
     def divided(self) -> list[_Group]:
-        """Return the groups one step deeper; steps at which nothing parts are skipped."""
-        depth = self.depth
-        deepest = min((len(parts) for parts, _ in self.entries), default=0)
-        while depth < deepest:
-            found: dict[tuple[str, ...], list[tuple[list[str], Tensor]]] = {}
-            for parts, tensor in self.entries:
-                found.setdefault(tuple(parts[: depth + 1]), []).append((parts, tensor))
-            if len(found) > 1 or depth + 1 >= deepest:
-                return [_Group(prefix, entries) for prefix, entries in found.items()]
-            depth += 1
-        return [self]
+        """Return a few parts, or none if it has none, or too many."""
+        for separators in (_STRONG, _STRONG + "_"):
+            parts = self.parted(separators)
+            if 1 < len(parts) <= _MOST:
+                return parts
+        return []
 
-    def area(self, shared: int) -> Area:
-        single = len(self.entries) == 1
-        parts = tuple(self.entries[0][0]) if single else self.prefix
-        label = parts[shared:] or parts
-        return Area(
-            prefix="".join(parts),
-            label="".join(label).strip("./:_").removesuffix(".weight"),
-            family=label[0].strip("./:_"),
-            nbytes=self.nbytes,
-            elements=sum(tensor.size for _, tensor in self.entries),
-            names=tuple(tensor.name for _, tensor in self.entries),
-        )
+    def parted(self, separators: str) -> list[_Group]:
+        """Return the parts one step deeper; steps at which nothing parts are skipped."""
+        found: dict[str, list[Tensor]] = {}
+        for tensor in self.tensors:
+            found.setdefault(_step(tensor.name, len(self.prefix), separators), []).append(tensor)
+        parts = [_Group(prefix if len(some) > 1 else some[0].name, some) for prefix, some in found.items()]
+        deeper = len(parts) == 1 and len(self.tensors) > 1 and len(parts[0].prefix) > len(self.prefix)
+        return parts[0].parted(separators) if deeper else parts
 
 
-def _root(tensors: list[Tensor], separators: str) -> _Group:
-    """Return the deepest group that still holds all tensors."""
-    root = _Group((), [(_parts(tensor.name, separators), tensor) for tensor in tensors])
-    while len(children := root.divided()) == 1 and children[0].depth > root.depth and len(tensors) > 1:
-        root = children[0]
-    return root
+def _shared(prefixes: list[str]) -> str:
+    """Return what all begin with, up to a separator."""
+    pairs = zip(min(prefixes, default=""), max(prefixes, default=""), strict=False)
+    same = "".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return same[: max(map(same.rfind, _STRONG)) + 1]
 
 
-def _others(groups: list[_Group]) -> Area:
-    entries = [entry for group in groups for entry in group.entries]
-    label = f"{len(entries)} others"
+def _step(name: str, start: int, separators: str) -> str:
+    """Return the beginning of a name up to the first separator after ``start``, or the whole name."""
+    ends = [place for separator in separators if (place := name.find(separator, start + 1)) >= 0]
+    return name[: min(ends) + 1] if ends else name
+
+
+def _area(group: _Group, label: str) -> Area:
+    words = label.strip(_STRONG + "_").removesuffix(".weight") or group.tensors[0].name
     return Area(
-        prefix="",
-        label=label,
-        family=label,
-        nbytes=sum(group.nbytes for group in groups),
-        elements=sum(tensor.size for _, tensor in entries),
-        names=tuple(tensor.name for _, tensor in entries),
+        label=words,
+        family=_step(words, 0, _STRONG).strip(_STRONG),
+        nbytes=group.nbytes,
+        elements=sum(tensor.size for tensor in group.tensors),
+        names=tuple(tensor.name for tensor in group.tensors),
     )
-
-
-def _parts(name: str, separators: str) -> list[str]:
-    """Part a name after each separator, which stays with the part before it, so that the parts join to the name."""
-    parts = [""]
-    for character in name:
-        parts[-1] += character
-        if character in separators:
-            parts.append("")
-    return [part for part in parts if part] or [name]

@@ -49,7 +49,7 @@ class Figure(go.Figure):  # type: ignore[misc]
         if "plotly_mimetype" in (plotly.io.renderers.default or "") and plotly.io.renderers.render_on_display:
             from IPython.display import display
 
-            display({"text/html": sheet(), "text/plain": ""}, raw=True)
+            display({"text/html": sheet(), "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
         super()._ipython_display_()
 
 
@@ -77,7 +77,7 @@ def template() -> go.layout.Template:
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "size": 13, "color": INK},
             "title": {
-                "font": {"size": 18, "color": INK, "weight": 600},
+                "font": {"size": 16, "color": INK, "weight": 600},
                 "x": 0,
                 "xref": "container",
                 "xanchor": "left",
