@@ -47,7 +47,10 @@ class Result:
     error
         Largest ``|result - truth|`` over the largest ``|truth|``, truth in float64.
     right
-        Whether every element lies within the operation's tolerance, before and after the race.
+        Whether every element lies within the operation's tolerance before and after the race, and no input was
+        changed.
+    fault
+        What is wrong, in words that follow the contender's name; empty if it is right.
     """
 
     contender: str
@@ -56,6 +59,7 @@ class Result:
     first_call: float
     error: float
     right: bool
+    fault: str = ""
 
     @property
     def median(self) -> float:
@@ -108,9 +112,11 @@ class Race:
         for result in self.results:
             if result.contender == contender:
                 return result
-        from ..errors import InputError
+        from workbench.errors import InputError
 
-        raise InputError(f"{contender!r} did not run in this race; these did: {', '.join(r.contender for r in self.results)}.")
+        raise InputError(
+            f"{contender!r} did not run in this race; these did: {', '.join(r.contender for r in self.results)}."
+        )
 
     def speedup(self, contender: str, *, over: str) -> Ratio:
         """Return how many times faster ``contender`` is than ``over``, from samples paired by round."""
@@ -133,14 +139,14 @@ class Race:
         return conditions_text(self)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row per contender: median, quartiles and interval in seconds, speed-up over numpy or the slowest, error."""
+        """Return one row per contender: median, quartiles and interval (seconds), speed-up over numpy, error."""
         from .tables import race_frame
 
         return race_frame(self)
 
     def plot(self) -> go.Figure:
         """Return the plotly bar chart: median time of each contender with its interval."""
-        from ..views import charts
+        from workbench.views import charts
 
         return charts.race(self)
 
@@ -162,6 +168,6 @@ class Race:
         return race_text(self)
 
     def _repr_html_(self) -> str:
-        from ..views import cards
+        from workbench.views import cards
 
         return cards.race_card(self)

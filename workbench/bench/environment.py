@@ -1,0 +1,185 @@
+"""Where a race was run: the machine, its libraries, and what else went on meanwhile."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_LIBRARIES = ("numpy", "numba", "llvmlite", "tbb", "torch", "onnxruntime", "onnxruntime-gpu", "fusion-workbench")
+
+
+def environment() -> dict[str, Any]:
+    """Return what a time depends on, as plain values for JSON: CPU, cores, caches, system, versions; no host name."""
+    cpu = _cpu()
+    return {
+        "cpu": cpu["model"],
+        "cores": cores(),
+        "simd": cpu["simd"],
+        "caches": caches(),
+        "memory": _memory(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "container": _container(cpu["virtual"]),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "python": platform.python_version(),
+        "blas": _blas(),
+        "libraries": _versions(),
+    }
+
+
+def cores() -> int:
+    """Return how many cores this process may use, as its affinity says."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def caches() -> dict[str, int]:
+    """Return bytes of the first core's caches: ``L1d``, ``L2``, ``L3``; empty where the system does not say."""
+    found = {}
+    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, kind, size = (_read(index / name) for name in ("level", "type", "size"))
+        if kind != "Instruction" and (amount := re.fullmatch(r"(\d+)([KMG]?)", size)):
+            found[f"L{level}{'d' if kind == 'Data' else ''}"] = (
+                int(amount[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[amount[2]]
+            )
+    if not found and sys.platform == "darwin":
+        sizes = {"L1d": _sysctl("hw.l1dcachesize"), "L2": _sysctl("hw.l2cachesize"), "L3": _sysctl("hw.l3cachesize")}
+        found = {name: int(size) for name, size in sizes.items() if size.isdecimal() and int(size)}
+    return found
+
+
+def threads() -> dict[str, int]:
+    """Return how many threads the loaded libraries use, as they are set; nothing is set or loaded."""
+    found = {}
+    if torch := sys.modules.get("torch"):
+        found["torch"] = int(torch.get_num_threads())
+    if numba := sys.modules.get("numba"):
+        # Its own get_num_threads would start the threads.
+        found["numba"] = int(numba.config.NUMBA_NUM_THREADS)
+    for pool in _pools():
+        if pool.get("user_api") == "blas" and "numpy" in str(pool.get("filepath", "")):
+            found["blas"] = int(pool["num_threads"])
+    return found
+
+
+class Watch:
+    """What others do to this machine between :meth:`__init__` and :meth:`finish`."""
+
+    def __init__(self) -> None:
+        self._before = self._look()
+
+    def finish(self) -> dict[str, float | None]:
+        """Return ``load``, the cores that other processes kept busy, and ``stolen``, the share of time the host took.
+
+        Where the system does not count them, ``load`` is the run queue's average of the last minute, if there is one.
+        """
+        before, after = self._before, self._look()
+        if before is None or after is None:
+            return {"load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None, "stolen": None}
+        seconds, busy, stolen, own = (new - old for new, old in zip(after, before, strict=True))
+        every = max(seconds, 1e-9)
+        machine = os.cpu_count() or 1
+        return {"load": round(max(0.0, busy - own) / every, 2), "stolen": round(stolen / (every * machine), 4)}
+
+    @staticmethod
+    def _look() -> tuple[float, float, float, float] | None:
+        """Return seconds: by the clock, busy on all cores, stolen, and used by this process."""
+        line = _read("/proc/stat").partition("\n")[0].split()
+        if len(line) < 9 or line[0] != "cpu":
+            return None
+        user, nice, system, _, _, irq, softirq, steal = map(int, line[1:9])
+        tick = os.sysconf("SC_CLK_TCK")
+        own = os.times()
+        return time.perf_counter(), (user + nice + system + irq + softirq) / tick, steal / tick, own.user + own.system
+
+
+def _cpu() -> dict[str, Any]:
+    text = _read("/proc/cpuinfo")
+    model = re.search(r"^(?:model name|Model|Processor)\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    have = set(flags[1].split()) if flags else set()
+    name = model[1].strip() if model else ""
+    if sys.platform == "darwin":
+        name = _sysctl("machdep.cpu.brand_string")
+    return {
+        "model": name or platform.processor() or platform.machine(),
+        "simd": _simd(have),
+        "virtual": "hypervisor" in have,
+    }
+
+
+def _simd(flags: set[str]) -> str:
+    names = {
+        "avx512f": "AVX-512",
+        "avx2": "AVX2",
+        "avx": "AVX",
+        "sse4_2": "SSE4.2",
+        "sve2": "SVE2",
+        "sve": "SVE",
+        "asimd": "NEON",
+    }
+    found = next((name for flag, name in names.items() if flag in flags), "")
+    return found or ("NEON" if platform.machine() in ("arm64", "aarch64") else "unknown")
+
+
+def _memory() -> int | None:
+    """Return the machine's memory in bytes."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _container(virtual: bool) -> str:
+    if Path("/.dockerenv").exists():
+        return "Docker"
+    if Path("/run/.containerenv").exists():
+        return "Podman"
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return "Kubernetes"
+    return "virtual machine" if virtual else "none"
+
+
+def _blas() -> str:
+    try:
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return f"{blas['name']} {blas['version']}"
+    except (KeyError, TypeError):
+        return "unknown"
+
+
+def _pools() -> list[dict[str, Any]]:
+    try:
+        control = import_module("threadpoolctl")  # not among our dependencies, but many environments have it
+    except ImportError:
+        return []
+    return list(control.threadpool_info())
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _sysctl(name: str) -> str:
+    done = subprocess.run(["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

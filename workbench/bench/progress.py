@@ -1,0 +1,53 @@
+"""Where a race stands: what a progress bar, a widget or a terminal shows while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["preparing", "checking", "racing"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report of a running race.
+
+    Parameters
+    ----------
+    stage
+        ``"preparing"`` (inputs, sessions, first calls), ``"checking"`` (results against the truth) or ``"racing"``.
+    contender
+        Whose turn it is; None between them.
+    round, rounds
+        The running round, from 1, and how many there will be as far as is known; both 0 before the race.
+    seconds_left
+        Estimate of what the race still takes, seconds.
+    """
+
+    stage: Stage
+    contender: str | None
+    round: int
+    rounds: int
+    seconds_left: float
+
+    @property
+    def fraction(self) -> float:
+        """Share of the rounds that are done, 0 to 1."""
+        return min(1.0, max(self.round - 1, 0) / self.rounds) if self.rounds else 0.0
+
+    def __str__(self) -> str:
+        """Return one line, such as ``round 16 of 25 · 4 s left``.
+
+        >>> print(Progress("racing", "numba", 16, 25, 3.6))
+        round 16 of 25 · 4 s left
+        >>> print(Progress("checking", "torch", 0, 0, 3.0))
+        checking torch
+        """
+        if self.stage == "racing":
+            return f"round {self.round} of {self.rounds} · {self.seconds_left:.0f} s left"
+        return f"{self.stage} {self.contender}" if self.contender else self.stage
+
+
+Report = Callable[[Progress], object]
+"""What ``progress=`` takes: it is called with each :class:`Progress`, a few times a second."""

@@ -1,0 +1,148 @@
+"""A race in words: who won, by how much and how sure that is; and the conditions under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .race import Race, Ratio, Result
+
+_NAMES = {"numpy": "NumPy", "onnxruntime": "ONNX Runtime", "cupy": "CuPy", "jax": "JAX"}
+_DOT = " · "
+
+
+def verdict(race: Race) -> str:
+    """Return one sentence, or two if a result is wrong.
+
+    ``numba is 16 times faster than NumPy, and 5.1 times faster than torch.`` The others that are named are NumPy and
+    the best of the rest; those that the interval does not tell from the winner share the first place.
+    """
+    right = [result for result in race.results if result.right]
+    wrong = [result for result in race.results if not result.right]
+    sentences = [_ranking(race, right)] if right else ["No contender computes the right result."]
+    sentences += [f"{_name(result.contender)} {result.fault} and is out of the competition." for result in wrong]
+    return " ".join(sentences)
+
+
+def conditions_text(race: Race) -> str:
+    """Return one line: intervals, error against the truth, first call, cache and ``out=``, rounds, load."""
+    conditions = race.conditions
+    right = [result for result in race.results if result.right]
+    parts = []
+    if right:
+        rivals = _rivals(race, right)
+        if rivals:
+            intervals = [race.speedup(right[0].contender, over=rival.contender) for rival in rivals]
+            parts.append(f"95 % interval{'s' * (len(intervals) > 1)} {_and(map(_interval, intervals))}")
+        parts.append(
+            f"right to {max(result.error for result in right):.0e} of {conditions['truth']}".replace("e-0", "e-")
+        )
+        parts.append(f"first call {seconds_text(right[0].first_call)}")
+    parts.append(f"{conditions['cache']} cache, {_out(race)}")
+    parts.append(f"{conditions['rounds']} rounds in turns")
+    parts += [f"load {conditions['load']:.1f}"] if conditions.get("load") is not None else []
+    parts += _warnings(race)
+    return _DOT.join(parts)
+
+
+def race_text(race: Race) -> str:
+    """Return the verdict, the conditions and a table, as plain text."""
+    rows = [("contender", "median", "95 % interval", "error", "first call")]
+    for result in race.results:
+        low, high = (seconds_text(end) for end in result.interval)
+        error = f"{result.error:.1e}" if result.right else "wrong"
+        rows.append(
+            (result.contender, seconds_text(result.median), f"{low} to {high}", error, seconds_text(result.first_call))
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    shape = " x ".join(map(str, race.shape))
+    lines = [f"{race.op}, {shape} {race.dtype}", race.verdict, race.conditions_text, ""]
+    lines += ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    lines += [f"{name}: {reason}" for name, reason in race.absent.items()]
+    return "\n".join(lines)
+
+
+def seconds_text(seconds: float) -> str:
+    """Write a time with three significant digits.
+
+    >>> seconds_text(3.09e-5), seconds_text(0.31), seconds_text(5.02e-4)
+    ('30.9 µs', '310 ms', '502 µs')
+    """
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
+        if seconds >= 0.9995 * size or unit == "ns":
+            value = seconds / size
+            break
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f} {unit}"
+
+
+def _ranking(race: Race, right: list[Result]) -> str:
+    best = right[0]
+    if len(right) == 1:
+        return (
+            f"{_name(best.contender)} takes {seconds_text(best.median)} a call; there is no other to compare it with."
+        )
+    ratios = {rival.contender: race.speedup(best.contender, over=rival.contender) for rival in right[1:]}
+    tied = [name for name, ratio in ratios.items() if not _wins(ratio)]
+    if not tied:
+        comparisons = [
+            f"{_times(ratios[rival.contender].value)} faster than {_name(rival.contender)}"
+            for rival in _rivals(race, right)
+        ]
+        return f"{_name(best.contender)} is {', and '.join(comparisons)}."
+    first = _and(map(_name, [best.contender, *tied]))
+    rivals = [rival for rival in _rivals(race, right) if rival.contender not in tied]
+    if not rivals:
+        return f"There is no difference between {first}: the interval of their ratio contains 1."
+    comparisons = [f"{_times(ratios[rival.contender].value)} faster than {_name(rival.contender)}" for rival in rivals]
+    return f"There is no difference between {first}; {_name(best.contender)} is {', and '.join(comparisons)}."
+
+
+def _rivals(race: Race, right: list[Result]) -> list[Result]:
+    """Return those that the winner is compared with: NumPy, and the best of the others that it is told apart from."""
+    best, others = right[0], right[1:]
+    numpy = [rival for rival in others if rival.contender == "numpy"]
+    rest = [rival for rival in others if rival.contender != "numpy"]
+    apart = [rival for rival in rest if _wins(race.speedup(best.contender, over=rival.contender))]
+    return numpy + (apart or rest)[:1]
+
+
+def _wins(ratio: Ratio) -> bool:
+    return ratio.low > 1.0
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f} times" if ratio < 1.995 else f"{ratio:.1f} times" if ratio < 9.95 else f"{ratio:,.0f} times"
+
+
+def _interval(ratio: Ratio) -> str:
+    digits = 2 if ratio.high < 9.995 else 1 if ratio.high < 99.95 else 0
+    return f"{ratio.low:.{digits}f}\N{EN DASH}{ratio.high:.{digits}f}"
+
+
+def _out(race: Race) -> str:
+    writers = race.conditions["out"]
+    if not writers:
+        return "new results"
+    if len(writers) == len(race.results):
+        return "out="
+    return f"out= ({', '.join(map(_name, writers))})"
+
+
+def _warnings(race: Race) -> list[str]:
+    samples = sum(len(result.seconds) for result in race.results)
+    unsettled = race.conditions.get("unsettled", 0)
+    stolen = race.conditions.get("stolen") or 0.0
+    return [
+        *([f"{unsettled} of {samples} samples beside a running thread"] if unsettled else []),
+        *([f"{stolen:.0%} of the time taken by the host"] if stolen >= 0.01 else []),
+    ]
+
+
+def _name(contender: str) -> str:
+    return _NAMES.get(contender, contender)
+
+
+def _and(words: Iterable[Any]) -> str:
+    *head, last = words
+    return f"{', '.join(head)} and {last}" if head else str(last)
