@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROWS = 200
 """A static table shows at most so many tensors."""
 _PORTS = 30
+_ORIGINS = {"stored": "", "constant": "a node's value", "filled": "one value, repeated when the model runs"}
 LOG_FROM = 30.0
 """A race is drawn on a log scale where the slowest takes more than this many times as long as the fastest."""
 
@@ -75,7 +76,7 @@ def tensor_facts(tensor: Tensor) -> list[tuple[str, str]]:
         ("shape", html.shape_text(tensor.shape)),
         ("elements", f"{tensor.size:,}"),
         ("bytes", format_bytes(tensor.nbytes)),
-        ("origin", "" if tensor.origin == "stored" else tensor.origin),
+        ("origin", _ORIGINS.get(tensor.origin, tensor.origin)),
     ]
 
 

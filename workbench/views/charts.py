@@ -104,6 +104,7 @@ def histogram(tensor: Tensor) -> go.Figure:
     counts, edges = np.asarray(stats.histogram, dtype=np.int64), np.asarray(stats.edges, dtype=np.float64)
     some = counts > 0  # a logarithm shows no empty bin
     filled = bool(some.any())
+    top = math.log10(2 * max(int(counts.max(initial=1)), 5))
     lows, highs, counts = edges[:-1][some], edges[1:][some], counts[some]
     bars = go.Bar(
         x=(lows + highs) / 2,
@@ -127,7 +128,7 @@ def histogram(tensor: Tensor) -> go.Figure:
             "title": {"text": "elements (log)"},
             "visible": filled,
             "dtick": 1,
-            "rangemode": "tozero",
+            "range": [-0.15, top],
         },
         annotations=[] if filled else [_note("No finite values to count.")],
     )

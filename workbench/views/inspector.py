@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ALL_DTYPES, ALL_MODULES, EVERY = "all dtypes", "all modules", -1
+PAGE = 8
 EMPTY = (
     '<div class="fw-empty"><b>No model yet.</b>Load one, and its inputs, its tensors and their values are shown here. '
     "In a cell: <code>wb.inspect(wb.load(\N{HORIZONTAL ELLIPSIS}))</code></div>"
@@ -103,7 +104,10 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
             self.model.tensors[name]  # an unknown name raises the error that teaches
             if name not in self._shown:
                 self.dtype.value, self.module.value = ALL_DTYPES, EVERY
-        self.table.selected_rows = [] if name is None else [self._shown.index(name)]
+        if name is None:
+            self.table.selected_rows = []
+        else:
+            self._fill_table(self._shown.index(name))
 
     @property
     def selected(self) -> Tensor | None:
@@ -122,7 +126,7 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         for control in (self.dtype, self.module):
             control.observe(self._filter, "value")
         self.count = widgets.HTML()
-        self.table = ITable(**_table_options(), selected_rows=[])
+        self.table = ITable(**_table_options(0), selected_rows=[])
         self.table.observe(self._chosen, "selected_rows")
         self._filter(None)
         return [
@@ -143,11 +147,17 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
             if self.dtype.value in (ALL_DTYPES, tensor.dtype) and name in within
         ]
         selected = self.selected
-        rows = [self._shown.index(selected.name)] if selected is not None and selected.name in self._shown else []
-        with self.table.hold_trait_notifications():
-            self.table.update(_frame([tensors[name] for name in self._shown]), **_table_options(), selected_rows=rows)
+        self._fill_table(self._shown.index(selected.name) if selected and selected.name in self._shown else None)
         nbytes = format_bytes(sum(tensors[name].nbytes for name in self._shown))
         self.count.value = f'<p class="fw-muted">{len(self._shown):,} of {len(tensors):,} tensors, {nbytes}</p>'
+
+    def _fill_table(self, row: int | None) -> None:
+        """Fill the table with what is shown, and turn to the page of the row that is selected."""
+        assert self.model is not None and self.table is not None
+        frame = _frame([self.model.tensors[name] for name in self._shown])
+        start = 0 if row is None else row - row % PAGE
+        with self.table.hold_trait_notifications():
+            self.table.update(frame, **_table_options(start), selected_rows=[] if row is None else [row])
 
     def _chosen(self, change: Any) -> None:
         assert self.model is not None
@@ -194,7 +204,7 @@ def _frame(tensors: list[Tensor]) -> pd.DataFrame:
     )
 
 
-def _table_options() -> dict[str, Any]:
+def _table_options(start: int) -> dict[str, Any]:
     thousands = "function(data, type) { return type === 'display' ? Number(data).toLocaleString('en') : data; }"
     return {
         "select": "single",
@@ -202,8 +212,10 @@ def _table_options() -> dict[str, Any]:
         "classes": "fw-tensors",
         "style": "width:100%;table-layout:auto;margin:0",
         "showIndex": False,
-        "pageLength": 8,
-        "lengthMenu": [8, 25, 100, {"label": "all", "value": -1}],
+        "displayStart": start,
+        "warn_on_undocumented_option": False,  # of which displayStart is one
+        "pageLength": PAGE,
+        "lengthMenu": [PAGE, 25, 100, {"label": "all", "value": -1}],
         "order": [],
         "layout": {"topStart": "search", "topEnd": None, "bottomStart": "info", "bottomEnd": ["pageLength", "paging"]},
         "language": {

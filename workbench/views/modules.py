@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from workbench.models.model import Tensor
 
 _MOST = 18
-_LARGE = 0.12
+_LARGE, _SMALL = 0.12, 0.001
 _STRONG = "./:"
 
 
@@ -49,7 +49,7 @@ def areas(tensors: Iterable[Tensor]) -> list[Area]:
     """
     root = _Group("", list(tensors))
     groups = root.divided() or root.parted(_STRONG)
-    shared = _shared([group.prefix for group in groups])
+    shared = _shared([group.prefix for group in groups if group.nbytes > _SMALL * root.nbytes])
     while True:
         large = sorted((g for g in groups if g.nbytes > _LARGE * root.nbytes), key=lambda group: -group.nbytes)
         choice = next(((g, parts) for g in large if 0 < len(parts := g.divided()) <= _MOST - len(groups) + 1), None)
@@ -106,7 +106,7 @@ def _area(group: _Group, label: str) -> Area:
     words = label.strip(_STRONG + "_").removesuffix(".weight") or group.tensors[0].name
     return Area(
         label=words,
-        family=_step(words, 0, _STRONG).strip(_STRONG),
+        family=_step(words, 0, _STRONG if any(mark in words for mark in _STRONG) else "_"),
         nbytes=group.nbytes,
         elements=sum(tensor.size for tensor in group.tensors),
         names=tuple(tensor.name for tensor in group.tensors),
