@@ -1,6 +1,6 @@
 """Reading safetensors files: the header alone for names, dtypes and shapes; single tensors by memory map.
 
-The reader is our own: the library's ``safe_open`` has no NumPy arrays for bfloat16, float8 and float4, gives no range
+The reader is our own: the library's ``safe_open`` has no NumPy arrays for float8 and float4, gives no range
 of packed elements, and its errors do not say what to do next. The layout is that of
 https://huggingface.co/docs/safetensors: eight bytes with the header's length, the header as JSON, the data.
 """

@@ -8,7 +8,9 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import re
 import shutil
+import string
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,7 +118,7 @@ def mlp() -> bytes:
 
 
 def tiny_bert(folder: str | os.PathLike[str] | None = None) -> Path:
-    """Make a BERT of two layers, 32 wide, untrained, whose tokenizer is trained on a few sentences; alike every time.
+    """Make a BERT of two layers, 32 wide, untrained, whose WordPiece tokenizer knows a few sentences; alike every time.
 
     Parameters
     ----------
@@ -166,16 +168,20 @@ _SENTENCES = [
 def _save_tiny_bert(folder: Path) -> None:
     import torch
     import transformers
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     from .formats.huggingface.torch_model import quiet
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    # tokenizers' own trainer breaks ties differently in each process, so the vocabulary is drawn up here
+    text = " ".join(_SENTENCES).lower()
+    letters = sorted(set(string.ascii_lowercase + string.digits + string.punctuation))
+    words = sorted(set(re.findall("[a-z]{2,}", text)))
+    vocabulary = [*special, *letters, *(f"##{letter}" for letter in letters), *words]
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(_SENTENCES, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",

@@ -1,0 +1,301 @@
+"""ONNX: what a model says of itself, its tensors of every dtype, and runs against the bare ONNX Runtime session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import workbench as wb
+from workbench.arrays import numpy_dtype
+from workbench.errors import InputError, LoadError, RunError
+from workbench.models import samples
+from workbench.models.formats.onnx.graph import DTYPES
+
+
+def model_of(
+    nodes: list[Any] = (), inputs: list[Any] = (), outputs: list[Any] = (), initializer: list[Any] = (), opset: int = 21
+) -> onnx.ModelProto:  # fmt: skip
+    graph = helper.make_graph(list(nodes), "g", list(inputs), list(outputs), list(initializer))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def identity(dtype: int, shape: list[Any]) -> onnx.ModelProto:
+    x, y = (helper.make_tensor_value_info(name, dtype, shape) for name in "xy")
+    return model_of([helper.make_node("Identity", ["x"], ["y"])], [x], [y])
+
+
+@pytest.mark.parametrize("code", sorted(DTYPES))
+@pytest.mark.parametrize("raw", [True, False])
+def test_initialisers_of_every_dtype(code: int, raw: bool) -> None:
+    dtype = numpy_dtype(DTYPES[code])
+    if DTYPES[code] == "string":
+        values = np.array([["a", "ü"], ["", "d"], ["e", "f"]], dtype=object)
+    else:
+        values = np.array([[0, 1], [1, 0], [1, 1]]).astype(dtype)
+    if raw or DTYPES[code] == "string":
+        proto = numpy_helper.from_array(values, "w")
+    else:
+        proto = helper.make_tensor("w", code, values.shape, values.reshape(-1).astype(dtype))
+    tensor = wb.load(model_of(initializer=[proto])).tensors["w"]
+    assert (tensor.dtype, tensor.shape, tensor.size) == (DTYPES[code], (3, 2), 6)
+    assert tensor.numpy().dtype == dtype
+    assert tensor.numpy().tolist() == values.tolist() or "e8m0" in tensor.dtype  # whose zero is a NaN
+    assert tensor.numpy().tobytes() == values.tobytes() or DTYPES[code] == "string"
+    assert tensor.slice2d(1, 1).shape == (2, 1)
+    if DTYPES[code] != "string":
+        assert tensor.stats().count == 6
+
+
+def test_the_information_of_a_model() -> None:
+    proto = onnx.load_model_from_string(samples.mlp())
+    proto.producer_version, proto.domain, proto.model_version = "1.2", "org.example", 3
+    proto.metadata_props.add(key="author", value="someone")
+    proto.opset_import.append(helper.make_opsetid("org.example", 4))
+    proto.graph.input.append(helper.make_tensor_value_info("first.bias", TensorProto.FLOAT, [32]))
+    info = wb.load(proto).info
+    assert [str(spec) for spec in info.inputs] == ["x: float32 [batch, 16]"]  # no initialiser among them
+    assert (info.opset, info.ir_version) == ({"": 17, "org.example": 4}, 8)
+    assert info.producer == "fusion-workbench 1.2"
+    assert (info.parameters, info.nbytes, dict(info.dtypes)) == (676, 2704, {"float32": 2704})
+    assert info.metadata["author"] == "someone"
+    assert info.metadata["domain"] == "org.example"
+
+
+def test_types_that_are_no_tensors_are_written_out() -> None:
+    tensor = helper.make_tensor_type_proto(TensorProto.FLOAT, None)
+    sequence = helper.make_sequence_type_proto(tensor)
+    types = [sequence, helper.make_optional_type_proto(sequence), helper.make_map_type_proto(TensorProto.INT64, tensor)]
+    types.append(helper.make_sparse_tensor_type_proto(TensorProto.INT8, [3]))
+    inputs = [helper.make_value_info(f"x{index}", proto) for index, proto in enumerate(types)]
+    info = wb.load(model_of([helper.make_node("Identity", ["x0"], ["y"])], inputs)).info
+    assert [spec.dtype for spec in info.inputs] == [
+        "sequence(float32)",
+        "optional(sequence(float32))",
+        "map(int64, float32)",
+        "sparse(int8)",
+    ]
+
+
+def test_constants_and_tensors_inside_branches_are_listed_by_place() -> None:
+    inner = helper.make_graph(
+        [helper.make_node("Add", ["x", "w"], ["y"])],
+        "then",
+        [],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.ones(2, np.float32), "w")],
+    )
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value_floats=[1.0, 2.0]),
+        helper.make_node("Constant", [], ["i"], value_int=3),
+        helper.make_node("Constant", [], ["s"], value_string="text"),
+        helper.make_node("If", ["flag"], ["out"], name="choose", then_branch=inner, else_branch=inner),
+    ]
+    tensors = wb.load(model_of(nodes)).tensors
+    assert list(tensors) == ["c", "i", "s", "choose.else_branch/w", "choose.then_branch/w"]
+    assert tensors["c"].numpy().tolist() == [1, 2]
+    assert (tensors["i"].shape, tensors["i"].numpy().tolist(), tensors["i"].origin) == ((), 3, "constant")
+    assert tensors["s"].numpy().tolist() == "text"
+
+
+def test_filled_tensors_larger_than_memory_cost_nothing() -> None:
+    shape = numpy_helper.from_array(np.array([10**6, 10**6]), "shape")
+    tensor = wb.load(
+        model_of([helper.make_node("ConstantOfShape", ["shape"], ["big"])], initializer=[shape])
+    ).tensors["big"]  # fmt: skip
+    assert (tensor.size, tensor.nbytes) == (10**12, 4 * 10**12)
+    assert tensor.slice2d(999_999, 999_990).tolist() == [[0.0] * 10]
+
+
+def run_both(model: Any, feeds: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    ours = wb.load(model)
+    content = model if isinstance(model, bytes) else model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return ours.run(feeds), dict(zip(names, session.run(None, feeds), strict=True))
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_a_run_gives_what_the_bare_session_gives(batch: int) -> None:
+    x = np.random.default_rng(0).standard_normal((batch, 16)).astype(np.float32)
+    ours, bare = run_both(samples.mlp(), {"x": x})
+    assert ours.keys() == bare.keys()
+    assert all((ours[name] == bare[name]).all() for name in bare)
+
+
+def test_resnet50_runs_and_is_right() -> None:
+    path = samples.available()["resnet50"].source()
+    x = np.random.default_rng(0).standard_normal((1, 3, 224, 224)).astype(np.float32)
+    ours = wb.load(path, optimization="disable", intra_threads=2).run({"gpu_0/data_0": x})
+    bare = onnxruntime.InferenceSession(str(path)).run(None, {"gpu_0/data_0": x})
+    np.testing.assert_allclose(ours["gpu_0/softmax_1"], bare[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [np.float16, np.float64, np.int8, np.uint16, np.int64, bool, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, str],
+)
+def test_inputs_and_outputs_of_any_dtype_go_through(dtype: type) -> None:
+    values = np.array(["a", "ü", "c"], dtype=object) if dtype is str else np.array([0, 1, 1]).astype(dtype)
+    code = TensorProto.STRING if dtype is str else helper.np_dtype_to_tensor_dtype(values.dtype)
+    y = wb.load(identity(code, ["n"])).run({"x": values})["y"]
+    assert (y == values).all()
+    assert y.dtype == values.dtype
+
+
+def test_a_sequence_goes_in_and_comes_out() -> None:
+    kind = helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, None))
+    x, y = (helper.make_value_info(name, kind) for name in "xy")
+    feeds = {"x": [np.ones(2, np.float32), np.zeros(3, np.float32)]}
+    ours, bare = run_both(model_of([helper.make_node("Identity", ["x"], ["y"])], [x], [y]), feeds)
+    assert [part.tolist() for part in ours["y"]] == [part.tolist() for part in bare["y"]] == [[1, 1], [0, 0, 0]]
+
+
+def test_awaited_and_by_name() -> None:
+    model = wb.load("sample:mlp")
+    x = np.zeros((1, 16), np.float32)
+    assert asyncio.run(model.arun({"x": x}, ["probabilities"])).keys() == {"probabilities"}
+    with pytest.raises(InputError, match="'probabilities'"):
+        model.run({"x": x}, ["logits"])
+
+
+def test_lists_numbers_and_other_byte_orders_are_taken() -> None:
+    model = wb.load("sample:mlp")
+    x = np.arange(16, dtype=np.float32)[None]
+    expected = model.run({"x": x})["probabilities"]
+    for same in (x.tolist(), x.astype(int).tolist(), x.astype(">f4"), np.asfortranarray(x), np.repeat(x, 2, 1)[:, ::2]):
+        assert (model.run({"x": same})["probabilities"] == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("feeds", "says"),
+    [
+        ({}, "'x' is missing.*float32 .batch, 16."),
+        ({"X": 1}, "no input 'X'.*It takes x: float32"),
+        ({"x": np.zeros((2, 16))}, r"x.astype\('float32'\)"),
+        ({"x": np.zeros((2, 16), np.complex64)}, "would not survive"),
+        ({"x": np.zeros(16, np.float32)}, "1 axes instead of 2"),
+        ({"x": np.zeros((1, 15), np.float32)}, "Axis 1 has the size 15 and must have 16"),
+        ({"x": [[1], [1, 2]]}, "different lengths"),
+        ({"x": None}, "NoneType"),
+        ({"x": "text"}, "string"),
+        ([1], "dict of arrays by name"),
+    ],
+)
+def test_inputs_are_checked_before_the_run(feeds: Any, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        wb.load("sample:mlp").run(feeds)
+
+
+def test_a_cast_is_offered_only_where_the_values_survive() -> None:
+    model = wb.load(identity(TensorProto.INT8, ["n"]))
+    with pytest.raises(InputError, match=r"x.astype\('int8'\)"):
+        model.run({"x": np.array([-128, 127])})
+    with pytest.raises(InputError, match="would not survive"):
+        model.run({"x": np.array([128])})
+    with pytest.raises(InputError, match="would not survive"):
+        model.run({"x": np.array([1.5])})
+
+
+def test_an_initialiser_that_is_also_an_input_may_be_given() -> None:
+    proto = onnx.load_model_from_string(samples.mlp())
+    proto.graph.input.append(helper.make_tensor_value_info("second.bias", TensorProto.FLOAT, [4]))
+    x, bias = np.zeros((1, 16), np.float32), np.array([0, 0, 0, 50], np.float32)
+    model = wb.load(proto)
+    np.testing.assert_allclose(model.run({"x": x})["probabilities"], [[0.25] * 4])
+    np.testing.assert_allclose(model.run({"x": x, "second.bias": bias})["probabilities"], [[0, 0, 0, 1]], atol=1e-6)
+
+
+def test_what_onnx_runtime_refuses_is_told_with_its_reason() -> None:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in "xy")
+    model = wb.load(model_of([helper.make_node("NoSuchOperator", ["x"], ["y"])], [x], [y]))
+    assert model.info.inputs  # it can be looked at
+    with pytest.raises(LoadError, match=r"ONNX Runtime .* cannot run the given ModelProto: .*NoSuchOperator"):
+        model.run({"x": np.zeros(1, np.float32)})
+
+
+def test_what_fails_while_it_runs_is_told_with_its_reason() -> None:
+    a, b, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in
+               [("a", ["n"]), ("b", ["m"]), ("y", None)])  # fmt: skip
+    model = wb.load(model_of([helper.make_node("Add", ["a", "b"], ["y"])], [a, b], [y]))
+    with pytest.raises(RunError, match="Add"):
+        model.run({"a": np.zeros(2, np.float32), "b": np.zeros(3, np.float32)})
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that writes a model whose weights lie in another file."""
+
+    def write(location: str) -> Path:
+        weights = numpy_helper.from_array(np.arange(12, dtype=np.float32).reshape(3, 4), "w")
+        x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "m"]) for name in "xy")
+        proto = model_of([helper.make_node("MatMul", ["x", "w"], ["y"])], [x], [y], [weights])
+        (tmp_path / "model").mkdir()
+        path = tmp_path / "model" / "m.onnx"
+        onnx.save(proto, path, save_as_external_data=True, location="w.bin", size_threshold=0)
+        stored = onnx.load(path, load_external_data=False)
+        for entry in stored.graph.initializer[0].external_data:
+            if entry.key == "location":
+                entry.value = location
+        path.write_bytes(stored.SerializeToString())
+        return path
+
+    return write
+
+
+def test_weights_in_another_file_are_read_from_there(outside: Callable[[str], Path]) -> None:
+    model = wb.load(outside("w.bin"))
+    assert model.tensors["w"].numpy().tolist() == np.arange(12).reshape(3, 4).tolist()
+    assert model.tensors["w"].slice2d(1, 2).tolist() == [[6, 7], [10, 11]]
+    assert model.run({"x": np.ones((1, 3), np.float32)})["y"].tolist() == [[12, 15, 18, 21]]
+
+
+def test_weights_in_a_missing_or_short_file_are_missed_when_they_are_read(outside: Callable[[str], Path]) -> None:
+    path = outside("w.bin")
+    model = wb.load(path)
+    assert model.info.parameters == 12
+    (path.parent / "w.bin").write_bytes(bytes(40))
+    with pytest.raises(LoadError, match=r"need 48 bytes at 0 of 'w.bin', which has 40"):
+        model.tensors["w"].numpy()
+    (path.parent / "w.bin").unlink()
+    with pytest.raises(LoadError, match="no such file"):
+        model.tensors["w"].numpy()
+    with pytest.raises(LoadError):
+        model.run({"x": np.ones((1, 3), np.float32)})
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "", "a/../../secret.bin", "link.bin"])
+def test_weights_outside_the_folder_are_refused(location: str, outside: Callable[[str], Path], tmp_path: Path) -> None:
+    (tmp_path / "secret.bin").write_bytes(bytes(48))
+    path = outside(location)
+    if location == "link.bin":
+        (path.parent / location).symlink_to(tmp_path / "secret.bin")
+    with pytest.raises(LoadError, match="refused"):
+        wb.load(path)
+
+
+def test_weights_outside_of_bytes_cannot_be_found(outside: Callable[[str], Path]) -> None:
+    model = wb.load(outside("w.bin").read_bytes())
+    with pytest.raises(LoadError, match="Load the model by its path"):
+        model.tensors["w"].numpy()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("dims", [-1]), ("dims", [2**62, 2**62]), ("dims", [5]), ("data_type", 0), ("data_type", 99)]
+)
+def test_tensors_that_contradict_themselves(field: str, value: Any) -> None:
+    proto = numpy_helper.from_array(np.ones(4, np.float32), "w")
+    if isinstance(value, list):
+        proto.dims[:] = value
+    else:
+        proto.data_type = value
+    with pytest.raises(LoadError, match="not a right ONNX model"):
+        wb.load(model_of(initializer=[proto]))
