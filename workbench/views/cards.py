@@ -205,7 +205,17 @@ def _span(ends: tuple[float, float]) -> str:
 def _environment(race: Race) -> list[tuple[str, object]]:
     """Return the plain entries of the environment, and the conditions that the line above does not spell out."""
     entries = [*race.environment.items(), *race.conditions.items()]
-    return [(name.replace("_", " "), value) for name, value in entries if isinstance(value, str | int | float | bool)]
+    return [
+        (name.replace("_", " "), _plain(name, value)) for name, value in entries if isinstance(value, str | int | float)
+    ]
+
+
+def _plain(name: str, value: str | float) -> str:
+    if isinstance(value, str | bool):
+        return str(value)
+    if name == "memory":
+        return format_bytes(value)
+    return f"{html.number(value)} s" if name == "budget" else html.number(value)
 
 
 def _histogram(stats: TensorStats) -> str:
