@@ -18,7 +18,7 @@ function render({ model, el }) {
           `--area:${tile.colour};--ink:${tile.ink}`;
         const words = document.createElement("span");
         const label = document.createElement("b");
-        label.textContent = tile.label;
+        for (const part of tile.label.split(/(?<=[./:_])/)) label.append(part, document.createElement("wbr"));
         words.append(label, tile.note);
         button.append(words);
         button.dataset.index = tile.index;
