@@ -29,9 +29,10 @@ SETTINGS = {
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
 }
 
-# JupyterLab's "idle" indicator lies before a kernel exists; these three promises do not.
+# JupyterLab's "idle" indicator lies before a kernel exists; these promises do not.
 READY = """async () => {
   const app = window.jupyterapp;
+  const late = new Promise((_, reject) => setTimeout(reject, 60000, Error("the notebook has no kernel after 60 s")));
   await app.restored;
   let panel = null;
   for (let i = 0; i < 300 && !panel; i++) {
@@ -39,9 +40,19 @@ READY = """async () => {
     if (current?.sessionContext && current.content?.widgets) panel = current;
     else await new Promise(resolve => setTimeout(resolve, 50));
   }
-  await panel.context.ready;
-  await panel.sessionContext.ready;
-  await panel.sessionContext.session.kernel.info;
+  await Promise.race([late, panel.context.ready]);
+  await Promise.race([late, panel.sessionContext.ready]);
+  await Promise.race([late, panel.sessionContext.session.kernel.info]);
+}"""
+
+ALL_RUN = """() => window.jupyterapp.shell.currentWidget.content.widgets
+  .filter(cell => cell.model.type === "code")
+  .every(({ model }) => model.executionCount && model.executionState !== "running")"""
+
+APPEND = """source => {
+  const notebook = window.jupyterapp.shell.currentWidget.content;
+  notebook.model.sharedModel.addCell({ cell_type: "code", source });
+  notebook.activeCellIndex = notebook.widgets.length - 1;
 }"""
 
 
@@ -151,11 +162,20 @@ class Notebook:
 
     def command(self, name: str, **arguments) -> None:
         self.page.evaluate(
-            "([name, arguments]) => window.jupyterapp.commands.execute(name, arguments)", [name, arguments]
+            "([name, arguments]) => void window.jupyterapp.commands.execute(name, arguments)", [name, arguments]
         )
 
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
+
+    def wait_until_run(self) -> None:
+        """Wait until every code cell has been run."""
+        self.page.wait_for_function(ALL_RUN, timeout=90_000)
+
+    def run(self, source: str) -> None:
+        """Append a cell and run it, without waiting for it."""
+        self.page.evaluate(APPEND, source)
+        self.command("notebook:run-cell")
 
     def theme(self, name: str) -> None:
         self.command("apputils:change-theme", theme=f"JupyterLab {name}")

@@ -44,11 +44,27 @@ def show(widget: widgets.DOMWidget, shown: bool) -> None:
 def call(function: str, *arguments: Any, **options: Any) -> str:
     """Write a call as Python code; options that are None are left out.
 
-    >>> call("wb.compare", "softmax", shape=(8, 64), rounds=None)
-    "wb.compare('softmax', shape=(8, 64))"
+    >>> print(call("wb.compare", "softmax", shape=(8, 64), rounds=None, contenders=["numba", "numpy"]))
+    wb.compare("softmax", shape=(8, 64), contenders=["numba", "numpy"])
     """
-    given = [f"{name}={value!r}" for name, value in options.items() if value is not None]
-    return f"{function}({', '.join([*map(repr, arguments), *given])})"
+    given = [f"{name}={literal(value)}" for name, value in options.items() if value is not None]
+    return f"{function}({', '.join([*map(literal, arguments), *given])})"
+
+
+def literal(value: Any) -> str:
+    """Write a value as Python code, text in double quotes.
+
+    >>> print(literal('a "b"'), literal(("x", 1)))
+    'a "b"' ("x", 1)
+    """
+    if isinstance(value, str):
+        text = repr(value)
+        return f'"{text[1:-1]}"' if text[0] == "'" and '"' not in text else text
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
+    return repr(value)
 
 
 def _field(widget: Any) -> Any:

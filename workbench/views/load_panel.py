@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from .code_footer import CodeFooter
 from .jobs import Job, Report, error_html, guarded
 from .picker import MODEL_SUFFIXES, FilePicker
 from .run_options import RunOptions
+from .upload import Upload
 
 
 class LoadPanel(widgets.VBox):  # type: ignore[misc]
@@ -45,21 +45,17 @@ class LoadPanel(widgets.VBox):  # type: ignore[misc]
     def __init__(self, loaded: Callable[[Model], None] | None = None, folder: str | Path | None = None) -> None:
         self.model: Model | None = None
         self._loaded = loaded
-        self._uploads: tempfile.TemporaryDirectory[str] | None = None
         self.job = Job(self._run, self._show, label="Load")
         self.source = controls.text("Model", placeholder="a path, a hub id, or sample:name", continuous_update=False)
         self.options = RunOptions()
         self.picker = FilePicker(self.choose, self._fail, folder)
-        self.browse = controls.button("Choose a file")
-        self.upload = widgets.FileUpload(
-            accept=",".join(MODEL_SUFFIXES), description="Upload", layout=widgets.Layout(width="auto")
-        )
+        self.browse = controls.button("Browse")
+        self.upload = Upload(self.choose, self._fail, MODEL_SUFFIXES)
         self.outcome, self.next = widgets.HTML(_EMPTY), widgets.HBox().add_class("fw-row")
         self.samples = {name: controls.button(name) for name in samples.available()}
         self.code_footer = CodeFooter()
         ways = widgets.HBox([self.browse, self.upload]).add_class("fw-row")
-        note = widgets.HTML('<p class="fw-muted">An upload goes through the browser and may have up to 10 MB.</p>')
-        side = controls.box(self.source, ways, note, self.options, self.job, classes="fw-side")
+        side = controls.box(self.source, ways, self.options, self.job, classes="fw-side")
         main = controls.box(
             *(self.job.failure, self.picker, self.outcome, self.next, self._sample_tiles()),
             classes="fw-main",
@@ -68,7 +64,6 @@ class LoadPanel(widgets.VBox):  # type: ignore[misc]
         controls.show(self.picker, False)
         controls.show(self.next, False)
         self.browse.on_click(lambda _: self._toggle_picker())
-        self.upload.observe(guarded(self._uploaded, self.job.failure), "value")
         self.source.observe(guarded(self._update, self.job.failure), "value")
         self.options.observe(guarded(self._show_code, self.job.failure), "written")
         self._update()
@@ -127,20 +122,12 @@ class LoadPanel(widgets.VBox):  # type: ignore[misc]
     def _toggle_picker(self) -> None:
         controls.show(self.picker, self.picker.layout.display == "none")
 
-    def _uploaded(self, _: Any) -> None:
-        for file in self.upload.value:
-            if self._uploads is None:
-                self._uploads = tempfile.TemporaryDirectory(prefix="workbench-")
-            path = Path(self._uploads.name) / Path(file["name"]).name
-            path.write_bytes(file["content"])
-            self.upload.value = ()  # so that the same file can be sent again, and its bytes are not kept twice
-            self.choose(path)
-
     def _sample_tiles(self) -> widgets.VBox:
         tiles = []
         for name, sample in samples.available().items():
             self.samples[name].on_click(lambda _, name=name: self.choose(f"sample:{name}"))
-            about = widgets.HTML(f'<p class="fw-muted">{html.escape(sample.description)}</p>')
+            self.samples[name].tooltip = sample.description
+            about = widgets.HTML(f'<p class="fw-muted">{html.escape(sample.description.partition(";")[0])}</p>')
             tiles.append(controls.box(self.samples[name], about, classes="fw-tile"))
         heading = widgets.HTML(html.heading("Samples", "One click loads it; no network is needed."))
         return controls.box(heading, controls.box(*tiles, classes="fw-grid"), classes="fw-samples")

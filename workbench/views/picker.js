@@ -27,7 +27,7 @@ function render({ model, el }) {
     path.title = model.get("folder");
     const entries = model.get("entries");
     list.replaceChildren(...entries.map(row));
-    if (!entries.length) list.textContent = "No folder and no model in here.";
+    if (!entries.length) list.innerHTML = "<p>No folder and no model in here.</p>";
   };
   up.addEventListener("click", () => model.send({ pick: ".." }));
   model.on("change:folder change:entries", update);

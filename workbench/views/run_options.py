@@ -67,12 +67,13 @@ class RunOptions(widgets.VBox):  # type: ignore[misc]
 
 
 def _field(option: Option) -> Any:
-    label = f"{option.name} \N{MIDDLE DOT} {option.help}"
+    told = {"tooltip": option.help}
     if option.choices:
-        return controls.dropdown(label, option.choices, value=option.default)
+        return controls.dropdown(option.name, option.choices, value=option.default, **told)
     if option.kind is bool:
-        return widgets.Checkbox(value=option.default, description=label, indent=False)
-    return controls.text(label, value="" if option.default is None else str(option.default))
+        return widgets.Checkbox(value=option.default, description=option.name, indent=False, **told)
+    value = "" if option.default is None else str(option.default)
+    return controls.text(option.name, value=value, placeholder=option.help, **told)
 
 
 def _value(option: Option, field: Any) -> Any:

@@ -1,0 +1,196 @@
+"""A user's way through the app, in the real JupyterLab: notebook 01 is run, then everything is done by mouse and keys.
+
+The tests share one page and follow one another, as a user's steps do.
+"""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from workbench.models.samples import mlp
+
+pytestmark = pytest.mark.browser
+
+APP = ".fw-app"
+
+
+@pytest.fixture(scope="module")
+def notebook(open_notebook, lab):
+    (lab.root / "small.onnx").write_bytes(mlp())
+    notebook = open_notebook("01_workbench.ipynb")
+    notebook.run_all()
+    notebook.wait_until_run()
+    return notebook
+
+
+@pytest.fixture
+def app(notebook):
+    app = notebook.page.locator(APP).first
+    app.scroll_into_view_if_needed()
+    return app
+
+
+def tab(app, name):
+    app.locator(".lm-TabBar-tab", has_text=re.compile(f"^{name}$")).click()
+
+
+def button(app, name):
+    return app.get_by_role("button", name=name, exact=True).locator("visible=true")
+
+
+def test_the_notebook_runs_without_an_error(notebook):
+    expect(notebook.page.locator('.jp-OutputArea-output[data-mime-type*="error"]')).to_have_count(0)
+    expect(notebook.page.locator(APP)).to_have_count(1)
+
+
+def test_a_sample_is_loaded_with_one_click(notebook, app):
+    tab(app, "Load")
+    notebook.picture("load-empty-light")
+    button(app, "resnet50").click()
+    expect(app.locator(".fw-header")).to_contain_text("resnet50")
+    expect(app.locator(".fw-card").locator("visible=true")).to_contain_text("parameters")
+    notebook.picture("load-done-light")
+
+
+def test_a_path_is_typed_and_loaded_by_keyboard(app):
+    source = app.get_by_label("Model", exact=True)
+    source.fill("small.onnx")
+    source.press("Enter")
+    expect(app.get_by_label(re.compile("^provider"))).to_be_visible()
+    load = button(app, "Load")
+    load.focus()
+    load.press("Enter")
+    expect(app.locator(".fw-header")).to_contain_text("mlp")
+    expect(app.locator(".fw-code").locator("visible=true")).to_contain_text('wb.load("small.onnx")')
+
+
+def test_a_wrong_path_is_a_clear_sentence(notebook, app):
+    app.get_by_label("Model", exact=True).fill("smal.onnx")
+    button(app, "Load").click()
+    alert = app.get_by_role("alert")
+    expect(alert).to_contain_text("Did you mean small.onnx")
+    expect(alert.locator("pre")).not_to_be_visible()
+    notebook.picture("load-failed-light")
+    alert.locator("summary").click()
+    expect(alert.locator("pre")).to_contain_text("LoadError")
+    expect(app.locator(".fw-header")).to_contain_text("mlp")
+
+
+def test_a_file_is_picked_on_the_kernels_side(notebook, app):
+    button(app, "Browse").click()
+    entries = app.locator(".fw-entries")
+    expect(entries).to_contain_text("small.onnx")
+    notebook.picture("load-picker-light")
+    entries.get_by_role("button", name=re.compile("small.onnx")).click()
+    expect(entries).not_to_be_visible()
+    expect(app.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_file_is_uploaded(lab, app):
+    with app.page.expect_file_chooser() as chooser:
+        app.locator("button", has_text="Upload").click()
+    chooser.value.set_files({"name": "sent.onnx", "mimeType": "application/octet-stream", "buffer": mlp()})
+    expect(app.locator(".fw-code").locator("visible=true")).to_contain_text("sent.onnx")
+
+
+def test_a_tensor_is_selected_and_its_values_are_shown(notebook, app):
+    tab(app, "Inspect")
+    app.locator("td", has_text="first.weight").click()
+    expect(app.locator(".fw-main, .fw-body").locator("visible=true").first).to_contain_text("std")
+    expect(app.locator(".js-plotly-plot").locator("visible=true").last).to_be_visible()
+    expect(app.locator(".fw-code").locator("visible=true")).to_contain_text("first.weight")
+    notebook.picture("inspect-light")
+
+
+def test_a_race_is_cancelled_and_the_previous_answer_stays(notebook, app):
+    tab(app, "Race")
+    verdict = app.locator(".fw-verdict")
+    before = verdict.inner_text()
+    button(app, "Run").click()
+    expect(app.get_by_role("progressbar")).to_be_visible()
+    expect(app.get_by_role("status").locator("visible=true")).to_contain_text("round", timeout=30_000)
+    notebook.picture("race-working-light")
+    button(app, "Cancel").click()
+    expect(app.get_by_role("status").locator("visible=true")).to_contain_text("Cancelled")
+    expect(verdict).to_have_text(before)
+    notebook.picture("race-cancelled-light")
+
+
+def test_a_race_is_run_and_its_chart_is_seen(notebook, app):
+    app.get_by_label("Operation").select_option("layer_norm")
+    button(app, "512\N{MULTIPLICATION SIGN}768").click()
+    button(app, "Run").click()
+    expect(app.get_by_role("status").locator("visible=true")).to_contain_text("Done", timeout=60_000)
+    expect(app.locator(".fw-code").locator("visible=true")).to_contain_text('wb.compare("layer_norm", shape=(512, 768)')
+    bars = app.locator(".js-plotly-plot").locator("visible=true").locator(".barlayer .point")
+    assert bars.count() == app.locator(".fw-contender").count()
+    notebook.picture("race-done-light")
+
+
+def test_run_and_cancel_work_while_a_cell_blocks_the_kernel(notebook, app):
+    notebook.run("import time; time.sleep(6); print('cell' + ' over')")
+    button(app, "Run").click()
+    expect(app.get_by_role("progressbar")).to_be_visible(timeout=4_000)
+    started = time.monotonic()
+    button(app, "Cancel").click()
+    expect(app.get_by_role("status").locator("visible=true")).to_contain_text("Cancelled", timeout=4_000)
+    assert notebook.page.get_by_text("cell over", exact=True).count() == 0, f"took {time.monotonic() - started:.1f} s"
+
+
+def test_the_theme_is_followed_and_text_stays_readable(notebook, app):
+    light = app.evaluate(PAPER)
+    notebook.theme("Dark")
+    for name in ("Load", "Inspect", "Race"):
+        tab(app, name)
+        notebook.picture(f"{name.lower()}-dark")
+        assert not app.evaluate(PALE_TEXT)
+    assert app.evaluate(PAPER) != light
+    notebook.theme("Light")
+    assert app.evaluate(PAPER) == light
+    assert not app.evaluate(PALE_TEXT)
+
+
+def test_the_side_column_folds_above_the_main_one_where_it_is_narrow(notebook, app):
+    side, main = (app.locator(f".fw-{name}").locator("visible=true") for name in ("side", "main"))
+    assert side.bounding_box()["x"] + side.bounding_box()["width"] <= main.bounding_box()["x"] + 1
+    notebook.page.set_viewport_size({"width": 800, "height": 1000})
+    for name in ("Load", "Inspect", "Race"):
+        tab(app, name)
+        notebook.picture(f"{name.lower()}-narrow")
+        assert app.evaluate("app => app.scrollWidth <= app.clientWidth + 1")
+    assert side.bounding_box()["y"] + side.bounding_box()["height"] <= main.bounding_box()["y"] + 1
+
+
+PAPER = "app => getComputedStyle(app).backgroundColor"
+
+# Visible text whose contrast with what is painted behind it is under 4.5, as "text: ratio".
+PALE_TEXT = """app => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = colour => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const luminance = ([r, g, b]) => [r, g, b].map(c => c / 255)
+    .map(c => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = rgba(getComputedStyle(e).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const pale = [];
+  for (const element of app.querySelectorAll("*")) {
+    const own = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !element.checkVisibility() || element.closest("svg, style, script")) continue;
+    const [a, b] = [luminance(rgba(getComputedStyle(element).color)), luminance(behind(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) pale.push(`${element.textContent.trim().slice(0, 40)}: ${ratio.toFixed(1)}`);
+  }
+  return pale.length ? pale : null;
+}"""

@@ -1,0 +1,182 @@
+"""The Race panel: choose an operation, sizes and contenders, run them in a process of their own, read who won."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+from fused_kernels.catalog import OPS
+
+from workbench.bench import contenders
+from workbench.bench.contest import parse_shape
+from workbench.bench.process import race_in_process
+from workbench.bench.progress import Progress
+from workbench.bench.race import Race
+from workbench.errors import InputError
+from workbench.models.model import Model
+
+from . import cards, charts, controls, html, template, theme
+from .code_footer import CodeFooter
+from .jobs import Job, Report, guarded
+from .model_shapes import shapes_in
+
+OTHER = "other"
+OURS = "numba"
+
+
+class RacePanel(widgets.VBox):  # type: ignore[misc]
+    """Race NumPy against the fused kernels and other libraries, side by side.
+
+    Parameters
+    ----------
+    op
+        The operation to begin with.
+    done
+        Called with each finished :class:`~workbench.bench.race.Race`.
+
+    Attributes
+    ----------
+    race
+        The last finished race, or None; a cancelled or failed one leaves it as it was.
+    job
+        What Run and Cancel do, as a :class:`~workbench.views.jobs.Job`.
+    """
+
+    def __init__(self, op: str = "layer_norm", done: Callable[[Race], None] | None = None) -> None:
+        self.race: Race | None = None
+        self._model: Model | None = None
+        self._finished = done
+        self.job = Job(self._run, self._show, hint="Takes a few seconds, in a process of its own.")
+        self.operation = controls.dropdown("Operation", OPS, value=op)
+        self.formula = widgets.HTML().add_class("fw-formula")
+        self.shapes = controls.pills("Shape", [])
+        self.other_shape = controls.text("Another shape", placeholder="such as 512x768")
+        self.dtypes = controls.pills("Dtype", [])
+        self.field = widgets.VBox()
+        self.checks: dict[str, widgets.Checkbox] = {}
+        self.outcome = widgets.VBox([widgets.HTML(_EMPTY)])
+        self.code_footer = CodeFooter()
+        side = controls.box(
+            *(self.operation, self.formula, self.shapes, self.other_shape, self.dtypes, self.field, self.job),
+            classes="fw-side",
+        )
+        main = controls.box(self.job.failure, self.outcome, classes="fw-main")
+        split = controls.box(side, main, classes="fw-split")
+        super().__init__([split, self.code_footer])
+        self.operation.observe(guarded(self._choose_operation, self.job.failure), "value")
+        for choice in (self.shapes, self.other_shape, self.dtypes):
+            choice.observe(guarded(self._update, self.job.failure), "value")
+        self._choose_operation()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The chosen shape; an :class:`~workbench.errors.InputError` if the typed one is none."""
+        if self.shapes.value != OTHER:
+            return tuple(self.shapes.value)
+        return parse_shape(self.other_shape.value)
+
+    @property
+    def contenders(self) -> list[str]:
+        """The contenders that are ticked."""
+        return [name for name, check in self.checks.items() if check.value]
+
+    @property
+    def code(self) -> str:
+        """The code that runs the same race."""
+        options = self._options()
+        return controls.call("wb.compare", self.operation.value, **options)
+
+    def _options(self) -> dict[str, Any]:
+        chosen = self.contenders
+        everyone = chosen == list(self.checks)
+        return {"shape": self.shape, "dtype": self.dtypes.value, "contenders": None if everyone else chosen}
+
+    def show_model(self, model: Model | None) -> None:
+        """Offer the shapes that the operations have in a model, beside their own; None takes them away."""
+        self._model = model
+        self._choose_operation()
+
+    def _choose_operation(self, *_: Any) -> None:
+        op = OPS[self.operation.value]
+        here = shapes_in(self._model, op.name) if self._model is not None else []
+        times = f"{sum(count for _, count in here)} in this model, the most as {_label(here[0][0])}" if here else ""
+        self.formula.value = "".join(f'<p class="fw-muted">{html.escape(line)}</p>' for line in (op.summary, times))
+        shapes = list(dict.fromkeys([*op.shapes[:1], *(shape for shape, _ in here[:2]), *op.shapes[1:]]))
+        self._offer(self.shapes, [*((_label(shape), shape) for shape in shapes), (OTHER, OTHER)])
+        self._offer(self.dtypes, [(dtype, dtype) for dtype in op.tolerance])
+        self.other_shape.placeholder = f"{' x '.join(op.dimensions)}, such as {_label(op.shapes[-1])}"
+        self._choose_contenders(op.name)
+        self._update()
+
+    @staticmethod
+    def _offer(choice: widgets.ToggleButtons, options: list[tuple[str, Any]]) -> None:
+        """Offer other options, and keep the choice where it is still among them."""
+        before = choice.value
+        choice.options = options
+        values = [value for _, value in options]
+        choice.value = before if before in values else values[0]
+
+    def _choose_contenders(self, name: str) -> None:
+        unticked = {name for name, check in self.checks.items() if not check.value}
+        present, absent = contenders.available(OPS[name]), contenders.absent(OPS[name])
+        colours = theme.contender_colours(list(present))
+        self.checks = {}
+        rows: list[widgets.Widget] = [widgets.HTML('<div class="fw-label">Contenders</div>')]
+        for contender, version in present.items():
+            check = widgets.Checkbox(value=contender not in unticked, description=contender, indent=False)
+            check.observe(guarded(self._update, self.job.failure), "value")
+            self.checks[contender] = check
+            swatch = widgets.HTML(f'<span class="fw-swatch" style="background:{colours[contender]}"></span>')
+            number = version.removeprefix(f"{contender} ")
+            words = f"ours, {number}" if contender == OURS else number
+            note = widgets.HTML(f'<span class="fw-muted">{html.escape(words)}</span>')
+            rows.append(widgets.HBox([swatch, check, note]).add_class("fw-contender"))
+        rows += [
+            widgets.HTML(f'<div class="fw-absent">{html.escape(f"{contender}: {reason}")}</div>')
+            for contender, reason in absent.items()
+        ]
+        self.field.children = rows
+
+    def _update(self, *_: Any) -> None:
+        controls.show(self.other_shape, self.shapes.value == OTHER)
+        try:
+            self.code_footer.code = self.code
+        except InputError:
+            self.code_footer.code = ""  # a shape that is still being typed has no code
+
+    async def _run(self, report: Report) -> Race:
+        def progress(step: Progress) -> None:
+            report(str(step), step.fraction if step.rounds else None)
+
+        return await race_in_process(self.operation.value, progress=progress, **self._options())
+
+    def _show(self, race: Race) -> None:
+        self.race = race
+        self.outcome.children = [RaceView(race)]
+        if self._finished is not None:
+            self._finished(race)
+
+
+class RaceView(widgets.VBox):  # type: ignore[misc]
+    """A finished race: the verdict, its conditions, the chart, and the numbers folded away."""
+
+    def __init__(self, race: Race) -> None:
+        self.figure = template.live(charts.race(race, title=False))
+        words = widgets.HTML(
+            f'<h2 class="fw-verdict">{html.escape(race.verdict)}</h2>'
+            f'<p class="fw-conditions">{html.escape(race.conditions_text)}</p>'
+        )
+        numbers = widgets.HTML(html.folded("Numbers", cards.race_numbers(race)))
+        super().__init__([words, self.figure, numbers])
+
+
+def _label(shape: tuple[int, ...]) -> str:
+    return html.MULTIPLICATION_SIGN.join(map(str, shape)) or "scalar"
+
+
+_EMPTY = (
+    '<div class="fw-empty"><b>Who is faster, and how sure is that?</b>'
+    "Choose an operation and press Run. All contenders compute the same thing in turns, each result is checked against "
+    "float64, and the answer stands here.</div>"
+)
