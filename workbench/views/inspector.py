@@ -215,6 +215,7 @@ def _table_options(start: int) -> dict[str, Any]:
         "displayStart": start,
         "warn_on_undocumented_option": False,  # of which displayStart is one
         "pageLength": PAGE,
+        "autoWidth": False,
         "lengthMenu": [PAGE, 25, 100, {"label": "all", "value": -1}],
         "order": [],
         "layout": {"topStart": "search", "topEnd": None, "bottomStart": "info", "bottomEnd": ["pageLength", "paging"]},
