@@ -114,7 +114,13 @@ def _stats(chunks: Callable[[], Iterator[np.ndarray[Any, Any]]], count: int, dty
         raise InputError(f"A tensor of {dtype} has no statistics: it holds no numbers. See its values with .numpy().")
     integers = dtype == "bool" or dtype.startswith(("int", "uint"))
     magnitudes = dtype.startswith("complex")
+    with np.errstate(all="ignore"):  # a signalling NaN is counted, not warned of
+        return _measured(chunks, count, integers, magnitudes)
 
+
+def _measured(
+    chunks: Callable[[], Iterator[np.ndarray[Any, Any]]], count: int, integers: bool, magnitudes: bool
+) -> TensorStats:
     low, high = math.inf, -math.inf
     zeros = nans = infs = 0
     for chunk in chunks():

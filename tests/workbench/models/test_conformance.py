@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from functools import cache
@@ -11,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 import onnxruntime
-import pytest
 from onnx import numpy_helper
 
 import workbench as wb
@@ -22,7 +22,6 @@ DATA = Path(onnx.__file__).parent / "backend" / "test" / "data"
 FILES = sorted(
     path for kind in ("simple", "pytorch-converted", "pytorch-operator") for path in (DATA / kind).rglob("*.onnx")
 )
-EVERY = 25  # of the node cases, in the ordinary run
 
 
 class Case(NamedTuple):
@@ -86,10 +85,8 @@ def check_run(case: Case) -> bool:
     try:
         bare = onnxruntime.InferenceSession(case.model, options, providers=["CPUExecutionProvider"]).run(None, feeds)
     except Exception:
-        try:
+        with contextlib.suppress(LoadError, RunError, InputError):
             model.run(feeds)  # may run, as dtypes that NumPy lacks do
-        except (LoadError, RunError, InputError):
-            pass
         return False
     ours = model.run(feeds)
     assert list(ours) == [spec.name for spec in model.info.outputs]
@@ -128,13 +125,6 @@ def test_the_models_in_files() -> None:
     assert check_all(cases) > 0.65 * len(cases)
 
 
-def test_a_sample_of_the_models_of_single_nodes() -> None:
-    cases = node_cases()[::EVERY]
-    assert len(cases) > 50
-    assert check_all(cases) > 0.6 * len(cases)
-
-
-@pytest.mark.slow
 def test_all_models_of_single_nodes() -> None:
     cases = node_cases()
     assert len(cases) > 1500

@@ -29,8 +29,10 @@ def file_of(header: object, data: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize(
     "dtype",
-    [torch.bool, torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16]
-    + [torch.float32, torch.float64, torch.complex64, torch.float8_e4m3fn, torch.float8_e5m2, torch.uint16],
+    [
+        *(torch.bool, torch.int8, torch.uint8, torch.uint16, torch.int16, torch.int32, torch.int64, torch.float16),
+        *(torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.float8_e4m3fn, torch.float8_e5m2),
+    ],
     ids=str,
 )
 def test_reads_what_torch_wrote(dtype: torch.dtype, tmp_path: Path) -> None:
@@ -137,10 +139,10 @@ def entry(dtype: str = "F32", shape: object = (2,), offsets: object = (0, 8)) ->
 def test_damage_is_named(content: bytes, rule: str, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
-    for source, given in [(str(path), str(path)), (content, "the given bytes")]:
+    for source, name in [(str(path), str(path)), (content, "the given bytes")]:
         with pytest.raises(LoadError, match=rule) as caught:
             wb.load(source)
-        assert str(caught.value).startswith(given)
+        assert str(caught.value).startswith(name)
 
 
 def test_a_file_that_shrinks_after_loading_is_noticed(tmp_path: Path) -> None:
@@ -160,7 +162,8 @@ from workbench.models.load import load
 path, count, side = sys.argv[1], 2000, 1600
 header, at = {}, 0
 for index in range(count):
-    header[f"layer.{index}.weight"] = {"dtype": "F32", "shape": [side, side], "data_offsets": [at, at := at + 4 * side * side]}
+    entry = {"dtype": "F32", "shape": [side, side], "data_offsets": [at, at := at + 4 * side * side]}
+    header[f"layer.{index}.weight"] = entry
 text = json.dumps(header).encode()
 with open(path, "wb") as file:
     file.write(len(text).to_bytes(8, "little") + text)

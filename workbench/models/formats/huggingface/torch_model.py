@@ -97,6 +97,18 @@ class TorchModel:
         return np.asarray(value.numpy())
 
 
+_VOCABULARIES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "source.spm",
+    "tekken.json",
+)
+
+
 class Tokenizer:
     """The checkpoint's own tokenizer.
 
@@ -108,6 +120,13 @@ class Tokenizer:
 
     def __init__(self, folder: Path, given: str) -> None:
         transformers = import_or_say("transformers")
+        if not any((folder / name).is_file() for name in _VOCABULARIES):
+            # transformers would make one that knows no word
+            raise LoadError(
+                f"{given} has no tokenizer: none of the files {', '.join(_VOCABULARIES)}. Give input_ids in place "
+                "of text, "
+                "or add the tokenizer's files to the folder."
+            )
         try:
             with quiet(transformers):
                 self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -1,0 +1,95 @@
+"""Damaged files: each gives one of our errors, or a model that can be looked at; never another's exception, never "
+"a hang."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given
+from hypothesis import strategies as st
+
+import workbench as wb
+from workbench.errors import LoadError, WorkbenchError
+from workbench.models import samples
+
+RESNET = samples.available()["resnet50"].source()
+FILES = {
+    "onnx": samples.mlp(),
+    "filled": RESNET.read_bytes()[:20_000] if not isinstance(RESNET, bytes) else RESNET,
+    "safetensors": safetensors.numpy.save({"a": np.ones((3, 4), np.float32), "b": np.arange(5)}, {"format": "np"}),
+}
+
+
+def look_at_everything(content: bytes) -> bool:
+    """Load and show all there is; return whether it is a model. Any exception but ours is the test's failure."""
+    try:
+        model = wb.load(content)
+    except LoadError as error:
+        assert str(error).startswith(("the given bytes", "Two tensors"))
+        return False
+    repr(model.info)
+    repr(model.tensors)
+    for tensor in list(model.tensors.values())[:20]:
+        try:
+            tensor.slice2d()
+            if tensor.size < 10**6:
+                assert tensor.numpy().shape == tensor.shape
+                tensor.stats()
+        except WorkbenchError:
+            pass
+    return True
+
+
+@pytest.mark.parametrize("kind", ["onnx", "safetensors"])
+def test_cut_off_at_every_length(kind: str) -> None:
+    content = FILES[kind]
+    assert look_at_everything(content)
+    lengths = {*range(min(len(content), 700)), *range(0, len(content), 7), len(content) - 1}
+    assert [length for length in lengths if look_at_everything(content[:length])] == []
+
+
+@pytest.mark.parametrize("kind", ["onnx", "safetensors"])
+def test_single_bits_flipped(kind: str) -> None:
+    source = random.Random(0)
+    content = FILES[kind]
+    for _ in range(1500):
+        damaged = bytearray(content)
+        # most of a file is weights, where any bit is as good as another: half the flips go to the structure
+        end = len(content) if source.random() < 0.5 else min(300, len(content))
+        damaged[source.randrange(end)] ^= 1 << source.randrange(8)
+        look_at_everything(bytes(damaged))
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_many_bytes_replaced(kind: str) -> None:
+    source = random.Random(1)
+    for _ in range(150):
+        damaged = bytearray(FILES[kind])
+        for _ in range(source.randrange(1, 30)):
+            damaged[source.randrange(len(damaged))] = source.randrange(256)
+        look_at_everything(bytes(damaged))
+
+
+@given(st.binary(max_size=200))
+def test_noise(content: bytes) -> None:
+    look_at_everything(content)
+
+
+@given(st.binary(max_size=60))
+def test_noise_that_begins_like_a_model(content: bytes) -> None:
+    look_at_everything(b"\x08\x08" + content)
+    look_at_everything(len(content).to_bytes(8, "little") + b"{" + content)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_model_never_ends_the_process_when_it_runs(seed: int) -> None:
+    source = random.Random(seed)
+    damaged = bytearray(FILES["onnx"])
+    for _ in range(source.randrange(1, 4)):
+        damaged[source.randrange(len(damaged))] ^= 1 << source.randrange(8)
+    with contextlib.suppress(WorkbenchError):
+        wb.load(bytes(damaged)).run({"x": np.ones((2, 16), np.float32)})
