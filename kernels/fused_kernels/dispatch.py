@@ -1,8 +1,8 @@
 """Whose array is this, can a kernel take it as it is, and what is done to it otherwise.
 
 The public functions ask `ready` first: plain NumPy arrays of one native float dtype go straight to the kernel. All else
-(torch tensors, lists, integers, strides, byte orders, an ``out`` that overlaps an input) goes once through `convert`, which
-calls the same function again with arrays that are ready.
+(torch tensors, lists, integers, strides, byte orders, an ``out`` that overlaps an input) goes once through `convert`,
+which calls the same function again with arrays that are ready.
 """
 
 from __future__ import annotations
@@ -20,8 +20,15 @@ from .errors import DtypeError, ShapeError
 
 Array = np.ndarray[Any, Any]
 
-_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-_COMPUTED_IN = {"float16": _FLOAT32, "bfloat16": _FLOAT32, "float32": _FLOAT32, "float64": _FLOAT64}
+_ndarray = np.ndarray
+_FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+_FLOAT64: np.dtype[Any] = np.dtype(np.float64)
+_COMPUTED_IN: dict[str, np.dtype[Any]] = {
+    "float16": _FLOAT32,
+    "bfloat16": _FLOAT32,
+    "float32": _FLOAT32,
+    "float64": _FLOAT64,
+}
 
 
 def lazy_import(name: str) -> ModuleType:
@@ -38,14 +45,20 @@ def lazy_import(name: str) -> ModuleType:
 
 def ready(x: Any, out: Any) -> bool:
     """Whether kernels can take ``x`` and ``out`` (if not None) as they are, with no overlap but an exact one."""
-    if type(x) is not np.ndarray or not x.flags.carray:
+    if type(x) is not _ndarray or not x.flags.carray:
         return False
     dtype = x.dtype
     if dtype is not _FLOAT32 and dtype is not _FLOAT64:
         return False
     if out is None or out is x:
         return True
-    return type(out) is np.ndarray and out.dtype is dtype and out.flags.carray and not np.may_share_memory(x, out)
+    return type(out) is _ndarray and out.dtype is dtype and out.flags.carray and not overlap(x, out)
+
+
+def overlap(x: Array, out: Array) -> bool:
+    """Whether two contiguous arrays share memory."""
+    # Two arrays that own their memory cannot; asking NumPy costs as much as a small kernel.
+    return (x.base is not None or out.base is not None) and np.may_share_memory(x, out)
 
 
 def ready_with(x: Array, out: Any, other: Any) -> bool:
@@ -53,10 +66,10 @@ def ready_with(x: Array, out: Any, other: Any) -> bool:
     if other is None:
         return True
     return (
-        type(other) is np.ndarray
+        type(other) is _ndarray
         and other.dtype is x.dtype
         and other.flags.carray
-        and (out is None or not np.may_share_memory(other, out))
+        and (out is None or not overlap(other, out))
     )
 
 
@@ -191,7 +204,7 @@ def _prepared(name: str, array: Array | None, dtype: np.dtype[Any], out: Any) ->
     if type(array) is np.ndarray and array.dtype is dtype and array.flags.carray:
         return array
     if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
-        return _writeable_alias(array, dtype)
+        return _writeable_alias(array)
     trace.note(f"{name}: copied, {_obstacle(array, dtype)}")
     return np.empty(array.shape, dtype) if trace.is_dry() else np.array(array, dtype, order="C")
 
@@ -204,22 +217,23 @@ def _obstacle(array: Array, dtype: np.dtype[Any]) -> str:
     return "not C-contiguous" if not array.flags.c_contiguous else "not aligned"
 
 
-def _writeable_alias(array: Array, dtype: np.dtype[Any]) -> Array:
+class _Alias:
+    """What NumPy needs to make an array of memory that another array owns."""
+
+    owner: Array
+    __array_interface__: dict[str, Any]
+
+
+def _writeable_alias(array: Array) -> Array:
     """Return the same memory without the read-only flag or a subclass, for which Numba would compile everything again.
 
     Kernels never write to an input.
     """
 
-    class Alias:
-        __array_interface__ = {
-            "shape": array.shape,
-            "typestr": dtype.str,
-            "data": (array.__array_interface__["data"][0], False),
-            "version": 3,
-        }
-        owner = array
-
-    return np.asarray(Alias())
+    alias = _Alias()
+    alias.owner = array
+    alias.__array_interface__ = {**array.__array_interface__, "data": (array.__array_interface__["data"][0], False)}
+    return np.asarray(alias)
 
 
 def _by_reference(

@@ -13,6 +13,7 @@ import numpy as np
 POOLED_FROM = 4 << 20
 """Bytes from which a result comes from the pool."""
 _HUGE_PAGE = 2 << 20
+_empty = np.empty
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
@@ -21,6 +22,11 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     if nbytes < POOLED_FROM:
         return np.empty(shape, dtype)
     return np.frombuffer(POOL.take(nbytes), dtype, count=nbytes // dtype.itemsize).reshape(shape)
+
+
+def empty_like(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return what `empty` returns for the shape and dtype of ``x``, a C-contiguous array."""
+    return _empty(x.shape, x.dtype) if x.nbytes < POOLED_FROM else empty(x.shape, x.dtype)
 
 
 class Pool:

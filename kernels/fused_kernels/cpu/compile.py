@@ -60,16 +60,18 @@ def kernel(name: str, *, parallel: bool = False, key: str = "") -> Callable[[Ker
     """
 
     def decorate(function: Kernel) -> Kernel:
-        dispatcher = _njit(function, fastmath=_REORDERED, parallel=parallel)
+        dispatcher: Any = _njit(function, fastmath=_REORDERED, parallel=parallel)
         folder = cache_folder()
         dispatcher._cache = NullCache() if folder is None else _DiskCache(folder, name, key)
-        return dispatcher
+        compiled: Kernel = dispatcher
+        return compiled
 
     return decorate
 
 
-def _njit(function: Kernel, **options: Any) -> Any:
-    return numba.njit(**_OPTIONS, **options)(function)
+def _njit(function: Kernel, **options: Any) -> Kernel:
+    compiled: Kernel = numba.njit(**_OPTIONS, **options)(function)
+    return compiled
 
 
 @functools.cache

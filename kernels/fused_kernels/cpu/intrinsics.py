@@ -16,7 +16,7 @@ _CACHE_LINE = 64
 
 @intrinsic
 def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
-    """``a * b + c`` with one rounding."""
+    """Return ``a * b + c`` with one rounding."""
     return a(a, b, c), lambda context, builder, sig, args: builder.fma(*args)
 
 

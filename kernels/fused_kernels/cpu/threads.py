@@ -44,7 +44,7 @@ def needs_exclusive() -> bool:
 
 @functools.cache
 def _layer() -> str:
-    """The threading layer in use; asking starts it."""
+    """Return the threading layer in use; asking starts it."""
     _prepare()
     numba.get_num_threads()
     with contextlib.suppress(ValueError):

@@ -52,12 +52,12 @@ def scale(x: Any, factor: float, *, out: Any = None) -> Any:
     if not ready(x, out):
         return convert(scale, {"x": x}, {"factor": factor}, out)
     if out is None:
-        target = memory.empty(x.shape, x.dtype)
+        target = memory.empty_like(x)
     elif out is x or out.shape == x.shape:
         target = out
     else:
         raise ShapeError(f"scale: out needs the shape of x; received {explain_received(x=x, out=out)}.")
-    cpu.scale.run(x.nbytes, out is x, target.ravel(), x.ravel(), factor)
+    cpu.scale.run(x.nbytes, out is x, target, x, factor)
     return target
 
 

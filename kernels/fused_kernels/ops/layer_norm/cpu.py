@@ -12,7 +12,7 @@ _PARALLEL_FROM = 256 << 10
 
 
 @inline_reduction
-def _moments(x, eps):  # type: ignore[no-untyped-def]
+def _moments(x: Any, eps: Any) -> Any:
     """Return the mean and the reciprocal of the standard deviation of a row, in two passes for accuracy."""
     dtype = x.dtype.type
     per_column = dtype(1) / dtype(x.size)

@@ -69,7 +69,7 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
                 f"received {explain_received(x=x, weight=weight, bias=bias)}."
             )
     if out is None:
-        target = memory.empty(shape, x.dtype)
+        target = memory.empty_like(x)
     elif out.shape == shape:
         target = out
     else:

@@ -36,7 +36,7 @@ rows = row_forms("softmax.rows", _row, parallel_from=_PARALLEL_FROM)
 
 
 @inline_reduction
-def _columns(x, out, first, last):  # type: ignore[no-untyped-def]
+def _columns(x: Any, out: Any, first: Any, last: Any) -> Any:
     """Work on the columns ``first:last`` of one block, shape (n, inner)."""
     width = last - first
     top, total = np.empty(_WIDTH, x.dtype), np.zeros(_WIDTH, x.dtype)
@@ -58,7 +58,7 @@ def _columns(x, out, first, last):  # type: ignore[no-untyped-def]
 
 
 @inline_reduction
-def _units(x, out, share, shares):  # type: ignore[no-untyped-def]
+def _units(x: Any, out: Any, share: Any, shares: Any) -> Any:
     """Work on one of so many shares of all strips of all blocks."""
     inner = x.shape[2]
     strips = (inner + _WIDTH - 1) // _WIDTH

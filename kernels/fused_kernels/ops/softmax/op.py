@@ -65,7 +65,7 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
             + (f"Choose from {-dimensions} to {dimensions - 1}." if dimensions else "Reshape x to (1,).")
         )
     if out is None:
-        target = memory.empty(shape, x.dtype)
+        target = memory.empty_like(x)
     elif out.shape == shape:
         target = out
     else:
