@@ -75,18 +75,23 @@ class Watch:
     def __init__(self) -> None:
         self._before = self._look()
 
-    def finish(self) -> dict[str, float | None]:
-        """Return ``load``, the cores that other processes kept busy, and ``stolen``, the share of time the host took.
+    def finish(self) -> dict[str, float | bool | None]:
+        """Return ``load`` (cores that others kept busy), ``stolen`` (share of time the host took) and ``disturbed``.
 
-        Where the system does not count them, ``load`` is the run queue's average of the last minute, if there is one.
+        A race is disturbed if others took more than 5 % of the machine and a quarter of a core: a library whose threads
+        wait for each other by spinning then takes a hundred times as long, and no interval shows that it is not its own
+        doing. Where the system does not count, ``load`` is the run queue's average of the last minute, if there is one.
         """
         before, after = self._before, self._look()
         if before is None or after is None:
-            return {"load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None, "stolen": None}
+            average = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+            return {"load": average, "stolen": None, "disturbed": False}
         seconds, busy, stolen, own = (new - old for new, old in zip(after, before, strict=True))
         every = max(seconds, 1e-9)
         machine = os.cpu_count() or 1
-        return {"load": round(max(0.0, busy - own) / every, 2), "stolen": round(stolen / (every * machine), 4)}
+        load, stolen = max(0.0, busy - own) / every, stolen / (every * machine)
+        disturbed = load > max(0.25, 0.05 * machine) or stolen > 0.05
+        return {"load": round(load, 2), "stolen": round(stolen, 4), "disturbed": disturbed}
 
     @staticmethod
     def _look() -> tuple[float, float, float, float] | None:

@@ -12,7 +12,7 @@ _DOT = " · "
 
 
 def verdict(race: Race) -> str:
-    """Return one sentence, or two if a result is wrong.
+    """Return one sentence, and one more for each wrong result and for a disturbed race.
 
     ``numba is 16 times faster than NumPy, and 5.1 times faster than torch.`` The others that are named are NumPy and
     the best of the rest; those that the interval does not tell from the winner share the first place.
@@ -21,6 +21,8 @@ def verdict(race: Race) -> str:
     wrong = [result for result in race.results if not result.right]
     sentences = [_ranking(race, right)] if right else ["No contender computes the right result."]
     sentences += [f"{_name(result.contender)} {result.fault} and is out of the competition." for result in wrong]
+    if race.conditions.get("disturbed"):
+        sentences.append("Other programs took part of the machine meanwhile, so repeat it when they rest.")
     return " ".join(sentences)
 
 
@@ -39,7 +41,7 @@ def conditions_text(race: Race) -> str:
         )
         parts.append(f"first call {seconds_text(right[0].first_call)}")
     parts.append(f"{conditions['cache']} cache, {_out(race)}")
-    parts.append(f"{conditions['rounds']} rounds in turns")
+    parts.append(f"{conditions['rounds']} rounds interleaved")
     parts += [f"load {conditions['load']:.1f}"] if conditions.get("load") is not None else []
     parts += _warnings(race)
     return _DOT.join(parts)

@@ -1,0 +1,311 @@
+"""The command line: ``workbench lab``, ``inspect`` and ``bench``, thin views over plain functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from workbench import __version__
+from workbench.arrays import format_bytes
+from workbench.errors import InputError, WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.bench.progress import Report
+    from workbench.bench.race import Race
+    from workbench.models.model import Model, Tensor
+
+_FIRST = "01_workbench.ipynb"
+
+app = typer.Typer(
+    help="Load models, see what is in them, and race NumPy against fused kernels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="workbench")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"workbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def lab(
+    notebook: Annotated[Path | None, typer.Argument(help="The first tutorial if none is given.")] = None,
+    port: Annotated[int | None, typer.Option(help="8888, or the next free one, if none is given.")] = None,
+    ip: Annotated[
+        str | None, typer.Option(help="The address to listen on; this machine only if none is given.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser; the address is printed in either case.")] = True,
+    debug: Debug = False,
+) -> None:
+    """Open JupyterLab on the workbench."""
+    with _sentences(debug):
+        path = _notebook(notebook)
+    # In a checkout the folder above, so that the file browser shows all of it.
+    root = path.parents[1] if path.parent.name == "notebooks" else path.parent
+    command = [
+        *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"),
+        f"--LabApp.default_url=/lab/tree/{path.relative_to(root).as_posix()}",
+        *([f"--ServerApp.port={port}"] if port is not None else []),
+        *([f"--ServerApp.ip={ip}"] if ip is not None else []),
+        *([] if browser and _has_screen() else ["--no-browser"]),
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+    ]
+    print(f"Opening {path.relative_to(root)} in JupyterLab; Ctrl-C ends it.", flush=True)
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # in our place, so that Ctrl-C and the exit code are JupyterLab's own
+    raise typer.Exit(subprocess.call(command))
+
+
+@app.command()
+def inspect(
+    model: Annotated[str, typer.Argument(help="A file, a folder, a Hugging Face id, or sample:NAME.")],
+    tensors: Annotated[bool, typer.Option("--tensors", help="List the tensors.")] = False,
+    text: Annotated[str, typer.Option("--filter", metavar="TEXT", help="List those whose name contains TEXT.")] = "",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show what a model is made of."""
+    from workbench.models.load import load
+
+    with _sentences(debug):
+        loaded = load(model)
+        found = [tensor for name, tensor in loaded.tensors.items() if text.lower() in name.lower()]
+        if text and not found:
+            raise InputError(f"None of the {len(loaded.tensors)} tensors has {text!r} in its name.")
+        listed = found if tensors or text else None
+        if as_json:
+            print(json.dumps(_model_record(loaded, listed), indent=2))
+            return
+        console = _console()
+        console.print(_model_card(loaded))
+        if listed is not None:
+            console.print()
+            console.print(_tensor_table(listed))
+
+
+@app.command()
+def bench(
+    op: Annotated[str, typer.Argument(help="An operation of the catalogue, such as layer_norm.")],
+    *,
+    shape: Annotated[str | None, typer.Option(help="Such as 512x768; the operation's first if none is given.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    contenders: Annotated[str | None, typer.Option(help="Such as numpy,numba; all that can run by default.")] = None,
+    budget: Annotated[float, typer.Option(help="Seconds of racing.")] = 3.0,
+    rounds: Annotated[int | None, typer.Option(help="Exactly so many rounds, whatever the time.")] = None,
+    out: Annotated[bool, typer.Option(help="Write into a preallocated array, those that can.")] = True,
+    seed: Annotated[int, typer.Option(help="Of the inputs and of the order of the turns.")] = 0,
+    as_json: AsJson = False,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Race in this process, not in a child.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Race an operation's contenders, with their results checked."""
+    from workbench.bench.compare import compare
+    from workbench.bench.process import race_in_child
+
+    options: dict[str, Any] = {
+        "shape": shape,
+        "dtype": dtype,
+        "budget": budget,
+        "rounds": rounds,
+        "out": out,
+        "seed": seed,
+    }
+    if contenders is not None:
+        options["contenders"] = [name.strip() for name in contenders.split(",") if name.strip()]
+    with _sentences(debug), _progress_bar() as report:
+        race = (compare if in_process else race_in_child)(op, progress=report, **options)
+    if as_json:
+        print(json.dumps(race.to_dict(), indent=2))
+        return
+    console = _console()
+    console.print(Text(race.verdict, style="bold"), soft_wrap=True)
+    console.print(Text(race.conditions_text, style="dim"), soft_wrap=True)
+    console.print()
+    console.print(_race_table(race))
+    for name, reason in race.absent.items():
+        console.print(Text(f"{name}: {reason}", style="dim"), soft_wrap=True)
+
+
+@contextmanager
+def _sentences(debug: bool) -> Iterator[None]:
+    """Turn the workbench's own errors into a sentence and an exit code."""
+    try:
+        yield
+    except WorkbenchError as error:
+        if debug:
+            raise
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("Cancelled.", 130)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    _console(stderr=True).print(Text(message, style="red" if code == 1 else ""), soft_wrap=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Report]:
+    """Show a bar on the standard error while the race runs; nothing where that is no terminal."""
+    console = _console(stderr=True)
+    columns = (BarColumn(bar_width=30), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda step: bar.update(
+            task, total=1.0 if step.rounds else None, completed=step.fraction, description=str(step)
+        )
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 200  # a pipe has no width, and what reads it wants whole lines
+    return console
+
+
+def _model_card(model: Model) -> Table:
+    info = model.info
+    card = Table(
+        box=None, show_header=False, pad_edge=False, title=f"{info.name} ({info.format})", title_justify="left"
+    )
+    card.title_style = "bold"
+    card.add_column(style="dim")
+    card.add_column(overflow="fold")
+    rows = [
+        ("parameters", f"{info.parameters:,}"),
+        ("bytes", format_bytes(info.nbytes)),
+        ("dtypes", ", ".join(f"{dtype} {share:.0%}" for dtype, share in info.dtype_shares.items())),
+        ("tensors", f"{len(model.tensors):,}"),
+        *(("input", str(spec)) for spec in info.inputs),
+        *(("output", str(spec)) for spec in info.outputs),
+        ("opset", ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in info.opset.items())),
+        ("IR version", str(info.ir_version or "")),
+        ("producer", info.producer),
+        *info.metadata.items(),
+    ]
+    for name, value in rows:
+        if value:
+            card.add_row(Text(name), Text(value))
+    return card
+
+
+def _tensor_table(tensors: list[Tensor]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("tensor", overflow="fold")
+    table.add_column("dtype")
+    table.add_column("shape", justify="right")
+    table.add_column("bytes", justify="right")
+    for tensor in tensors:
+        shape = " x ".join(map(str, tensor.shape)) or "scalar"
+        table.add_row(Text(tensor.name), tensor.dtype, shape, format_bytes(tensor.nbytes))
+    return table
+
+
+def _race_table(race: Race) -> Table:
+    from workbench.bench.tables import baseline
+    from workbench.bench.verdict import seconds_text
+    from workbench.views.theme import contender_colours
+
+    over = baseline(race)
+    colours = contender_colours([result.contender for result in race.results])
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("contender")
+    for heading in ("median", "95 % interval", f"over {over}", "error", "first call"):
+        table.add_column(heading, justify="right")
+    for result in race.results:
+        low, high = result.interval
+        ratio = race.speedup(result.contender, over=over)
+        table.add_row(
+            Text(result.contender, style=colours[result.contender]),
+            seconds_text(result.median),
+            f"{seconds_text(low)} to {seconds_text(high)}",
+            "" if result.contender == over else Text(str(ratio)),
+            Text(f"{result.error:.1e}") if result.right else Text("wrong", style="red"),
+            seconds_text(result.first_call),
+        )
+    return table
+
+
+def _model_record(model: Model, tensors: list[Tensor] | None) -> dict[str, Any]:
+    record = asdict(model.info)
+    if tensors is not None:
+        record["tensors"] = [
+            {"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape), "nbytes": tensor.nbytes}
+            for tensor in tensors
+        ]
+    return record
+
+
+def _notebook(given: Path | None) -> Path:
+    """Return the notebook to open: the given one, the first tutorial, or a new one in the current folder."""
+    if given is not None:
+        if not given.is_file():
+            raise InputError(f"There is no notebook {str(given)!r}; without a name, the first tutorial is opened.")
+        return given.resolve()
+    for folder in (Path(__file__).parents[1], Path.cwd()):
+        if (folder / "notebooks" / _FIRST).is_file():
+            return (folder / "notebooks" / _FIRST).resolve()
+    starter = Path.cwd() / "workbench.ipynb"
+    if not starter.exists():
+        try:
+            starter.write_text(json.dumps(_STARTER, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"No notebook can be made in this folder: {error.strerror}. Go to one of your own."
+            ) from error
+    return starter.resolve()
+
+
+def _has_screen() -> bool:
+    """Tell whether a browser can be opened: on Linux without a display only one in the terminal could be."""
+    import webbrowser
+
+    if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys():
+        return False
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True
+
+
+_CELL: dict[str, Any] = {"cell_type": "code", "id": "workbench", "execution_count": None, "metadata": {}, "outputs": []}
+_STARTER: dict[str, Any] = {
+    "cells": [{**_CELL, "source": ["import workbench as wb\n", "\n", "wb.Workbench()"]}],
+    "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
