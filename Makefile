@@ -15,13 +15,13 @@ ifneq ($(shell [ -x $(BIN)/python ] && $(BIN)/python -I -c '$(FINDS_US)'),yes)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-slow browser notebooks format clean
+.PHONY: help lab test test-slow browser bench notebooks format clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
 
 lab: $(STAMP) ## Open JupyterLab on the first notebook
-	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_workbench.ipynb
+	@$(BIN)/workbench lab
 
 test: $(STAMP) ## Run every test but the slow ones: style, types, behaviour, notebooks, the browser
 	@$(BIN)/pytest $(PARALLEL) $(ARGS)
@@ -31,6 +31,9 @@ test-slow: $(STAMP) ## Run the slow tests, some of which ask the package registr
 
 browser: $(STAMP) ## Run only the tests that drive JupyterLab in headless Chromium
 	@$(BIN)/pytest -m browser -rs $(ARGS)
+
+bench: $(STAMP) ## Race every operation of the catalogue at its usual shape
+	@for op in $$($(BIN)/python -c 'from fused_kernels import OPS; print(*OPS)'); do $(BIN)/workbench bench $$op || exit; echo; done
 
 notebooks: $(STAMP) ## Run all notebooks in place and keep their outputs
 	@$(BIN)/python tests/notebooks/run.py
