@@ -76,7 +76,7 @@ def find(source: Any) -> Source:
         name = source.removeprefix("sample:")
         return replace(find(find_sample(name)), given=source, label=name)
     if isinstance(source, (str, os.PathLike)):
-        return _find_path(os.fspath(source))
+        return _find_path(os.fsdecode(source), may_be_hub_id=isinstance(source, str))
     if isinstance(source, (bytes, bytearray, memoryview)):
         return Source(given="the given bytes", label="bytes", data=bytes(source))
     if hasattr(source, "read"):
@@ -116,8 +116,11 @@ def recognise(source: Source) -> Format:
             f"{next_step}"
         )
     if source.is_file:
+        beside = source.path is not None and (source.path.parent / "config.json").is_file()
+        next_step = " It belongs to a Hugging Face model: load its folder." if beside else ""
         raise LoadError(
-            f"{source.given} is neither an ONNX nor a safetensors file, nor a whole one: {what_it_is(source)}."
+            f"{source.given} is neither an ONNX nor a safetensors file, nor a whole one: "
+            f"{what_it_is(source)}.{next_step}"
         )
     raise LoadError(
         f"A model cannot be loaded from {source.given}. Give a path, bytes, a file object, an onnx.ModelProto, the "
@@ -126,8 +129,7 @@ def recognise(source: Source) -> Format:
     )
 
 
-def _find_path(given: str | bytes) -> Source:
-    given = os.fsdecode(given)
+def _find_path(given: str, may_be_hub_id: bool) -> Source:
     if not given.strip() or "\0" in given:
         raise LoadError(
             f"{given!r} is no path and no id. Give a path, a hub id such as 'organisation/name', or 'sample:NAME'."
@@ -140,24 +142,24 @@ def _find_path(given: str | bytes) -> Source:
     except OSError:
         hint, near = _nearby(path)
         misspelt = near and path.parent != Path()
-        if _HUB_ID.fullmatch(given) and not given.endswith(_SUFFIXES) and not misspelt:
+        if may_be_hub_id and _HUB_ID.fullmatch(given) and not given.endswith(_SUFFIXES) and not misspelt:
             return Source(
                 given=given, label=given, hub_id=given, hint=f" There is no file or folder {given} here either.{hint}"
             )
         raise LoadError(f"There is no {given}.{hint}") from None
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise LoadError(f"{given} is a device or a pipe. Read it and give the bytes.")
-    path = path.resolve()
-    return Source(given=given.rstrip("/") or given, label=path.name, path=path)
+    path = path.absolute()  # links stay: beside the link lies what belongs to it
+    return Source(given=given.rstrip("/") or given, label=path.name or path.resolve().name, path=path)
 
 
 def _nearby(path: Path) -> tuple[str, bool]:
     """Say what there is where something is missing, and whether that has names like it."""
     folder = path.parent
     wanted = path.name
-    while not folder.is_dir():
-        wanted, folder = folder.name, folder.parent
     try:
+        while not folder.is_dir():
+            wanted, folder = folder.name, folder.parent
         names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
     except OSError:
         return "", False

@@ -97,6 +97,22 @@ def test_a_folder_without_a_model_is_listed(tmp_path: Path) -> None:
         wb.load(tmp_path)
 
 
+def test_a_file_of_a_hugging_face_folder_points_to_the_folder(bert: Path) -> None:
+    with pytest.raises(LoadError, match="load its folder"):
+        wb.load(bert / "config.json")
+
+
+@pytest.mark.parametrize("given", ["a" * 5000, "a/" * 3000 + "b", "/" + "a" * 300 + "/b.onnx"])
+def test_names_too_long_for_the_file_system(given: str) -> None:
+    with pytest.raises(LoadError):
+        wb.load(given)
+
+
+def test_a_path_object_is_never_an_id_of_the_hub() -> None:
+    with pytest.raises(LoadError, match=r"^There is no organisation/name\."):
+        wb.load(Path("organisation/name"))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes in the file system")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")

@@ -282,6 +282,17 @@ def test_weights_outside_the_folder_are_refused(location: str, outside: Callable
         wb.load(path)
 
 
+def test_links_into_one_store_are_followed(outside: Callable[[str], Path], tmp_path: Path) -> None:
+    stored = outside("w.bin")
+    (tmp_path / "blobs").mkdir()
+    for number, name in enumerate(("m.onnx", "w.bin")):
+        (stored.parent / name).rename(tmp_path / "blobs" / str(number))
+        (stored.parent / name).symlink_to(Path("..") / "blobs" / str(number))
+    model = wb.load(stored)
+    assert model.tensors["w"].slice2d(2, 3).tolist() == [[11]]
+    assert model.run({"x": np.ones((1, 3), np.float32)})["y"].tolist() == [[12, 15, 18, 21]]
+
+
 def test_weights_outside_of_bytes_cannot_be_found(outside: Callable[[str], Path]) -> None:
     model = wb.load(outside("w.bin").read_bytes())
     with pytest.raises(LoadError, match="Load the model by its path"):

@@ -41,6 +41,8 @@ class TensorReader:
     def __init__(self, source: Source) -> None:
         self._given = source.given
         self._folder = source.path.parent if source.path is not None else None
+        # where model and data are links into one store, as in the hub's cache, that store is their folder as well
+        self._homes = {source.path.parent.resolve(), source.path.resolve().parent} if source.path is not None else set()
         self._map = cache(self._map_external)
 
     def tensors(self, graph: GraphProto, prefix: str = "") -> Iterator[Tensor]:
@@ -113,9 +115,10 @@ class TensorReader:
                 f"The values of {name!r} lie in the file {location!r} beside the model, and {self._given} has no "
                 "folder. Load the model by its path."
             )
-        folder = self._folder.resolve()
-        path = (folder / location).resolve() if location and "\0" not in location else folder
-        if path == folder or not path.is_relative_to(folder) or Path(location).is_absolute():
+        path = (self._folder / location).resolve() if location and "\0" not in location else self._folder
+        named = Path(location)
+        inside = any(path != home and path.is_relative_to(home) for home in self._homes)
+        if not inside or path == self._folder or named.is_absolute() or ".." in named.parts:
             raise LoadError(
                 f"Tensor {name!r} of {self._given} has its values in {location!r}, which is not a file inside the "
                 "model's folder; such a model could read anything on this machine and is refused. Save it with its "
