@@ -93,8 +93,9 @@ class Session:
                 else runtime.ExecutionMode.ORT_SEQUENTIAL
             )
         try:
+            # its own fallback would print, try again elsewhere, and hide that it did
             self._session: InferenceSession = runtime.InferenceSession(
-                model, settings, providers=list(PROVIDERS[provider])
+                model, settings, providers=list(PROVIDERS[provider]), enable_fallback=False
             )
         except Exception as error:
             raise LoadError(
