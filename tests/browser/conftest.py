@@ -70,7 +70,8 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
         self.root = folder / "root"
-        shutil.copytree(ROOT / "notebooks", self.root, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        for part in ("notebooks", "docs"):
+            shutil.copytree(ROOT / part, self.root / part, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
         overrides = self.home / "config" / "labconfig" / "default_setting_overrides.json"
         overrides.parent.mkdir(parents=True)
         overrides.write_text(json.dumps(SETTINGS))

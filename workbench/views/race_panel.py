@@ -100,7 +100,7 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
     def _choose_operation(self, *_: Any) -> None:
         op = OPS[self.operation.value]
         here = shapes_in(self._model, op.name) if self._model is not None else []
-        times = f"{sum(count for _, count in here)} in this model, the most as {_label(here[0][0])}" if here else ""
+        times = f"{sum(count for _, count in here)} in this model, most as {_label(here[0][0])}" if here else ""
         self.formula.value = "".join(f'<p class="fw-muted">{html.escape(line)}</p>' for line in (op.summary, times))
         shapes = list(dict.fromkeys([*op.shapes[:1], *(shape for shape, _ in here[:2]), *op.shapes[1:]]))
         self._offer(self.shapes, [*((_label(shape), shape) for shape in shapes), (OTHER, OTHER)])
@@ -163,9 +163,10 @@ class RaceView(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self, race: Race) -> None:
         self.figure = template.live(charts.race(race, title=False))
+        question = f"{race.op}, {_label(race.shape)}, {race.dtype} \N{MIDDLE DOT} "
         words = widgets.HTML(
             f'<h2 class="fw-verdict">{html.escape(race.verdict)}</h2>'
-            f'<p class="fw-conditions">{html.escape(race.conditions_text)}</p>'
+            f'<p class="fw-conditions">{html.escape(question + race.conditions_text)}</p>'
         )
         numbers = widgets.HTML(html.folded("Numbers", cards.race_numbers(race)))
         super().__init__([words, self.figure, numbers])

@@ -123,7 +123,7 @@ def test_cancel_keeps_the_previous_race(panel):
 def test_a_models_own_shapes_are_offered(panel):
     model = wb.load("sample:tiny-bert")
     panel.show_model(model)
-    assert "5 in this model, the most as 512\N{MULTIPLICATION SIGN}32" in panel.formula.value
+    assert "5 in this model, most as 512\N{MULTIPLICATION SIGN}32" in panel.formula.value
     assert (512, 32) in [value for _, value in panel.shapes.options]
     panel.shapes.value = (512, 32)
     panel.show_model(None)
