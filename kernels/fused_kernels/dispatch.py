@@ -229,7 +229,6 @@ def _writeable_alias(array: Array) -> Array:
 
     Kernels never write to an input.
     """
-
     alias = _Alias()
     alias.owner = array
     alias.__array_interface__ = {**array.__array_interface__, "data": (array.__array_interface__["data"][0], False)}

@@ -1,0 +1,57 @@
+"""Compiled kernels are kept on disk, used again by the next process, and never trusted when they should not be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CALL = """
+import sys, numpy as np, fused_kernels as fk
+from fused_kernels.ops.elementwise import cpu
+np.testing.assert_allclose(fk.scale(np.ones((2, 3), 'f4'), 2), 2)
+dispatcher = cpu.scale.direct
+print('hits', sum(dispatcher.stats.cache_hits.values()), 'misses', sum(dispatcher.stats.cache_misses.values()))
+"""
+
+
+def run(**environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", CALL],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    return done.stdout.strip()
+
+
+def test_the_second_process_starts_from_the_cache(tmp_path: Path) -> None:
+    where = {"XDG_CACHE_HOME": str(tmp_path), "NUMBA_CACHE_DIR": ""}
+    assert run(**where) == "hits 0 misses 1"
+    assert run(**where) == "hits 1 misses 0"
+
+
+def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
+    where = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    run(**where)
+    files = list(tmp_path.rglob("*.nbc"))
+    assert files
+    for file in files:
+        file.write_bytes(file.read_bytes()[:100])
+    assert run(**where) == "hits 0 misses 1"
+    assert run(**where) == "hits 1 misses 0"
+
+
+def test_another_processor_compiles_for_itself(tmp_path: Path) -> None:
+    where = {"XDG_CACHE_HOME": str(tmp_path), "NUMBA_CACHE_DIR": ""}
+    run(**where)
+    assert run(**where, NUMBA_CPU_NAME="generic") == "hits 0 misses 1"
+
+
+def test_without_a_writable_home_it_compiles_and_keeps_nothing() -> None:
+    assert run(XDG_CACHE_HOME="/dev/null/nowhere", NUMBA_CACHE_DIR="") == "hits 0 misses 1"

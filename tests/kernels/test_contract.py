@@ -1,0 +1,284 @@
+"""What every operation of the catalogue promises; a new one is held to it without a line written here."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+
+import fused_kernels as fk
+import numpy as np
+import pytest
+from fused_kernels.trace import tracing
+
+DTYPES = ("float32", "float64")
+SEED = 20
+
+
+class Mine(np.ndarray):
+    """Somebody's own kind of array."""
+
+
+def sample(op: fk.Op, shape: tuple[int, ...] | None = None, dtype: str = "float32") -> dict:
+    return op.sample(shape or small_shape(op), np.dtype(dtype), np.random.default_rng(SEED))
+
+
+def small_shape(op: fk.Op) -> tuple[int, ...]:
+    """Odd sizes, so that no vector and no tile comes out even."""
+    return (7, 45, 23)[: len(op.dimensions)]
+
+
+def arrays(inputs: dict) -> dict[str, np.ndarray]:
+    return {name: value for name, value in inputs.items() if isinstance(value, np.ndarray)}
+
+
+def changed(inputs: dict, change) -> dict:
+    return {name: change(value) if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
+
+
+def assert_right(op: fk.Op, inputs: dict, result: np.ndarray, dtype: str) -> None:
+    """Compare with the float64 truth of the inputs as they are, to the operation's tolerance for ``dtype``."""
+    truth = np.asarray(op.truth(**inputs))
+    result = np.asarray(result)
+    assert result.shape == truth.shape
+    tolerance = op.tolerance[dtype]
+    off = np.abs(result.astype(np.longdouble) - truth) - (tolerance.atol + tolerance.rtol * np.abs(truth))
+    wrong = ~((off <= 0) | (np.isnan(result) & np.isnan(truth)) | (result == truth))
+    if wrong.any():
+        first = tuple(np.argwhere(wrong)[0])
+        pytest.fail(
+            f"{wrong.sum()} of {wrong.size} are off, first at {first}: {result[first]!r}, truth {truth[first]!r}"
+        )
+
+
+@pytest.fixture(params=sorted(fk.OPS))
+def op(request: pytest.FixtureRequest) -> fk.Op:
+    return fk.OPS[request.param]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_it_is_right_at_each_of_its_shapes(op: fk.Op, dtype: str) -> None:
+    shapes = [small_shape(op), *(shape for shape in op.shapes if np.prod(shape) < 2_000_000)]
+    for shape in shapes:
+        inputs = sample(op, shape, dtype)
+        result = op.function(**inputs)
+        assert result.dtype == dtype
+        assert_right(op, inputs, result, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_out_receives_the_result_and_is_returned(op: fk.Op, dtype: str) -> None:
+    inputs = sample(op, dtype=dtype)
+    expected = op.function(**inputs)
+    out = np.full_like(expected, np.nan)
+    assert op.function(**inputs, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("make", ["strided", "other byte order", "wider", "a subclass"])
+def test_any_out_that_can_hold_the_result_will_do(op: fk.Op, make: str) -> None:
+    inputs = sample(op)
+    expected = op.function(**inputs)
+    shape = expected.shape
+    out = {
+        "strided": lambda: np.zeros((*shape[:-1], 2 * shape[-1]), "f4")[..., ::2],
+        "other byte order": lambda: np.zeros(shape, ">f4"),
+        "wider": lambda: np.zeros(shape, "f8"),
+        "a subclass": lambda: np.zeros(shape, "f4").view(Mine),
+    }[make]()
+    assert op.function(**inputs, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_an_out_that_does_not_fit_is_refused_and_left_alone(op: fk.Op) -> None:
+    inputs = sample(op)
+    shape = op.function(**inputs).shape
+    for out, error in (
+        (np.zeros((*shape, 2), "f4"), fk.ShapeError),
+        (np.zeros(shape, "i4"), fk.DtypeError),
+        ([0.0], fk.DtypeError),
+    ):
+        with pytest.raises(error, match=op.name):
+            op.function(**inputs, out=out)
+        assert not np.any(out)
+    locked = np.zeros(shape, "f4")
+    locked.flags.writeable = False
+    with pytest.raises(fk.DtypeError, match="read-only"):
+        op.function(**inputs, out=locked)
+
+
+def test_each_input_may_be_the_out_if_its_shape_fits(op: fk.Op) -> None:
+    for name in arrays(sample(op)):
+        inputs = sample(op)
+        expected = op.function(**inputs)
+        if inputs[name].shape == expected.shape:
+            op.function(**inputs, out=inputs[name])
+            np.testing.assert_allclose(inputs[name], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_an_out_that_overlaps_an_input_in_part_gives_the_right_result(op: fk.Op) -> None:
+    for name, value in arrays(sample(op)).items():
+        inputs = sample(op)
+        expected = op.function(**inputs)
+        if value.shape != expected.shape:
+            continue
+        memory = np.zeros(value.size + 3, value.dtype)
+        inputs[name] = memory[3:].reshape(value.shape)
+        inputs[name][...] = value
+        out = memory[:-3].reshape(value.shape)
+        op.function(**inputs, out=out)
+        np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_inputs_are_never_written_to(op: fk.Op) -> None:
+    inputs = sample(op)
+    before = changed(inputs, np.copy)
+    op.function(**inputs)
+    for name, value in arrays(inputs).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+LAYOUTS = {
+    "strided columns": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
+    "strided rows": lambda a: np.repeat(a, 3, axis=0)[::3],
+    "reversed": lambda a: a[..., ::-1].copy()[..., ::-1],
+    "Fortran order": np.asfortranarray,
+    "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "unaligned": lambda a: np.frombuffer(b"x" + a.tobytes(), np.uint8)[1:].view(a.dtype).reshape(a.shape),
+    "a subclass": lambda a: a.view(Mine),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_layout_gives_the_same_result(op: fk.Op, layout: str, dtype: str) -> None:
+    inputs = sample(op, dtype=dtype)
+    expected = op.function(**inputs)
+    result = op.function(**changed(inputs, LAYOUTS[layout]))
+    assert type(result) is np.ndarray
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result, expected, rtol=1e-6 if dtype == "float32" else 1e-13, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint16", "bool"])
+def test_integers_are_computed_in_float64(op: fk.Op, dtype: str) -> None:
+    inputs = changed(sample(op, dtype="float64"), lambda a: np.abs(3 * a).astype(dtype))
+    result = op.function(**inputs)
+    assert result.dtype == np.float64
+    assert_right(op, changed(inputs, lambda a: a.astype("float64")), result, "float64")
+
+
+def test_float16_is_computed_in_float32_and_rounded_once(op: fk.Op) -> None:
+    inputs = changed(sample(op), lambda a: a.astype(np.float16))
+    result = op.function(**inputs)
+    assert result.dtype == np.float16
+    np.testing.assert_array_equal(result, op.function(**changed(inputs, lambda a: a.astype("f4"))).astype(np.float16))
+
+
+def test_long_double_falls_back_to_numpy_and_says_so(op: fk.Op) -> None:
+    inputs = changed(sample(op, dtype="float64"), lambda a: a.astype(np.longdouble))
+    assert fk.explain(op.name, **inputs).implementation == "numpy"
+    assert_right(op, inputs, op.function(**inputs), "float64")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_special_values_spread_as_in_numpy(op: fk.Op, value: float) -> None:
+    for name in arrays(sample(op)):
+        for place in (0, -1):
+            inputs = sample(op)
+            inputs[name].reshape(-1)[place] = value
+            with np.errstate(all="ignore"):
+                expected = op.reference(**inputs)
+            result = op.function(**inputs)
+            np.testing.assert_array_equal(np.isnan(result), np.isnan(expected), err_msg=f"{name}[{place}]")
+            np.testing.assert_array_equal(np.isinf(result), np.isinf(expected), err_msg=f"{name}[{place}]")
+
+
+def test_empty_input_gives_an_empty_result(op: fk.Op) -> None:
+    inputs = op.sample((0, *small_shape(op)[1:]), np.dtype("f4"), np.random.default_rng(SEED))
+    result = op.function(**inputs)
+    assert result.shape == op.reference(**inputs).shape
+    assert result.size == 0
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.array([["a", "b"]]),
+        np.array([[1j, 2.0]]),
+        np.array([[object()]]),
+        np.ma.masked_array([[1.0, 2.0]], mask=[[True, False]]),
+        "text",
+        {"a": 1},
+    ],
+    ids=["text array", "complex", "objects", "masked", "a string", "a dict"],
+)
+def test_what_is_no_array_of_real_numbers_is_refused_by_name(op: fk.Op, bad: object) -> None:
+    for name in arrays(sample(op)):
+        with pytest.raises(fk.DtypeError, match=rf"{op.name}: {name}"):
+            op.function(**{**sample(op), name: bad})
+
+
+def test_torch_tensors_share_their_memory(op: fk.Op) -> None:
+    torch = pytest.importorskip("torch")
+    inputs = sample(op)
+    expected = op.function(**inputs)
+    tensors = changed(inputs, torch.from_numpy)
+    result = op.function(**tensors)
+    assert isinstance(result, torch.Tensor)
+    np.testing.assert_array_equal(result.numpy(), expected)
+    out = torch.zeros(expected.shape)
+    assert op.function(**tensors, out=out) is out
+    np.testing.assert_array_equal(out.numpy(), expected)
+    with tracing() as found:
+        op.function(**tensors)
+    assert not any("copied" in note for note in found.notes)
+
+
+def test_a_tensor_that_requires_grad_is_refused(op: fk.Op) -> None:
+    torch = pytest.importorskip("torch")
+    tensors = changed(sample(op), lambda a: torch.from_numpy(a).requires_grad_())
+    with pytest.raises(fk.DtypeError, match="detach"):
+        op.function(**tensors)
+
+
+def test_explain_says_what_a_call_then_does(op: fk.Op) -> None:
+    for shape in (small_shape(op), op.shapes[0]):
+        inputs = sample(op, shape)
+        told = fk.explain(op.name, **inputs)
+        with tracing() as found:
+            op.function(**inputs)
+        assert (told.implementation, told.form, told.notes) == (found.implementation, found.form, tuple(found.notes))
+
+
+def test_the_catalogue_entry_is_complete(op: fk.Op) -> None:
+    assert getattr(fk, op.name) is op.function
+    assert op.summary
+    assert set(op.tolerance) == set(DTYPES)
+    assert {"torch", "onnx"} <= set(op.peers)
+    cost = op.cost(**sample(op))
+    assert cost.bytes_read > 0
+    assert cost.bytes_written > 0
+    assert cost.flops > 0
+    parameters = inspect.signature(op.function).parameters
+    assert parameters["out"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert [p for p in parameters if p != "out"] == list(inspect.signature(op.reference).parameters)
+    for section in ("Parameters", "Returns", "Raises", "Examples"):
+        assert f"{section}\n" in inspect.getdoc(op.function), f"{op.name}'s docstring lacks {section}"
+
+
+def test_the_examples_of_its_documentation_run(op: fk.Op) -> None:
+    module = importlib.import_module(op.function.__module__)
+    found = doctest.DocTestFinder().find(op.function, op.name, globs=vars(module))
+    results = [doctest.DocTestRunner().run(test) for test in found]
+    assert sum(result.attempted for result in results) > 0
+    assert sum(result.failed for result in results) == 0
+
+
+def test_the_torch_peer_computes_the_same(op: fk.Op) -> None:
+    torch = pytest.importorskip("torch")
+    inputs = sample(op)
+    with torch.no_grad():
+        result = op.peers["torch"]()(**changed(inputs, torch.from_numpy))
+    np.testing.assert_allclose(result.numpy(), op.function(**inputs), rtol=2e-5, atol=2e-5)

@@ -1,0 +1,141 @@
+"""Each form of a kernel runs where it should, and gives the same result as the others."""
+
+from __future__ import annotations
+
+import threading
+
+import fused_kernels as fk
+import numpy as np
+import pytest
+from fused_kernels.cpu import forms, threads
+from fused_kernels.trace import tracing
+
+ROWS = ["layer_norm", "softmax"]
+
+
+def form_of(name: str, *args: object, **kwargs: object) -> tuple[str, np.ndarray]:
+    with tracing() as found:
+        result = fk.OPS[name].function(*args, **kwargs)
+    assert found.implementation == "numba"
+    return found.form, result
+
+
+@pytest.fixture
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "count", lambda: 2)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [*ROWS, "scale"])
+def test_small_is_serial_large_is_parallel_and_an_exact_overlap_is_staged(name: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    more = (1.5,) if name == "scale" else ()
+    small, large = rng.standard_normal((3, 65)).astype(dtype), rng.standard_normal((777, 301)).astype(dtype)
+    assert form_of(name, small, *more)[0] == "serial"
+    form, expected = form_of(name, large, *more)
+    assert form == "parallel"
+    form, in_place = form_of(name, large, *more, out=large)
+    assert form == "staged"
+    np.testing.assert_allclose(in_place, expected, rtol=1e-6, atol=1e-6)
+    form, in_place = form_of(name, small, *more, out=small.copy())
+    assert form == "serial"
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [66_000, 66_001, 70_037])
+def test_results_beyond_the_last_cache_are_streamed(monkeypatch: pytest.MonkeyPatch, dtype: str, size: int) -> None:
+    monkeypatch.setattr(forms, "last_level_cache", lambda: 1 << 18)
+    x = np.random.default_rng(0).standard_normal(size).astype(dtype)
+    for offset in (0, 1, 3):  # the target starts on a cache line, or not
+        out = np.zeros(size + 8, dtype)[offset : offset + size]
+        form, _ = form_of("scale", x, 1.5, out=out)
+        assert form == "streaming"
+        np.testing.assert_array_equal(out, x * np.dtype(dtype).type(1.5))
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(2, 3, 5), (4, 90, 300), (1, 700, 513)])
+def test_softmax_over_any_axis(axis: int, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).standard_normal(shape)
+    _, result = form_of("softmax", x, axis)
+    np.testing.assert_allclose(result, fk.OPS["softmax"].reference(x, axis), rtol=1e-13)
+    np.testing.assert_allclose(fk.softmax(x, axis, out=x), result, rtol=1e-15)
+
+
+def test_softmax_of_minus_infinity_is_zero_beside_numbers_and_nan_alone() -> None:
+    x = np.array([[-np.inf, 0.0], [-np.inf, -np.inf]], np.float32)
+    np.testing.assert_array_equal(fk.softmax(x), [[0.0, 1.0], [np.nan, np.nan]])
+
+
+def test_softmax_of_large_numbers_does_not_overflow() -> None:
+    np.testing.assert_allclose(fk.softmax(np.array([1e30, 1e30, -1e30], np.float32)), [0.5, 0.5, 0])
+
+
+def test_layer_norm_of_a_constant_row_is_its_bias() -> None:
+    x = np.full((2, 5), 3.0e7, np.float32)
+    np.testing.assert_array_equal(fk.layer_norm(x, bias=np.arange(5, dtype="f4")), [np.arange(5)] * 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fk.layer_norm(np.float32(1)), r"layer_norm: the last axis .* \(\)"),
+        (lambda: fk.layer_norm(np.zeros((2, 0))), r"\(2, 0\)"),
+        (lambda: fk.layer_norm(np.zeros((2, 3)), np.zeros(2)), r"\(3,\).*weight: float64 \(2,\)"),
+        (lambda: fk.softmax(np.zeros((2, 3)), axis=2), "axis 2 is not an axis .* from -2 to 1"),
+        (lambda: fk.softmax(5.0), r"Reshape x to \(1,\)"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_explained(call: object, message: str) -> None:
+    with pytest.raises(fk.ShapeError, match=message):
+        call()
+
+
+def test_a_factor_that_is_no_number_is_explained() -> None:
+    with pytest.raises(fk.DtypeError, match="factor must be a number"):
+        fk.scale(np.zeros(3), "much")
+
+
+def test_mixed_dtypes_promote_as_in_numpy() -> None:
+    x, weight = np.ones((2, 3), "f4"), np.ones(3, "f8")
+    assert fk.layer_norm(x, weight).dtype == np.float64
+
+
+def test_an_unknown_operation_is_answered_with_the_nearest() -> None:
+    with pytest.raises(fk.UnknownOperationError, match="Did you mean 'softmax'"):
+        fk.explain("sofmax", np.zeros(3))
+    with pytest.raises(AttributeError, match="softmax"):
+        fk.sofmax  # noqa: B018
+
+
+def test_explain_computes_nothing_and_names_copies() -> None:
+    x = np.zeros((300, 200), np.float32).T
+    out = np.full((200, 300), 7.0, np.float32)
+    told = fk.explain("softmax", x, out=out)
+    assert (out == 7).all()
+    assert "x: copied, not C-contiguous" in told.notes
+    assert str(told).startswith("softmax: numba, ")
+
+
+def test_twenty_threads_at_once() -> None:
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal((64, 500 + i)) for i in range(20)]
+    expected = [fk.OPS["softmax"].reference(x) for x in inputs]
+    failures: list[object] = []
+
+    def work(x: np.ndarray, right: np.ndarray) -> None:
+        try:
+            for _ in range(20):
+                np.testing.assert_allclose(fk.softmax(x), right, rtol=1e-12)
+        except BaseException as error:
+            failures.append(error)
+
+    workers = [threading.Thread(target=work, args=pair) for pair in zip(inputs, expected, strict=True)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not failures

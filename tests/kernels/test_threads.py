@@ -1,0 +1,65 @@
+"""Threads: found, shared with others, gone after a fork."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+USE = """
+import numpy as np, fused_kernels as fk
+x = np.random.default_rng(0).standard_normal((600, 700))
+right = fk.OPS['softmax'].reference(x)
+def check():
+    np.testing.assert_allclose(fk.softmax(x), right, rtol=1e-12)
+check()
+"""
+
+
+def run(code: str, **options: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", USE + code],
+        env={**os.environ, **options},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_tbb_is_used_where_it_is_installed() -> None:
+    pytest.importorskip("importlib.metadata").distribution("tbb")
+    assert run("import numba; print(numba.threading_layer())", NUMBA_NUM_THREADS="2") == "tbb"
+
+
+def test_a_forked_child_works_and_is_serial() -> None:
+    code = """
+import os
+from fused_kernels.cpu import threads
+child = os.fork()
+if not child:
+    check()
+    os._exit(0 if threads.count() == 1 else 3)
+assert os.waitpid(child, 0)[1] == 0
+check()
+print(threads.count())
+"""
+    assert run(code, NUMBA_NUM_THREADS="2") == "2"
+
+
+def test_on_numbas_own_workqueue_python_threads_take_turns() -> None:
+    code = """
+import threading, numba
+workers = [threading.Thread(target=lambda: [check() for _ in range(20)]) for _ in range(4)]
+[w.start() for w in workers]; [w.join() for w in workers]
+print(numba.threading_layer())
+"""
+    assert run(code, NUMBA_THREADING_LAYER="workqueue", NUMBA_NUM_THREADS="2") == "workqueue"
+
+
+def test_numbas_number_of_threads_is_obeyed() -> None:
+    assert run("import numba; numba.set_num_threads(1); print(fk.explain('softmax', x).form)") == "serial"
