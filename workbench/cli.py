@@ -191,8 +191,8 @@ def _progress_bar() -> Iterator[Report]:
 
 def _console(*, stderr: bool = False) -> Console:
     console = Console(stderr=stderr, highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = 200  # a pipe has no width, and what reads it wants whole lines
+    if not console.is_terminal:
+        console.width = 10_000  # a pipe has no width, and what reads it wants whole lines
     return console
 
 

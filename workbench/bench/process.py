@@ -120,16 +120,23 @@ class _Child:
                 _pipe(pipe).close()
 
     def messages(self) -> Iterator[Message]:
-        """Yield the child's messages until it ends."""
+        """Yield the child's messages until it ends; what was printed before it took its output counts as words."""
         for line in _pipe(self._process.stdout):
-            yield json.loads(line)
+            try:
+                message = json.loads(line)
+            except ValueError:
+                message = None
+            if isinstance(message, dict):
+                yield message
+            else:
+                self._last_words.append(line.rstrip("\n"))
 
     def read(self, deliver: Callable[[Message | None], None]) -> None:
         """Hand over each message, then None; runs in a thread."""
         try:
             for message in self.messages():
                 deliver(message)
-        except ValueError:  # closed, or cut off in the middle of a line
+        except ValueError:  # closed
             pass
         finally:
             deliver(None)

@@ -1,0 +1,153 @@
+"""The command line, on real input, as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+from typer.testing import CliRunner
+
+import workbench
+from workbench import cli
+from workbench.bench.race import Race
+
+RESNET = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / "light_resnet50.onnx"
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "workbench", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_version() -> None:
+    assert run("--version").stdout == f"workbench {workbench.__version__}\n"
+
+
+def test_help_names_the_commands() -> None:
+    shown = run("--help").stdout
+    assert all(command in shown for command in ("lab", "inspect", "bench"))
+
+
+def test_inspect_shows_a_card() -> None:
+    done = run("inspect", str(RESNET))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"parameters +25,\d{3},\d{3}", done.stdout)
+    assert re.search(r"input +.*float32 \[1, 3, 224, 224\]", done.stdout)
+    assert "\x1b" not in done.stdout, "no colours in a pipe"
+
+
+def test_inspect_lists_and_filters_tensors() -> None:
+    everything, some = (
+        run("inspect", str(RESNET), "--tensors").stdout,
+        run("inspect", str(RESNET), "--filter", "CONV1").stdout,
+    )
+    names = list(workbench.load(str(RESNET)).tensors)
+    assert all(name in everything for name in names)
+    listed = [name for name in names if re.search(rf"^{re.escape(name)} ", some, re.MULTILINE)]
+    assert listed == [name for name in names if "conv1" in name.lower()] != []
+
+
+def test_inspect_as_json() -> None:
+    record = json.loads(run("inspect", str(RESNET), "--json", "--tensors").stdout)
+    info = workbench.load(str(RESNET)).info
+    assert record["parameters"] == info.parameters
+    assert record["inputs"][0]["shape"] == [1, 3, 224, 224]
+    assert sum(tensor["nbytes"] for tensor in record["tensors"]) == info.nbytes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["inspect", "nothing.onnx"], "nothing.onnx"),
+        (["inspect", str(RESNET), "--filter", "nobody"], "'nobody'"),
+        (["bench", "softmx"], "Did you mean 'softmax'?"),
+        (["bench", "softmax", "--contenders", "nunpy", "--in-process"], "Did you mean 'numpy'?"),
+        (["lab", "nothing.ipynb"], "nothing.ipynb"),
+    ],
+)
+def test_an_error_is_a_sentence(arguments: list[str], words: str, tmp_path: Path) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_debug_shows_the_traceback() -> None:
+    done = run("bench", "softmx", "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "In the race's process:" in done.stderr
+
+
+def test_bench_names_a_winner_and_its_conditions() -> None:
+    done = run("bench", "softmax", "--shape", "16x32", "--contenders", "numpy, numba", "--rounds", "3")
+    assert done.returncode == 0, done.stderr
+    verdict, conditions, _, heading, *rows = done.stdout.splitlines()
+    assert "numba" in verdict
+    assert "NumPy" in verdict
+    assert "3 rounds" in conditions
+    assert heading.startswith("contender")
+    assert {row.split()[0] for row in rows} == {"numpy", "numba"}
+
+
+@pytest.mark.parametrize("where", [[], ["--in-process"]])
+def test_bench_as_json(where: list[str]) -> None:
+    options = ["--shape", "16x32", "--dtype", "float64", "--contenders", "numpy", "--rounds", "2", "--no-out", "--json"]
+    done = run("bench", "softmax", *options, *where)
+    assert done.returncode == 0, done.stderr
+    race = Race.from_dict(json.loads(done.stdout))
+    assert (race.op, race.shape, race.dtype, race.conditions["out"]) == ("softmax", (16, 32), "float64", [])
+    assert race["numpy"].right
+
+
+def test_lab_prints_the_address_of_the_first_tutorial(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "BROWSER")}
+    environment |= {f"JUPYTER_{kind}_DIR": str(tmp_path / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    lab = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "lab", "--port", "18888"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert lab.stdout is not None
+    lines = []
+    with lab:
+        for line in lab.stdout:
+            lines.append(line)
+            if re.search(r"http://\S+/lab/tree/notebooks/01_workbench\.ipynb\?token=\w+", line):
+                break
+        lab.terminate()
+        lab.stdout.read()
+    assert "notebooks/01_workbench.ipynb" in lines[0]
+    assert "01_workbench.ipynb?token=" in lines[-1], "".join(lines)
+
+
+def test_lab_makes_a_notebook_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    class Replaced(BaseException):
+        """The process would be JupyterLab now."""
+
+    def execute(program: str, command: list[str]) -> None:
+        commands.append(command)
+        raise Replaced
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "site-packages" / "workbench" / "cli.py"))
+    monkeypatch.setattr(os, "execv", execute)
+    with pytest.raises(Replaced):
+        CliRunner().invoke(cli.app, ["lab"], catch_exceptions=False)
+    assert "--LabApp.default_url=/lab/tree/workbench.ipynb" in commands[0]
+    assert f"--ServerApp.root_dir={tmp_path}" in commands[0]
+    source = json.loads((tmp_path / "workbench.ipynb").read_text())["cells"][0]["source"]
+    assert "wb.Workbench()" in "".join(source)
