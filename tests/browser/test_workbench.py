@@ -6,6 +6,7 @@ The tests share one page and follow one another, as a user's steps do.
 import re
 import time
 
+import onnx
 import pytest
 from playwright.sync_api import expect
 
@@ -96,11 +97,26 @@ def test_a_file_is_picked_on_the_kernels_side(notebook, app):
     expect(app.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_file_is_uploaded(lab, app):
+def test_a_file_of_several_pieces_is_uploaded(app):
+    large = onnx.load_model_from_string(mlp())
+    large.doc_string = "long " * 2_000_000
     with app.page.expect_file_chooser() as chooser:
         app.locator("button", has_text="Upload").click()
-    chooser.value.set_files({"name": "sent.onnx", "mimeType": "application/octet-stream", "buffer": mlp()})
+    content = large.SerializeToString()
+    chooser.value.set_files({"name": "sent.onnx", "mimeType": "application/octet-stream", "buffer": content})
     expect(app.locator(".fw-code").locator("visible=true")).to_contain_text("sent.onnx")
+    expect(app.get_by_role("status").locator("visible=true")).to_contain_text("Done")
+    expect(app.get_by_role("alert")).to_have_count(0)
+
+
+def test_the_tabs_are_reached_by_keys(app):
+    load, inspect = (app.locator(".lm-TabBar-tab", has_text=re.compile(f"^{name}$")) for name in ("Load", "Inspect"))
+    load.focus()
+    load.press("ArrowRight")
+    expect(inspect).to_be_focused()
+    inspect.press("Enter")
+    expect(inspect).to_have_attribute("aria-selected", "true")
+    expect(app.locator("td", has_text="first.weight")).to_be_visible()
 
 
 def test_a_tensor_is_selected_and_its_values_are_shown(notebook, app):

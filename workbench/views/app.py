@@ -94,7 +94,7 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
         chips = [_model_chip(self.model)] if self.model is not None else []
         self.header.value = (
             f'<div class="fw-header"><span class="fw-title">Fusion Workbench</span>{"".join(chips)}'
-            f'<span class="fw-spacer"></span>{self._machine}</div>'
+            f'<span class="fw-machine">{self._machine}</span></div>'
         )
 
     def _link(self, label: str, tab: int) -> widgets.Button:

@@ -34,7 +34,7 @@ class RunOptions(widgets.VBox):  # type: ignore[misc]
         for fields in self.fields.values():
             for field in fields.values():
                 field.observe(self._changed, "value")
-        super().__init__()
+        super().__init__(_dom_classes=("fw-options",))
 
     @property
     def chosen(self) -> dict[str, Any]:

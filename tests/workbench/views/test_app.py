@@ -69,3 +69,14 @@ def test_the_race_is_a_value_of_the_app():
     assert app.race is race
     assert [result.contender for result in race.results] == ["numpy"]
     assert race.verdict in repr(app)
+
+
+def test_the_code_of_the_panels_makes_a_notebook():
+    app = wb.Workbench("sample:mlp")
+    app.inspector.select("first.weight")
+    names = {"wb": wb}
+    for panel in (app.load_panel, app.inspector):
+        assert panel.code_footer.code
+        exec(panel.code_footer.code, names)
+    assert names["model"].info == app.model.info
+    assert names["tensor"].name == "first.weight"
