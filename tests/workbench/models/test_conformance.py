@@ -38,7 +38,11 @@ def node_cases() -> list[Case]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cases = load_node_model_tests()
-    return [Case(one.name, one.model.SerializeToString(), list(one.data_sets[0][0])) for one in cases]
+    return [Case(one.name, one.model.SerializeToString(), [as_array(x) for x in one.data_sets[0][0]]) for one in cases]
+
+
+def as_array(value: Any) -> Any:
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value
 
 
 def file_cases() -> Iterator[Case]:

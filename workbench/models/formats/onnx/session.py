@@ -135,10 +135,9 @@ class Session:
                 values[name] = runtime.OrtValue.ortvalue_from_numpy(array)
             else:
                 raw = pack(array, dtype)
-                raw = raw.view(np.uint16) if array.dtype.itemsize == 2 else raw
-                values[name] = runtime.OrtValue.ortvalue_from_numpy_with_onnx_type(
-                    raw.reshape(array.shape) if raw.size == array.size else raw, self._codes[name]
-                )
+                value = runtime.OrtValue.ortvalue_from_shape_and_type(list(array.shape), self._codes[name])
+                ctypes.memmove(value.data_ptr(), raw.ctypes.data, raw.nbytes)
+                values[name] = value
         return [_to_numpy(value) for value in self._session.run_with_ort_values(names, values)]
 
 
@@ -175,5 +174,17 @@ def _onnxruntime() -> Any:
 def _reason(error: Exception) -> str:
     """Return ONNX Runtime's message without its codes and the places in its own source."""
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", str(error))
-    text = re.sub(r"\S*/onnxruntime/\S+:\d+ \S+ ", "", text)
+    while place := re.search(r"\S+\.(?:cc|h|cpp|cu|cuh):\d+ ", text):
+        text = text[: place.start()] + text[_after_signature(text, place.end()) :]
     return " ".join(text.split()).rstrip(".")[:600] or type(error).__name__
+
+
+def _after_signature(text: str, start: int) -> int:
+    """Return where a C++ function's signature that begins at ``start`` ends; ``start`` if there is none."""
+    depth = 0
+    for at in range(start, len(text)):
+        depth += (text[at] == "(") - (text[at] == ")")
+        if text[at] == ")" and depth == 0 and text[at + 1 : at + 2] != "(":
+            rest = re.match(r"(::<lambda[^>]*>)?( const)?( \[with [^\]]*\])?\s*", text[at + 1 :])
+            return at + 1 + (rest.end() if rest else 0)
+    return start
