@@ -77,6 +77,7 @@ def lab(
     root = path.parents[1] if path.parent.name == "notebooks" else path.parent
     command = [
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"),
+        "--LabApp.news_url=None",  # else it asks about its news, over the notebook
         f"--LabApp.default_url=/lab/tree/{path.relative_to(root).as_posix()}",
         *([f"--ServerApp.port={port}"] if port is not None else []),
         *([f"--ServerApp.ip={ip}"] if ip is not None else []),
@@ -182,7 +183,9 @@ def _progress_bar() -> Iterator[Report]:
     """Show a bar on the standard error while the race runs; nothing where that is no terminal."""
     console = _console(stderr=True)
     columns = (BarColumn(bar_width=30), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, refresh_per_second=4, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda step: bar.update(
             task, total=1.0 if step.rounds else None, completed=step.fraction, description=str(step)
