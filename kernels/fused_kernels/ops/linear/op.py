@@ -1,0 +1,188 @@
+"""linear: what it is, how NumPy writes it, and what one call costs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import memory
+from ...catalog import Cost, Inputs, Op, Shape, Tolerance
+from ...dispatch import convert, explain_received, lazy_import
+from ...errors import KernelError, ShapeError
+from . import peers
+
+if TYPE_CHECKING:
+    from . import cpu
+else:
+    cpu = lazy_import(f"{__package__}.cpu")
+
+_ARRAY = np.ndarray
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = None, out: Any = None) -> Any:
+    """``activation(x @ weight + bias)`` in one pass: a dense layer.
+
+    Parameters
+    ----------
+    x
+        Array of shape (..., k); float32 or float64, other real dtypes are converted.
+    weight
+        Shape (k, n). The weight of a torch layer is (n, k): pass ``layer.weight.T``, which costs no copy.
+    bias
+        Shape (n,), or None for 0.
+    activation
+        None, ``"relu"``, ``"silu"``, ``"gelu"`` (with the error function) or ``"gelu_tanh"`` (its approximation).
+    out
+        Array of shape (..., n) that receives the result.
+
+    Returns
+    -------
+    array
+        Shape (..., n), in the common dtype of the inputs; integers give float64. ``x`` of shape (k,) gives (n,).
+
+    Raises
+    ------
+    ShapeError
+        If ``weight`` is not (k, n), ``bias`` not (n,), or ``out`` has another shape.
+    KernelError
+        For an unknown activation.
+    DtypeError
+        For complex, text, object or masked arrays and tensors that require grad.
+
+    Notes
+    -----
+    Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415. NaN and inf spread as in NumPy; relu keeps
+    NaN. Sums over k are formed in the dtype itself, in another order than BLAS does, the same on any number of threads.
+
+    Examples
+    --------
+    >>> linear([[1.0, -2.0]], [[1.0, 0.0], [0.0, 1.0]], activation="relu")
+    array([[1., 0.]])
+    """
+    if activation not in _ACTIVATIONS:
+        known = ", ".join(map(repr, _ACTIVATIONS))
+        raise KernelError(f"linear: there is no activation {activation!r}. Choose one of {known}.")
+    if not _ready(x, weight, bias, out):
+        arrays = {"x": x, "weight": weight, "bias": bias}
+        return convert(linear, arrays, {"activation": activation}, out)
+    shape, inner = x.shape, weight.shape
+    if len(inner) != 2 or not shape or shape[-1] != inner[0]:
+        raise ShapeError(_mismatch(x, weight, bias))
+    k, n = inner
+    if bias is not None and bias.shape != (n,):
+        raise ShapeError(
+            f"linear: bias needs shape ({n},), one value for each column of weight; "
+            f"received {explain_received(x=x, weight=weight, bias=bias)}."
+            + (" Pass bias.reshape(-1)." if bias.size == n != 0 else "")
+        )
+    result = (*shape[:-1], n)
+    if out is None:
+        target = memory.empty(result, x.dtype)
+    elif out.shape == result:
+        target = out
+    else:
+        raise ShapeError(f"linear: out needs shape {result}; received {explain_received(x=x, weight=weight, out=out)}.")
+    if not target.size:
+        return target
+    if not k:
+        target[...] = _reference(np.zeros(k, x.dtype), weight, bias, activation=activation)
+        return target
+    if len(shape) == 2:
+        cpu.product(x, weight, bias, target, cpu.ACTIVATIONS[activation])
+    else:
+        cpu.product(x.reshape(-1, k), weight, bias, target.reshape(-1, n), cpu.ACTIVATIONS[activation])
+    return target
+
+
+def _ready(x: Any, weight: Any, bias: Any, out: Any) -> bool:
+    """Whether the kernel takes all as they are: one native float dtype, any strides, ``out`` contiguous."""
+    if type(x) is not _ARRAY or type(weight) is not _ARRAY:
+        return False
+    dtype = x.dtype
+    return (
+        (dtype is _FLOAT32 or dtype is _FLOAT64)
+        and weight.dtype is dtype
+        and x.flags.aligned
+        and weight.flags.aligned
+        and (bias is None or (type(bias) is _ARRAY and bias.dtype is dtype and bias.flags.aligned))
+        and (out is None or (type(out) is _ARRAY and out.dtype is dtype and out.flags.carray))
+    )
+
+
+def _mismatch(x: Any, weight: Any, bias: Any) -> str:
+    received = explain_received(x=x, weight=weight, bias=bias)
+    if weight.ndim != 2:
+        mend = f"weight has {weight.ndim} axes and needs two, (k, n)"
+        mend += "; multiply several weights one by one, or with np.matmul" if weight.ndim > 2 else ""
+    elif not x.ndim:
+        mend = "x needs at least one axis. Reshape it to (1,)"
+    else:
+        mend = f"the last axis of x, {x.shape[-1]}, and the first of weight, {weight.shape[0]}, must be equal"
+        if x.shape[-1] == weight.shape[1]:
+            mend += ". Did you mean weight.T? The weight of a torch layer is (out, in)"
+        elif x.ndim == 2 and x.shape[0] == weight.shape[0]:
+            mend += ". Did you mean x.T?"
+    return f"linear: {mend}; received {received}."
+
+
+def _gelu(x: Any) -> Any:
+    erf = np.frompyfunc(math.erf, 1, 1)
+    return x * (0.5 * (1 + np.asarray(erf(x / math.sqrt(2))).astype(x.dtype)))
+
+
+_ACTIVATIONS: dict[str | None, Any] = {
+    None: lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "gelu": _gelu,
+    "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+}
+
+
+def _reference(x: Any, weight: Any, bias: Any = None, *, activation: str | None = None) -> Any:
+    result = x @ weight
+    if bias is not None:
+        result = result + bias
+    return _ACTIVATIONS[activation](result)
+
+
+def _sample(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Inputs:
+    m, k, n = shape
+    return {
+        "x": rng.standard_normal((m, k)).astype(dtype),
+        # As layers are initialised: the result is of the order of 1.
+        "weight": (rng.standard_normal((k, n)) / math.sqrt(max(k, 1))).astype(dtype),
+        "bias": rng.standard_normal(n).astype(dtype),
+        "activation": "relu",
+    }
+
+
+def _cost(x: Any, weight: Any, bias: Any = None, *, activation: str | None = None) -> Cost:
+    k, n = weight.shape
+    elements = x.size // k * n if k else 0
+    # A multiplication and an addition for each term; bias; what the activation takes.
+    flops = elements * (
+        2 * k + (bias is not None) + {None: 0, "relu": 1, "silu": 4, "gelu": 12, "gelu_tanh": 8}[activation]
+    )
+    read = x.nbytes + weight.nbytes + (0 if bias is None else bias.nbytes)
+    return Cost(bytes_read=read, bytes_written=elements * x.itemsize, flops=flops)
+
+
+OPERATIONS = (
+    Op(
+        name="linear",
+        summary="activation(x @ weight + bias), a dense layer in one pass",
+        family="matrices",
+        function=linear,
+        reference=_reference,
+        sample=_sample,
+        cost=_cost,
+        shapes=((512, 768, 768), (8, 64, 64), (1000, 1000, 1000), (512, 768, 3072)),
+        dimensions=("m", "k", "n"),
+        tolerance={"float32": Tolerance(2e-5, 2e-5), "float64": Tolerance(1e-13, 1e-13)},
+        peers={"torch": peers.torch, "onnx": peers.onnx},
+    ),
+)

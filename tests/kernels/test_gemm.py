@@ -1,0 +1,144 @@
+"""The matrix product: every remainder of every tile, every form, on wide and on narrow registers."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from fused_kernels import trace
+from fused_kernels.cpu import gemm
+from fused_kernels.cpu.gemm_core import RELU
+from fused_kernels.cpu.gemm_tile import tiles
+
+TOLERANCE = {"float32": 2e-5, "float64": 5e-14}
+DTYPES = ("float32", "float64")
+
+
+def matrices(m, k, n, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    x, weight = rng.standard_normal((m, k)), rng.standard_normal((k, n)) / np.sqrt(max(k, 1))
+    return x.astype(dtype), weight.astype(dtype), rng.standard_normal(n).astype(dtype)
+
+
+def check(x, weight, bias, activation=RELU):
+    out = np.full((x.shape[0], weight.shape[1]), np.nan, x.dtype)
+    with trace.tracing() as found:
+        gemm.product(x, weight, bias, out, activation)
+    truth = x.astype(np.longdouble) @ weight.astype(np.longdouble) + (0 if bias is None else bias)
+    if activation is RELU:
+        truth = np.maximum(truth, 0)
+    np.testing.assert_allclose(
+        out, truth.astype(np.float64), rtol=TOLERANCE[x.dtype.name], atol=TOLERANCE[x.dtype.name]
+    )
+    return found.form
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_remainder_of_a_tile(dtype):
+    for m in range(1, 31):
+        for n in range(1, 71):
+            check(*matrices(m, 1 + (7 * m + n) % 20, n, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("depths", [-1, 0, 1, "twice and one"])
+def test_sums_over_several_blocks(dtype, depths):
+    depth = tiles(dtype)[0].depth
+    k = 2 * depth + 1 if depths == "twice and one" else depth + depths
+    for m, n in ((3, 5), (17, 45), (4, 400), (2, 333)):
+        check(*matrices(m, k, n, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("shape", "form"),
+    [
+        ((8, 64, 64), "direct"),
+        ((90, 40, 50), "packed"),
+        ((3, 50, 500), "flat"),
+        ((1, 300, 500), "blas"),
+        ((300, 400, 3), "blas"),
+        ((200, 150, 130), "packed-parallel"),
+        ((1201, 60, 70), "packed-parallel"),
+        ((3, 700, 900), "flat-parallel"),
+    ],
+)
+def test_each_form_runs_and_is_right(dtype, shape, form, monkeypatch):
+    monkeypatch.setattr(gemm.threads, "count", lambda: 2)
+    for bias in (True, False):
+        x, weight, shift = matrices(*shape, dtype)
+        assert check(x, weight, shift if bias else None) == form
+
+
+@pytest.mark.parametrize("shape", [(8, 64, 64), (3, 50, 500), (150, 200, 250), (1, 300, 500)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_strides_without_a_copy(dtype, shape):
+    m, k, n = shape
+    x, weight, bias = matrices(2 * m, 2 * k, 2 * n, dtype)
+    bias.flags.writeable = False
+    lefts = (x[::2, ::2], x[:m, :k], np.asfortranarray(x)[m:, k:], x[::-2, ::-2], np.broadcast_to(x[0, :k], (m, k)))
+    rights = (weight[::2, ::2], weight[k:, n:], np.asfortranarray(weight)[:k, :n], weight[::-2, ::-2], weight[:k, :n])
+    for left in lefts:
+        for right in rights:
+            right = right.view()
+            right.flags.writeable = False
+            check(left, right, bias[::2])
+
+
+def test_rows_a_page_apart():
+    check(*matrices(70, 1024, 70, "float32"))
+
+
+def test_the_number_of_threads_does_not_change_a_bit(monkeypatch):
+    x, weight, bias = matrices(203, 300, 517, "float32")
+    results = []
+    for count in (1, 2, 3, 8):
+        monkeypatch.setattr(gemm.threads, "count", lambda count=count: count)
+        out = np.empty((203, 517), np.float32)
+        gemm.product(x, weight, bias, out, None)
+        results.append(out)
+    assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+def test_tasks_cover_the_result_and_keep_the_threads_busy():
+    for m, k, n in ((1, 9, 900), (5000, 64, 64), (64, 64, 5000), (700, 700, 700), (33, 4096, 33)):
+        for count in (1, 2, 7, 64):
+            blocking = gemm.blocking_for(m, k, n, "float32", count)
+            tile = blocking.tile
+            assert blocking.rows % tile.height == 0 and blocking.columns % tile.width == 0
+            # What each thread packs into holds the rows of a task.
+            assert blocking.rows <= tile.rows
+            tasks = -(-m // blocking.rows) * -(-n // blocking.columns)
+            assert tasks >= min(count, -(-m // tile.height) * -(-n // tile.width)) / 2
+
+
+NARROW = textwrap.dedent(
+    """
+    import sys
+    sys.path.insert(0, sys.argv[1])
+    import test_gemm as t
+    from fused_kernels.cpu.gemm_tile import tiles
+    assert tiles("float32")[0].lanes == int(sys.argv[2]), tiles("float32")
+    for dtype in t.DTYPES:
+        for m in range(1, 16):
+            for n in range(1, 40, 3):
+                t.check(*t.matrices(m, 1 + m, n, dtype))
+        t.check(*t.matrices(300, 300, 100, dtype))
+        t.check(*t.matrices(3, 300, 500, dtype))
+        x, weight, bias = t.matrices(40, 50, 60, dtype)
+        t.check(x.T.copy().T, weight.T.copy().T, bias)
+    """
+)
+
+
+@pytest.mark.skipif("x86" not in os.uname().machine, reason="the narrower registers are those of x86-64")
+@pytest.mark.parametrize(
+    ("name", "features", "lanes"),
+    [("haswell", "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2,+popcnt", 8), ("generic", "", 4)],
+)
+def test_narrower_registers(name, features, lanes, tmp_path):
+    environment = os.environ | {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
+    folder = os.path.dirname(__file__)
+    subprocess.run([sys.executable, "-c", NARROW, folder, str(lanes)], env=environment, check=True)
