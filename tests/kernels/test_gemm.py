@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,9 +83,9 @@ def test_any_strides_without_a_copy(dtype, shape):
     rights = (weight[::2, ::2], weight[k:, n:], np.asfortranarray(weight)[:k, :n], weight[::-2, ::-2], weight[:k, :n])
     for left in lefts:
         for right in rights:
-            right = right.view()
-            right.flags.writeable = False
-            check(left, right, bias[::2])
+            locked = right.view()
+            locked.flags.writeable = False
+            check(left, locked, bias[::2])
 
 
 def test_rows_a_page_apart():
@@ -138,7 +139,7 @@ NARROW = textwrap.dedent(
     ("name", "features", "lanes"),
     [("haswell", "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2,+popcnt", 8), ("generic", "", 4)],
 )
-def test_narrower_registers(name, features, lanes, tmp_path):
+def test_narrower_registers(name, features, lanes):
     environment = os.environ | {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
-    folder = os.path.dirname(__file__)
+    folder = str(Path(__file__).parent)
     subprocess.run([sys.executable, "-c", NARROW, folder, str(lanes)], env=environment, check=True)

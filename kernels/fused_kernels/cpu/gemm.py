@@ -18,7 +18,8 @@ import numpy as np
 from .. import trace
 from . import threads
 from .compile import Kernel, inline, kernel
-from .gemm_core import RELU, Activation, launch, machine_code, plan_template, workspace_words
+from .gemm_core import RELU, Activation, launch, machine_code, workspace_words
+from .gemm_plan import plan_template
 from .gemm_tile import Tile, tiles
 
 Array = np.ndarray[Any, Any]
@@ -58,8 +59,7 @@ def product(x: Array, weight: Array, bias: Array | None, out: Array, activation:
         blocking = blocking_for(m, k, n, x.dtype.name, count)
         if trace.launching("numba", blocking.form, blocking.reason):
             return
-    plan = _plan(m, k, n, x.dtype.char, count, activation)
-    words, template = plan
+    words, template = _plan(m, k, n, count, x.dtype, activation)
     if bias is None:
         bias = _nothing(x.dtype)
     elif not bias.flags.carray:
@@ -74,7 +74,7 @@ def product(x: Array, weight: Array, bias: Array | None, out: Array, activation:
     workspace = _idle.pop() if _idle else _EMPTY
     if workspace.size < words:
         workspace = np.empty(words, np.int64)
-    if threads.needs_exclusive() and count > 1:
+    if count > 1 and threads.needs_exclusive():
         with threads.exclusive():
             done = launch(count, template, workspace, x, weight, bias, out)
     else:
@@ -157,9 +157,8 @@ def blocking_for(m: int, k: int, n: int, dtype: str, count: int) -> Blocking:
 
 
 @functools.lru_cache(maxsize=4096)
-def _plan(m: int, k: int, n: int, char: str, count: int, activation: Activation | None) -> tuple[int, Array]:
+def _plan(m: int, k: int, n: int, count: int, dtype: np.dtype[Any], activation: Activation | None) -> tuple[int, Array]:  # noqa: PLR0917, by position for speed
     """Return the int64 that a workspace needs, 0 for BLAS, and the plan for contiguous inputs."""
-    dtype = np.dtype(char)
     size = dtype.itemsize
     blocking = blocking_for(m, k, n, dtype.name, count)
     if blocking.form == "blas":
@@ -211,5 +210,6 @@ def _handle(array: Array) -> Array:
     Numba compiles anew for each layout and for read-only arrays. The kernel needs only the address, and gets the
     strides beside it.
     """
-    cell = (ctypes.c_char * array.itemsize).from_address(array.ctypes.data)
-    return np.frombuffer(cell, array.dtype).reshape(1, 1)
+    cell: Any = (ctypes.c_char * array.itemsize).from_address(array.ctypes.data)
+    handle: Array = np.frombuffer(cell, array.dtype).reshape(1, 1)
+    return handle

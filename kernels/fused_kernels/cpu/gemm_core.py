@@ -1,4 +1,5 @@
 """The blocks of a matrix product, and the start of the threads that take them."""
+# ruff: noqa: PLR0917 (kernels take their arguments by position)
 
 from __future__ import annotations
 
@@ -9,19 +10,14 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from .compile import Kernel, inline, kernel
 from .gemm_pack import packer
+from .gemm_plan import PLAN_WORDS, address_of, claim, elements_at, pack, read_plan, row_copy, run, write_plan
 from .gemm_tile import Tile, tile_product
 
 _LINE = 64
-_WORD = ir.IntType(64)
-_FIELDS = 20
-_COUNTER_WORDS = _LINE // 8
-_PLAN_WORDS = 4 * _COUNTER_WORDS
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +34,7 @@ RELU = Activation("relu", lambda x: x)
 
 def workspace_words(tile: Tile, count: int) -> int:
     """Return how many int64 `launch` needs for ``count`` threads: the plan, and what each thread packs."""
-    return _COUNTER_WORDS + _PLAN_WORDS + count * _slot_bytes(tile) // 8
+    return _LINE // 8 + PLAN_WORDS + count * _slot_bytes(tile) // 8
 
 
 @functools.cache
@@ -50,15 +46,15 @@ def machine_code(tile: Tile, activation: Activation | None) -> tuple[int, int]:
     """
     name = f"{tile.name}.{activation.name}" if activation and activation is not RELU else tile.name
     blocks = kernel(f"gemm.blocks.{name}")(_make_core(tile, activation))
-    return _address_of(blocks, 2), _packer(tile)
+    return _code_of(blocks, 2), _packer(tile)
 
 
 @functools.cache
 def _packer(tile: Tile) -> int:
-    return _address_of(kernel(f"gemm.pack.{tile.name}")(packer(tile)), 9)
+    return _code_of(kernel(f"gemm.pack.{tile.name}")(packer(tile)), 9)
 
 
-def _address_of(function: Any, arguments: int) -> int:
+def _code_of(function: Any, arguments: int) -> int:
     result = function.get_compile_result(numba.void(*[types.int64] * arguments))
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
 
@@ -71,11 +67,11 @@ def _slot_bytes(tile: Tile) -> int:
     return math.ceil((size + tile.group * tile.depth * row) / _LINE) * _LINE
 
 
-def _make_core(tile: Tile, activation: Activation | None) -> Kernel:
+def _make_core(tile: Tile, activation: Activation | None) -> Kernel:  # noqa: PLR0915, one loop nest
     size, width, height, depth, left_stride = tile.itemsize, tile.width, tile.height, tile.depth, tile.left_stride
     panel, group, row_bytes, slot_bytes = width * depth * size, tile.group * width, width * size, _slot_bytes(tile)
     infinity, zero = np.dtype(tile.dtype).type(np.inf), np.dtype(tile.dtype).type(0)
-    multiply, at, copy, heights = tile_product(tile), _elements(tile), _row_copy(tile), tile.heights
+    multiply, at, copy, heights = tile_product(tile), elements_at(tile), row_copy(tile), tile.heights
     finishing = activation is not None and activation is not RELU
     formula = inline(activation.formula if activation else RELU.formula)
 
@@ -83,7 +79,7 @@ def _make_core(tile: Tile, activation: Activation | None) -> Kernel:
         (
             x, weight, bias, out, m_all, k, n_all, x_row, x_column, weight_row, weight_column, out_row,
             task_rows, task_columns, direct, bounded, slots, tasks_across, tasks, packer,
-        ) = _read_plan(plan)  # fmt: skip
+        ) = read_plan(plan)  # fmt: skip
         zeros = slots + slot * slot_bytes
         shift = zeros + depth * size
         piece = shift + row_bytes
@@ -91,7 +87,7 @@ def _make_core(tile: Tile, activation: Activation | None) -> Kernel:
         right = left + (task_rows + height) * left_stride
         for j in range(depth):
             at(zeros)[j] = zero
-        task = _claim(plan)
+        task = claim(plan)
         while task < tasks:
             i0, j0 = task // tasks_across * task_rows, task % tasks_across * task_columns
             m, n = min(task_rows, m_all - i0), min(task_columns, n_all - j0)
@@ -99,7 +95,7 @@ def _make_core(tile: Tile, activation: Activation | None) -> Kernel:
                 terms, first, last = min(depth, k - k0), k0 == 0, k0 + depth >= k
                 low = zero if last and bounded != 0 else -infinity
                 here = x + i0 * x_row + k0 * x_column
-                _pack(packer, here, x_row, x_column, left, left_stride, 0, depth, m, terms)
+                pack(packer, here, x_row, x_column, left, left_stride, 0, depth, m, terms)
                 # Zeros for the rows that a tile has beyond the last: what lay there could be slow to compute with.
                 copy(packer, zeros, 0, left + m * left_stride, left_stride, -m % height, terms)
                 for g0 in range(0, n, group):
@@ -107,7 +103,7 @@ def _make_core(tile: Tile, activation: Activation | None) -> Kernel:
                     count = min(group, n - g0)
                     straight = count // width * width if direct != 0 and weight_column == size else 0
                     if straight < count:
-                        _pack(
+                        pack(
                             packer, here + straight * size, weight_row, weight_column,
                             right + straight // width * panel, row_bytes, panel, width, terms, count - straight,
                         )  # fmt: skip
@@ -141,7 +137,7 @@ def _make_core(tile: Tile, activation: Activation | None) -> Kernel:
                                         line[j] = formula(line[j])
                             if not whole:
                                 copy(packer, piece, row_bytes, target, out_row, rows, columns)
-            task = _claim(plan)
+            task = claim(plan)
 
     return core
 
@@ -157,67 +153,35 @@ def launch(count, template, workspace, x, weight, bias, out):  # type: ignore[no
     bool
         False, and nothing is done, if ``out`` may overlap an input: rows that are still needed would be overwritten.
     """
-    plan = (_address(workspace) + _LINE - 1) // _LINE * _LINE
+    plan = (address_of(workspace) + _LINE - 1) // _LINE * _LINE
     m, k, n, size = template[0], template[1], template[2], template[3]
     x_row, x_column, weight_row, weight_column = template[4], template[5], template[6], template[7]
     task_rows, task_columns = template[8], template[9]
-    here, to, shift = _address(x), _address(out), _address(bias) if bias.size else 0
+    here, to, shift = address_of(x), address_of(out), address_of(bias) if bias.size else 0
     end = to + m * n * size
     if (
         _meets(to, end, here, m, x_row, k, x_column, size)
-        or _meets(to, end, _address(weight), k, weight_row, n, weight_column, size)
+        or _meets(to, end, address_of(weight), k, weight_row, n, weight_column, size)
         or (shift != 0 and _meets(to, end, shift, 1, 0, n, size, size))
     ):
         return False
     tasks_across = (n + task_columns - 1) // task_columns
     tasks = (m + task_rows - 1) // task_rows * tasks_across
-    _write_plan(
+    write_plan(
         plan,
         (
-            here, _address(weight), shift, to, m, k, n, x_row, x_column, weight_row, weight_column, n * size,
-            task_rows, task_columns, template[10], template[11], plan + _PLAN_WORDS * 8, tasks_across, tasks,
+            here, address_of(weight), shift, to, m, k, n, x_row, x_column, weight_row, weight_column, n * size,
+            task_rows, task_columns, template[10], template[11], plan + PLAN_WORDS * 8, tasks_across, tasks,
             template[13],
         ),
     )  # fmt: skip
     if count == 1:
-        _run(template[12], plan, 0)
+        run(template[12], plan, 0)
     else:
         blocks = template[12]
         for slot in numba.prange(count):
-            _run(blocks, plan, slot)
+            run(blocks, plan, slot)
     return True
-
-
-def plan_template(
-    shape: tuple[int, int, int],
-    strides: tuple[int, int, int, int],
-    task: tuple[int, int],
-    code: tuple[int, int],
-    size: int,
-    *,
-    direct: bool,
-    bounded: bool,
-) -> np.ndarray[Any, Any]:
-    """Return the part of a plan that is the same in every call with equal shapes, for `launch`.
-
-    Parameters
-    ----------
-    shape
-        m, k, n.
-    strides
-        In bytes: rows and columns of x, rows and columns of weight.
-    task
-        Rows and columns.
-    code
-        From `machine_code`.
-    size
-        Bytes of an element.
-    direct
-        Whether whole panels of a row-major weight are read where they are.
-    bounded
-        Whether the result is at least 0.
-    """
-    return np.array([*shape, size, *strides, *task, direct, bounded, *code], np.int64)
 
 
 @inline
@@ -227,126 +191,3 @@ def _meets(start, end, address, rows, row_stride, columns, column_stride, size):
     first = address + min(down, 0) + min(across, 0)
     last = address + max(down, 0) + max(across, 0) + size
     return start < last and first < end
-
-
-@intrinsic
-def _address(_context: Any, array: Any) -> Any:
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.ptrtoint(context.make_array(sig.args[0])(context, builder, args[0]).data, _WORD)
-
-    return types.int64(array), emit
-
-
-@intrinsic
-def _write_plan(_context: Any, plan: Any, fields: Any) -> Any:
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        words = builder.inttoptr(args[0], _WORD.as_pointer())
-        builder.store(_WORD(0), words)
-        for index in range(_FIELDS):
-            place = builder.gep(words, [_WORD(_COUNTER_WORDS + index)])
-            builder.store(builder.extract_value(args[1], index), place)
-        return context.get_dummy_value()
-
-    return types.void(plan, fields), emit
-
-
-@intrinsic
-def _read_plan(_context: Any, plan: Any) -> Any:
-    fields = types.UniTuple(types.int64, _FIELDS)
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        words = builder.inttoptr(args[0], _WORD.as_pointer())
-        places = (builder.gep(words, [_WORD(_COUNTER_WORDS + index)]) for index in range(_FIELDS))
-        return context.make_tuple(builder, fields, [builder.load(place) for place in places])
-
-    return fields(plan), emit
-
-
-@intrinsic
-def _claim(_context: Any, plan: Any) -> Any:
-    """Return the number of the next task; no two threads get the same."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.atomic_rmw("add", builder.inttoptr(args[0], _WORD.as_pointer()), _WORD(1), "monotonic")
-
-    return types.int64(plan), emit
-
-
-@intrinsic
-def _pack(
-    _context: Any,
-    code: Any,
-    source: Any,
-    row_stride: Any,
-    column_stride: Any,
-    target: Any,
-    target_stride: Any,
-    panel: Any,
-    width: Any,
-    rows: Any,
-    columns: Any,
-) -> Any:
-    """Call the machine code of `gemm_pack.packer`."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _call_code(context, builder, args)
-
-    return types.void(*[types.int64] * 10), emit
-
-
-def _row_copy(tile: Tile) -> Any:
-    """Make the intrinsic that copies between row-major pieces of at most `Tile.depth` columns."""
-
-    @intrinsic
-    def copy(
-        _context: Any,
-        code: Any,
-        source: Any,
-        source_stride: Any,
-        target: Any,
-        target_stride: Any,
-        rows: Any,
-        columns: Any,
-    ) -> Any:
-        def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            code, source, source_stride, target, target_stride, rows, columns = args
-            size, depth = _WORD(tile.itemsize), _WORD(tile.depth)
-            return _call_code(
-                context,
-                builder,
-                (code, source, source_stride, size, target, target_stride, _WORD(0), depth, rows, columns),
-            )
-
-        return types.void(*[types.int64] * 7), emit
-
-    return copy
-
-
-def _call_code(context: Any, builder: Any, args: Any) -> Any:
-    function = ir.FunctionType(ir.VoidType(), [_WORD] * (len(args) - 1))
-    builder.call(builder.inttoptr(args[0], function.as_pointer()), args[1:])
-    return context.get_dummy_value()
-
-
-@intrinsic
-def _run(_context: Any, code: Any, plan: Any, slot: Any) -> Any:
-    """Call the machine code of the blocks."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _call_code(context, builder, args)
-
-    return types.void(types.int64, types.int64, types.int64), emit
-
-
-def _elements(tile: Tile) -> Any:
-    """Make the intrinsic that turns an address into a pointer to elements."""
-    pointer = types.CPointer(getattr(types, tile.dtype))
-
-    @intrinsic
-    def elements(_context: Any, address: Any) -> Any:
-        def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return builder.inttoptr(args[0], context.get_value_type(pointer))
-
-        return pointer(address), emit
-
-    return elements

@@ -1,4 +1,5 @@
 """Copy a piece of a matrix, whatever its strides, to where the innermost loop of a product finds it in order."""
+# ruff: noqa: PLR0917 (kernels take their arguments by position)
 
 from __future__ import annotations
 

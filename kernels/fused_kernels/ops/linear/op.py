@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import memory
+from ... import memory, trace
 from ...catalog import Cost, Inputs, Op, Shape, Tolerance
 from ...dispatch import convert, explain_received, lazy_import
 from ...errors import KernelError, ShapeError
@@ -78,17 +78,16 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
             f"received {explain_received(x=x, weight=weight, bias=bias)}."
             + (" Pass bias.reshape(-1)." if bias.size == n != 0 else "")
         )
-    result = (*shape[:-1], n)
+    result = (shape[0], n) if len(shape) == 2 else (*shape[:-1], n)
     if out is None:
         target = memory.empty(result, x.dtype)
     elif out.shape == result:
         target = out
     else:
         raise ShapeError(f"linear: out needs shape {result}; received {explain_received(x=x, weight=weight, out=out)}.")
-    if not target.size:
-        return target
-    if not k:
-        target[...] = _reference(np.zeros(k, x.dtype), weight, bias, activation=activation)
+    if not k or 0 in result:
+        if not trace.is_dry():
+            target[...] = _reference(np.zeros(k, x.dtype), weight, bias, activation=activation)
         return target
     if len(shape) == 2:
         cpu.product(x, weight, bias, target, cpu.ACTIVATIONS[activation])
