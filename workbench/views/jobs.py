@@ -73,7 +73,7 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         self._lock = threading.Lock()
         self._task: asyncio.Task[T] | None = None
         self._settled: Future[T] = Future()
-        self._reported = 0.0
+        self._reported, self._again = 0.0, False
         self.error: BaseException | None = None
         self.run_button = widgets.Button(description=label, layout=widgets.Layout(width="auto"))
         self.cancel_button = widgets.Button(description="Cancel", disabled=True, layout=widgets.Layout(width="auto"))
@@ -94,6 +94,15 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
             self.status.value, self.failure.value = progress_html("starting", None), ""
             self.state = "working"
             _loop().call_soon_threadsafe(self._begin)
+
+    def restart(self) -> None:
+        """Start the work; what is under way is cancelled first."""
+        with self._lock:
+            self._again = self.state == "working"
+        if self._again:
+            self.cancel()
+        else:
+            self.start()
 
     def cancel(self) -> None:
         """Ask the work to stop; does nothing if none is under way."""
@@ -154,6 +163,10 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
             self._settled.set_result(outcome)  # type: ignore[arg-type]
         else:
             self._settled.set_exception(error)
+        with self._lock:
+            again, self._again = self._again, False
+        if again:
+            self.start()
 
     def _report(self, text: str, share: float | None) -> None:
         now = time.monotonic()

@@ -75,10 +75,10 @@ class LoadPanel(widgets.VBox):  # type: ignore[misc]
         return f"model = {controls.call('wb.load', source, **self.options.chosen)}" if source else ""
 
     def choose(self, source: str | Path) -> None:
-        """Name a model and load it with the options that are set, as a click on it does."""
+        """Name a model and load it with the options that are set, as a click on it does; the last click wins."""
         self.source.value = str(source)
         controls.show(self.picker, False)
-        self.job.start()
+        self.job.restart()
 
     def load(self, source: Any, **options: Any) -> Model:
         """Load a model now and show it; as :func:`workbench.load`, whose errors it raises."""

@@ -161,3 +161,22 @@ def test_a_cancelled_load_leaves_the_model_as_it_was(mlp_file, monkeypatch):
     go_on.set()
     assert panel.model is None
     assert panel.job.state == "cancelled"
+
+
+def test_of_two_clicks_the_last_one_wins(mlp_file, monkeypatch):
+    go_on = threading.Event()
+
+    def slowly(source, **options):
+        go_on.wait(10)
+        return wb.load(source, **options)
+
+    monkeypatch.setattr("workbench.views.load_panel.load", slowly)
+    received = threading.Semaphore(0)
+    panel = LoadPanel(lambda model: received.release())
+    panel.choose(mlp_file)
+    panel.samples["squeezenet"].click()
+    go_on.set()
+    assert received.acquire(timeout=30)
+    assert "squeezenet" in panel.model.info.name
+    assert not received.acquire(timeout=0.3)
+    assert panel.source.value == "sample:squeezenet"
