@@ -59,7 +59,8 @@ def product(x: Array, weight: Array, bias: Array | None, out: Array, activation:
         blocking = blocking_for(m, k, n, x.dtype.name, count)
         if trace.launching("numba", blocking.form, blocking.reason):
             return
-    words, template = _plan(m, k, n, count, x.dtype, activation)
+    plain = x.flags.carray and weight.flags.carray
+    words, template = _plan(m, k, n, count, x.dtype, activation, None if plain else (*x.strides, *weight.strides))
     if bias is None:
         bias = _nothing(x.dtype)
     elif not bias.flags.carray:
@@ -67,9 +68,7 @@ def product(x: Array, weight: Array, bias: Array | None, out: Array, activation:
     if not words:
         _blas_product(x, weight, bias, out, activation)
         return
-    if not (x.flags.carray and weight.flags.carray):
-        template = template.copy()
-        template[_STRIDES] = *x.strides, *weight.strides
+    if not plain:
         x, weight = _handle(x), _handle(weight)
     workspace = _idle.pop() if _idle else _EMPTY
     if workspace.size < words:
@@ -157,8 +156,16 @@ def blocking_for(m: int, k: int, n: int, dtype: str, count: int) -> Blocking:
 
 
 @functools.lru_cache(maxsize=4096)
-def _plan(m: int, k: int, n: int, count: int, dtype: np.dtype[Any], activation: Activation | None) -> tuple[int, Array]:  # noqa: PLR0917, by position for speed
-    """Return the int64 that a workspace needs, 0 for BLAS, and the plan for contiguous inputs."""
+def _plan(  # noqa: PLR0917, by position for speed
+    m: int,
+    k: int,
+    n: int,
+    count: int,
+    dtype: np.dtype[Any],
+    activation: Activation | None,
+    strides: tuple[int, int, int, int] | None,
+) -> tuple[int, Array]:
+    """Return the int64 that a workspace needs, 0 for BLAS, and the plan; ``strides`` is None for contiguous inputs."""
     size = dtype.itemsize
     blocking = blocking_for(m, k, n, dtype.name, count)
     if blocking.form == "blas":
@@ -166,7 +173,7 @@ def _plan(m: int, k: int, n: int, count: int, dtype: np.dtype[Any], activation: 
     bounded = activation is RELU
     template = plan_template(
         (m, k, n),
-        (k * size, size, n * size, size),
+        strides or (k * size, size, n * size, size),
         (blocking.rows, blocking.columns),
         machine_code(blocking.tile, None if bounded else activation),
         size,
@@ -194,7 +201,6 @@ def _finisher(activation: Activation | None) -> Kernel:
 
 
 _EMPTY: Array = np.empty(0, np.int64)
-_STRIDES = slice(4, 8)
 _idle: list[Array] = []
 """Workspaces that no call uses; taking one is atomic, so calls in several Python threads never share one."""
 
@@ -205,11 +211,15 @@ def _nothing(dtype: np.dtype[Any]) -> Array:
 
 
 def _handle(array: Array) -> Array:
-    """Return a small contiguous, writeable array that begins where ``array`` does.
+    """Return a contiguous, writeable array of two axes that begins where ``array`` does.
 
     Numba compiles anew for each layout and for read-only arrays. The kernel needs only the address, and gets the
     strides beside it.
     """
+    if array.flags.carray:
+        return array
+    if array.T.flags.carray:
+        return array.T
     cell: Any = (ctypes.c_char * array.itemsize).from_address(array.ctypes.data)
     handle: Array = np.frombuffer(cell, array.dtype).reshape(1, 1)
     return handle
