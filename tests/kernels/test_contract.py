@@ -6,9 +6,10 @@ import doctest
 import importlib
 import inspect
 
-import fused_kernels as fk
 import numpy as np
 import pytest
+
+import fused_kernels as fk
 from fused_kernels.trace import tracing
 
 DTYPES = ("float32", "float64")

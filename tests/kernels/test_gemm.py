@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fused_kernels import trace
 from fused_kernels.cpu import gemm
 from fused_kernels.cpu.gemm_core import RELU

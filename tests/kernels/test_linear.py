@@ -2,11 +2,12 @@
 
 import threading
 
-import fused_kernels as fk
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import fused_kernels as fk
 
 ACTIVATIONS = (None, "relu", "silu", "gelu", "gelu_tanh")
 TOLERANCE = {"float32": 2e-5, "float64": 1e-13}

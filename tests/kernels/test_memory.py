@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import fused_kernels as fk
 import numpy as np
 import pytest
+
+import fused_kernels as fk
 from fused_kernels.memory import POOLED_FROM, Pool, empty
 
 F4 = np.dtype("f4")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 
-import fused_kernels as fk
 import numpy as np
 import pytest
+
+import fused_kernels as fk
 from fused_kernels.cpu import forms, threads
 from fused_kernels.trace import tracing
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fused_kernels.cpu import vector_math
 from fused_kernels.cpu.compile import kernel
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from fused_kernels.catalog import Tolerance
 
 Array = np.ndarray[Any, Any]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from fused_kernels.catalog import OPS, Inputs, Op, Shape, Tolerance
 from fused_kernels.errors import KernelError, UnknownOperationError
-
 from workbench.errors import InputError, RaceError
 
 from . import contenders

@@ -21,7 +21,6 @@ from types import TracebackType
 from typing import Any
 
 import fused_kernels
-
 import workbench
 from workbench import errors
 from workbench.errors import InputError, RaceError, WorkbenchError

@@ -19,8 +19,8 @@ from typing import Any, Generic, TypeVar
 
 import ipywidgets as widgets
 import traitlets
-from fused_kernels.errors import KernelError
 
+from fused_kernels.errors import KernelError
 from workbench.errors import WorkbenchError
 
 from . import html

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 from fused_kernels.catalog import Shape
-
 from workbench.models.model import Model, Tensor
 
 ROWS = 512

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
-from fused_kernels.catalog import OPS
 
+from fused_kernels.catalog import OPS
 from workbench.bench import contenders
 from workbench.bench.contest import parse_shape
 from workbench.bench.process import race_in_process

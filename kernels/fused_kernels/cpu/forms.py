@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import trace
+from fused_kernels import trace
+
 from . import threads
 from .compile import Kernel
 

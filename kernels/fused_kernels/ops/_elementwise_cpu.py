@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..cpu.elements import element_forms
+from fused_kernels.cpu.elements import element_forms
 
 scale = element_forms("scale", lambda x, factor: x * factor, parallel_from=256 << 10)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import memory
-from ..catalog import Cost, Inputs, OnnxGraph, OnnxNode, Op, Shape, Tolerance
-from ..dispatch import convert, explain_received, lazy_import, ready
-from ..errors import DtypeError, ShapeError
+from fused_kernels import memory
+from fused_kernels.catalog import Cost, Inputs, OnnxGraph, OnnxNode, Op, Shape, Tolerance
+from fused_kernels.dispatch import convert, explain_received, lazy_import, ready
+from fused_kernels.errors import DtypeError, ShapeError
 
 if TYPE_CHECKING:
     from . import _elementwise_cpu as cpu

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fused_kernels import OPS
 
 import workbench as wb
+from fused_kernels import OPS
 from workbench.bench import contenders
 from workbench.bench.clock import settle
 from workbench.bench.progress import Progress

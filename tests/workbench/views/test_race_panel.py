@@ -4,9 +4,9 @@ import time
 from concurrent.futures import CancelledError
 
 import pytest
-from fused_kernels.catalog import OPS
 
 import workbench as wb
+from fused_kernels.catalog import OPS
 from workbench.errors import InputError
 from workbench.views.race_panel import OTHER, RacePanel
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from fused_kernels.catalog import Inputs, Op
-
 from workbench.errors import InputError, MissingLibraryError
 
 from .entry import Entry

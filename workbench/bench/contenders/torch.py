@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+
 from fused_kernels.catalog import Inputs, Op
 
 from .entry import Entry, takes_out

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...cpu.compile import inline_reduction
-from ...cpu.rows import row_forms
+from fused_kernels.cpu.compile import inline_reduction
+from fused_kernels.cpu.rows import row_forms
 
 _PARALLEL_FROM = 256 << 10
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import memory
-from ...catalog import Cost, Inputs, Op, Shape, Tolerance
-from ...dispatch import convert, explain_received, lazy_import, ready, ready_with
-from ...errors import ShapeError
+from fused_kernels import memory
+from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
+from fused_kernels.dispatch import convert, explain_received, lazy_import, ready, ready_with
+from fused_kernels.errors import ShapeError
+
 from . import peers
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from ...cpu.compile import inline_reduction, kernel
-from ...cpu.forms import Forms
-from ...cpu.intrinsics import larger
-from ...cpu.rows import row_forms
-from ...cpu.vector_math import exp
+from fused_kernels.cpu.compile import inline_reduction, kernel
+from fused_kernels.cpu.forms import Forms
+from fused_kernels.cpu.intrinsics import larger
+from fused_kernels.cpu.rows import row_forms
+from fused_kernels.cpu.vector_math import exp
 
 _PARALLEL_FROM = 48 << 10
 _WIDTH = 256
