@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
+from .text import format_shape
 
 Dimension = int | str | None
 """A size, the name of a symbolic dimension, or None where nothing is known."""
@@ -121,44 +122,3 @@ def stored_nbytes(dtype: str, count: int) -> int:
 def element_count(shape: tuple[int, ...]) -> int:
     """Return the number of elements of a shape; it does not overflow."""
     return math.prod(shape)
-
-
-def format_shape(shape: tuple[Dimension, ...] | None) -> str:
-    """Write a shape as ``[batch, 3, 224, 224]``; unknown sizes are ``?``.
-
-    >>> format_shape(("batch", 3, None))
-    '[batch, 3, ?]'
-    """
-    if shape is None:
-        return "[...]"
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
-
-
-def format_bytes(nbytes: float) -> str:
-    """Write a number of bytes with three significant digits and a decimal unit.
-
-    >>> format_bytes(90_868_376), format_bytes(512)
-    ('90.9 MB', '512 B')
-    """
-    return _scaled(nbytes, ("B", "kB", "MB", "GB", "TB", "PB"))
-
-
-def format_count(count: float) -> str:
-    """Write a count with three significant digits.
-
-    >>> format_count(22_713_216), format_count(384)
-    ('22.7 M', '384')
-    """
-    return _scaled(count, ("", "k", "M", "G", "T", "P")).rstrip()
-
-
-def _scaled(value: float, units: tuple[str, ...]) -> str:
-    if value < 1000:
-        return f"{value:g} {units[0]}"
-    unit = units[0]
-    for larger in units[1:]:
-        unit, value = larger, value / 1000
-        if value < 999.5:
-            break
-    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
-    return f"{value:.{digits}f} {unit}"

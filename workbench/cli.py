@@ -19,8 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench import __version__
-from workbench.arrays import format_bytes
 from workbench.errors import InputError, WorkbenchError
+from workbench.text import format_bytes, format_seconds, format_sizes
 
 if TYPE_CHECKING:
     from workbench.bench.progress import Report
@@ -208,15 +208,10 @@ def _model_card(model: Model) -> Table:
     card.add_column(style="dim")
     card.add_column(overflow="fold")
     rows = [
-        ("parameters", f"{info.parameters:,}"),
-        ("bytes", format_bytes(info.nbytes)),
-        ("dtypes", ", ".join(f"{dtype} {share:.0%}" for dtype, share in info.dtype_shares.items())),
+        *info.facts,
         ("tensors", f"{len(model.tensors):,}"),
         *(("input", str(spec)) for spec in info.inputs),
         *(("output", str(spec)) for spec in info.outputs),
-        ("opset", ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in info.opset.items())),
-        ("IR version", str(info.ir_version or "")),
-        ("producer", info.producer),
         *info.metadata.items(),
     ]
     for name, value in rows:
@@ -232,14 +227,12 @@ def _tensor_table(tensors: list[Tensor]) -> Table:
     table.add_column("shape", justify="right")
     table.add_column("bytes", justify="right")
     for tensor in tensors:
-        shape = " x ".join(map(str, tensor.shape)) or "scalar"
-        table.add_row(Text(tensor.name), tensor.dtype, shape, format_bytes(tensor.nbytes))
+        table.add_row(Text(tensor.name), tensor.dtype, format_sizes(tensor.shape), format_bytes(tensor.nbytes))
     return table
 
 
 def _race_table(race: Race) -> Table:
     from workbench.bench.tables import baseline
-    from workbench.bench.verdict import seconds_text
     from workbench.views.theme import contender_colours
 
     over = baseline(race)
@@ -253,11 +246,11 @@ def _race_table(race: Race) -> Table:
         ratio = race.speedup(result.contender, over=over)
         table.add_row(
             Text(result.contender, style=colours[result.contender]),
-            seconds_text(result.median),
-            f"{seconds_text(low)} to {seconds_text(high)}",
+            format_seconds(result.median),
+            f"{format_seconds(low)} to {format_seconds(high)}",
             "" if result.contender == over else Text(str(ratio)),
             Text(f"{result.error:.1e}") if result.right else Text("wrong", style="red"),
-            seconds_text(result.first_call),
+            format_seconds(result.first_call),
         )
     return table
 

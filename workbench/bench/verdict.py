@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from workbench.text import decimals, format_seconds, format_sizes
+
 from .race import Race, Ratio, Result
 
 _NAMES = {"numpy": "NumPy", "onnxruntime": "ONNX Runtime", "cupy": "CuPy", "jax": "JAX"}
@@ -39,7 +41,7 @@ def conditions_text(race: Race) -> str:
         parts.append(
             f"right to {max(result.error for result in right):.0e} of {conditions['truth']}".replace("e-0", "e-")
         )
-        parts.append(f"first call {seconds_text(right[0].first_call)}")
+        parts.append(f"first call {format_seconds(right[0].first_call)}")
     parts.append(f"{conditions['cache']} cache, {_out(race)}")
     parts.append(f"{conditions['rounds']} rounds interleaved")
     parts += [f"load {conditions['load']:.1f}"] if conditions.get("load") is not None else []
@@ -51,38 +53,29 @@ def race_text(race: Race) -> str:
     """Return the verdict, the conditions and a table, as plain text."""
     rows = [("contender", "median", "95 % interval", "error", "first call")]
     for result in race.results:
-        low, high = (seconds_text(end) for end in result.interval)
+        low, high = (format_seconds(end) for end in result.interval)
         error = f"{result.error:.1e}" if result.right else "wrong"
         rows.append(
-            (result.contender, seconds_text(result.median), f"{low} to {high}", error, seconds_text(result.first_call))
+            (
+                result.contender,
+                format_seconds(result.median),
+                f"{low} to {high}",
+                error,
+                format_seconds(result.first_call),
+            )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    shape = " x ".join(map(str, race.shape))
-    lines = [f"{race.op}, {shape} {race.dtype}", race.verdict, race.conditions_text, ""]
+    lines = [f"{race.op}, {format_sizes(race.shape)} {race.dtype}", race.verdict, race.conditions_text, ""]
     lines += ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     lines += [f"{name}: {reason}" for name, reason in race.absent.items()]
     return "\n".join(lines)
-
-
-def seconds_text(seconds: float) -> str:
-    """Write a time with three significant digits.
-
-    >>> seconds_text(3.09e-5), seconds_text(0.31), seconds_text(5.02e-4)
-    ('30.9 µs', '310 ms', '502 µs')
-    """
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
-        if seconds >= 0.9995 * size or unit == "ns":
-            value = seconds / size
-            break
-    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
-    return f"{value:.{digits}f} {unit}"
 
 
 def _ranking(race: Race, right: list[Result]) -> str:
     best = right[0]
     if len(right) == 1:
         return (
-            f"{_name(best.contender)} takes {seconds_text(best.median)} a call; there is no other to compare it with."
+            f"{_name(best.contender)} takes {format_seconds(best.median)} a call; there is no other to compare it with."
         )
     ratios = {rival.contender: race.speedup(best.contender, over=rival.contender) for rival in right[1:]}
     tied = [name for name, ratio in ratios.items() if not _wins(ratio)]
@@ -118,7 +111,7 @@ def _times(ratio: float) -> str:
 
 
 def _interval(ratio: Ratio) -> str:
-    digits = 2 if ratio.high < 9.995 else 1 if ratio.high < 99.95 else 0
+    digits = decimals(ratio.high)
     return f"{ratio.low:.{digits}f}\N{EN DASH}{ratio.high:.{digits}f}"
 
 

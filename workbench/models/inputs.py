@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
 
-from workbench.arrays import DTYPE_BITS, TensorSpec, dtype_name, format_shape, numpy_dtype
+from workbench.arrays import DTYPE_BITS, TensorSpec, dtype_name, numpy_dtype
 from workbench.errors import InputError
+from workbench.text import did_you_mean, format_shape
 
 
 class InputRules:
@@ -85,8 +85,7 @@ class InputRules:
                     )
 
     def _refuse_name(self, name: Any) -> NoReturn:
-        near = difflib.get_close_matches(str(name), self._specs, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, self._specs)
         raise InputError(f"The model has no input {name!r}.{hint} It takes {self._takes()}.")
 
     def _takes(self) -> str:

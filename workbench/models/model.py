@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.arrays import TensorSpec, element_count, format_bytes, format_count
+from workbench.arrays import TensorSpec, element_count
 from workbench.errors import InputError, LoadError
+from workbench.text import format_bytes, format_count, format_share, format_sizes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,12 +64,10 @@ class ModelInfo:
     def __str__(self) -> str:
         lines = [
             f"{self.name} ({self.format})",
-            f"  parameters {format_count(self.parameters)}, {format_bytes(self.nbytes)}, "
-            + ", ".join(f"{dtype} {share:.0%}" for dtype, share in self.dtype_shares.items()),
+            f"  parameters {format_count(self.parameters)}, {format_bytes(self.nbytes)}, {self._dtypes_text}",
         ]
         if self.opset:
-            opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in self.opset.items())
-            lines.append(f"  opset {opsets}; IR version {self.ir_version}")
+            lines.append(f"  opset {self._opset_text}; IR version {self.ir_version}")
         if self.producer:
             lines.append(f"  producer {self.producer}")
         lines += [f"  input  {spec}" for spec in self.inputs]
@@ -81,6 +80,26 @@ class ModelInfo:
     def dtype_shares(self) -> dict[str, float]:
         """Share of the weights' bytes by dtype name, largest first; the shares sum to 1."""
         return {dtype: nbytes / self.nbytes for dtype, nbytes in self.dtypes.items()} if self.nbytes else {}
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What is worth knowing at a glance, as names with values in words; empty ones are unknown."""
+        return [
+            ("parameters", f"{self.parameters:,}"),
+            ("bytes", format_bytes(self.nbytes)),
+            ("dtypes", self._dtypes_text),
+            ("opset", self._opset_text),
+            ("IR version", "" if self.ir_version is None else str(self.ir_version)),
+            ("producer", self.producer),
+        ]
+
+    @property
+    def _dtypes_text(self) -> str:
+        return ", ".join(f"{dtype} {format_share(share)}" for dtype, share in self.dtype_shares.items())
+
+    @property
+    def _opset_text(self) -> str:
+        return ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in self.opset.items())
 
     def _repr_html_(self) -> str:
         from workbench.views import cards
@@ -167,8 +186,7 @@ class Tensor:
         return flat_stats(self.read_flat, self.size, self.dtype) if self.read_flat else tensor_stats(self.read())
 
     def __repr__(self) -> str:
-        shape = " x ".join(map(str, self.shape)) or "scalar"
-        return f"{self.name}: {self.dtype}, {shape}, {format_bytes(self.nbytes)}"
+        return f"{self.name}: {self.dtype}, {format_sizes(self.shape)}, {format_bytes(self.nbytes)}"
 
     def _repr_html_(self) -> str:
         from workbench.views import cards
@@ -237,7 +255,7 @@ class TensorTable(Mapping[str, Tensor]):
             {
                 "name": [tensor.name for tensor in self.values()],
                 "dtype": [tensor.dtype for tensor in self.values()],
-                "shape": [" x ".join(map(str, tensor.shape)) for tensor in self.values()],
+                "shape": [format_sizes(tensor.shape) for tensor in self.values()],
                 "elements": [tensor.size for tensor in self.values()],
                 "bytes": [tensor.nbytes for tensor in self.values()],
             }

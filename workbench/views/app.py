@@ -7,9 +7,9 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from workbench.arrays import format_bytes, format_count
 from workbench.bench.race import Race
 from workbench.models.model import Model
+from workbench.text import format_bytes, format_count
 
 from . import controls, html, theme
 from .inspector import Inspector

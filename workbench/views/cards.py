@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from workbench.arrays import TensorSpec, format_bytes, format_shape
-from workbench.bench.verdict import seconds_text
+from workbench.arrays import TensorSpec
+from workbench.text import format_bytes, format_seconds, format_shape, format_share
 
 from . import html, theme
 
@@ -31,33 +31,7 @@ def model_card(info: ModelInfo) -> str:
     shown = html.table(("name", "", "dtype", "shape"), rows[:_PORTS]) if rows else ""
     left = len(rows) - _PORTS
     more = f'<p class="fw-muted">and {left} more inputs and outputs: see .inputs and .outputs</p>' if left > 0 else ""
-    return html.card(
-        html.heading(info.name or "unnamed model", info.format), html.facts(model_facts(info)), shown, more
-    )
-
-
-def model_facts(info: ModelInfo) -> list[tuple[str, str]]:
-    """Return what is worth knowing of a model at a glance, as names with values."""
-    opset = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in info.opset.items())
-    return [
-        ("parameters", f"{info.parameters:,}"),
-        ("bytes", format_bytes(info.nbytes)),
-        ("dtypes", ", ".join(f"{dtype} {share_text(share)}" for dtype, share in info.dtype_shares.items())),
-        ("opset", opset),
-        ("IR version", "" if info.ir_version is None else str(info.ir_version)),
-        ("producer", info.producer),
-    ]
-
-
-def share_text(share: float) -> str:
-    """Write a share in whole percent, and never a small one as none or a large one as all.
-
-    >>> share_text(1.0), share_text(0.9998), share_text(0.0002)
-    ('100 %', '>99 %', '<1 %')
-    """
-    if 0.99 < share < 1:
-        return ">99 %"
-    return "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
+    return html.card(html.heading(info.name or "unnamed model", info.format), html.facts(info.facts), shown, more)
 
 
 def tensor_card(tensor: Tensor) -> str:
@@ -111,7 +85,7 @@ def stats_facts(stats: TensorStats) -> list[tuple[str, str]]:
         ("mean", html.number(stats.mean)),
         ("std", html.number(stats.std)),
     ]
-    share = f" ({share_text(stats.zeros / stats.count)})" if stats.zeros else ""
+    share = f" ({format_share(stats.zeros / stats.count)})" if stats.zeros else ""
     counts = [("zeros", f"{stats.zeros:,}{share}"), ("NaN", f"{stats.nans:,}"), ("infinite", f"{stats.infs:,}")]
     return [*(spread if stats.finite else []), *counts]
 
@@ -137,7 +111,10 @@ def _dimensions(spec: TensorSpec) -> str:
 
 
 def _bars(race: Race) -> str:
-    """Draw in HTML, not SVG: the bars stretch with the page while the words keep their size."""
+    """Draw in HTML, not SVG: the bars stretch with the page while the words keep their size.
+
+    It is a table, so that a page which takes styles away, as for a notebook that is not trusted, still sets it in rows.
+    """
     if not race.results:
         return ""
     longest = max(result.interval[1] for result in race.results)
@@ -153,7 +130,7 @@ def _bars(race: Race) -> str:
     rows = "".join(_bar(race, result, colours[result.contender], place) for result in race.results)
     scale = "log scale" if log else "from 0"
     return (
-        f'<div class="fw-bars">{rows}</div>'
+        f'<table class="fw-bars"><tbody>{rows}</tbody></table>'
         f'<p class="fw-muted">median time per call, {scale}; the line is its 95 % interval</p>'
     )
 
@@ -161,11 +138,11 @@ def _bars(race: Race) -> str:
 def _bar(race: Race, result: Result, colour: str, place: Callable[[float], float]) -> str:
     low, high = (place(end) for end in result.interval)
     return (
-        f'<div class="fw-bars-name">{html.escape(result.contender)}</div><div class="fw-bars-lane"><div>'
+        f'<tr><th class="fw-bars-name" scope="row">{html.escape(result.contender)}</th><td class="fw-bars-lane"><div>'
         f'<i style="width:{place(result.median):.2f}%;background:{colour}"></i>'
         f'<b style="left:{low:.2f}%;width:{max(high - low, 0.1):.2f}%"></b>'
-        f'<span style="left:{high:.2f}%">{seconds_text(result.median)} <em>{comparison(race, result)}</em></span>'
-        f"</div></div>"
+        f'<span style="left:{high:.2f}%">{format_seconds(result.median)} <em>{comparison(race, result)}</em></span>'
+        f"</div></td></tr>"
     )
 
 
@@ -186,10 +163,10 @@ def race_numbers(race: Race) -> str:
         (
             result.contender,
             result.version,
-            seconds_text(result.median),
+            format_seconds(result.median),
             _span(result.interval),
             _span(result.quartiles),
-            seconds_text(result.first_call),
+            format_seconds(result.first_call),
             html.number(result.error),
             "right" if result.right else result.fault or "wrong",
         )
@@ -199,7 +176,7 @@ def race_numbers(race: Race) -> str:
 
 
 def _span(ends: tuple[float, float]) -> str:
-    return f"{seconds_text(ends[0])} to {seconds_text(ends[1])}"
+    return f"{format_seconds(ends[0])} to {format_seconds(ends[1])}"
 
 
 def _environment(race: Race) -> list[tuple[str, object]]:

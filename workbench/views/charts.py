@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from workbench.bench.race import Race, Result
-from workbench.bench.verdict import seconds_text
 from workbench.models.model import Tensor
+from workbench.text import format_seconds, time_unit
 
 from . import cards, html, template, theme
 from .window import Window
@@ -30,7 +30,7 @@ def race(race: Race, *, title: bool = True) -> go.Figure:
     """
     results = race.results
     medians = [result.median for result in results]
-    size, sign = _time_unit(math.exp(float(np.mean(np.log(medians)))) if medians else 1.0)
+    sign, size = time_unit(math.exp(float(np.mean(np.log(medians)))) if medians else 1.0)
     times = np.array(medians) / size
     ends = np.array([result.interval for result in results]).reshape(-1, 2) / size
     names = [_unique(template.plain(result.contender, 40), place) for place, result in enumerate(results)]
@@ -216,7 +216,7 @@ def _where(chosen: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> list[l
 
 def _race_words(race: Race, contender: str) -> str:
     result = race[contender]
-    words, beside = seconds_text(result.median), cards.comparison(race, result)
+    words, beside = format_seconds(result.median), cards.comparison(race, result)
     return f'{words} <span style="color:{template.MUTED}">{beside}</span>' if beside else words
 
 
@@ -224,8 +224,8 @@ def _race_hover(result: Result) -> str:
     low, high = result.interval
     return (
         f"<b>{template.plain(result.contender)}</b> {template.plain(result.version)}<br>"
-        f"median {seconds_text(result.median)}, 95 % interval {seconds_text(low)} to {seconds_text(high)}<br>"
-        f"first call {seconds_text(result.first_call)}<br>error {html.number(result.error)} of the largest value"
+        f"median {format_seconds(result.median)}, 95 % interval {format_seconds(low)} to {format_seconds(high)}<br>"
+        f"first call {format_seconds(result.first_call)}<br>error {html.number(result.error)} of the largest value"
     )
 
 
@@ -246,14 +246,8 @@ def _decades(ends: np.ndarray[Any, Any], size: float) -> dict[str, Any]:
     return {"tickvals": ticks, "ticktext": [f"{_whole(tick * size)}" for tick in ticks]}
 
 
-def _time_unit(seconds: float) -> tuple[float, str]:
-    """Return the unit in which a time reads best: its length in seconds and its sign."""
-    units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s"), (1e-9, "ns"))
-    return next(((size, sign) for size, sign in units if seconds >= 0.9995 * size), units[-1])
-
-
 def _whole(seconds: float) -> str:
-    size, sign = _time_unit(seconds)
+    sign, size = time_unit(seconds)
     return f"{seconds / size:g} {sign}"
 
 

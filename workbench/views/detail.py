@@ -9,8 +9,8 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from workbench.arrays import format_bytes
 from workbench.models.model import Tensor
+from workbench.text import format_bytes
 
 from . import cards, charts, html, template, window
 from .jobs import error_html

@@ -6,6 +6,8 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 
+from workbench.text import format_sizes
+
 from . import theme
 
 MULTIPLICATION_SIGN = "\N{MULTIPLICATION SIGN}"
@@ -44,12 +46,12 @@ def number(value: float) -> str:
 
 
 def shape_text(shape: Sequence[object]) -> str:
-    """Write a tensor's shape as people say it.
+    """Write the shape of an array as people say it.
 
     >>> shape_text((384, 1536)), shape_text(())
     ('384 \u00d7 1536', 'scalar')
     """
-    return f" {MULTIPLICATION_SIGN} ".join(map(str, shape)) or "scalar"
+    return format_sizes(shape, f" {MULTIPLICATION_SIGN} ")
 
 
 def card(*parts: str) -> str:

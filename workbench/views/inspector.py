@@ -9,11 +9,11 @@ import pandas as pd
 from itables import JavascriptFunction
 from itables.widget import ITable
 
-from workbench.arrays import format_bytes
 from workbench.errors import InputError
 from workbench.models.model import Model, Tensor
+from workbench.text import format_bytes
 
-from . import cards, html, modules, template, theme
+from . import html, modules, template, theme
 from .code_footer import CodeFooter
 from .detail import TensorDetail
 from .module_map import ModuleMap
@@ -83,6 +83,9 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         for name in ("fw", "fw-panel"):
             self.add_class(name)
         self.show(model)
+
+    def __repr__(self) -> str:
+        return f"Inspector({self.model.info.name}: {len(self.model.tensors)} tensors)" if self.model else "Inspector()"
 
     def show(self, model: Model | None) -> None:
         """Show a model, or with None the empty state."""
@@ -176,7 +179,7 @@ def _glance(model: Model) -> str:
     info = model.info
     inputs = [str(spec) for spec in info.inputs]
     shown = ", ".join(inputs[:3]) + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
-    pairs = [("inputs", shown), *cards.model_facts(info), ("tensors", f"{len(model.tensors):,}")]
+    pairs = [("inputs", shown), *info.facts, ("tensors", f"{len(model.tensors):,}")]
     return html.heading(info.name or "unnamed model", info.format) + html.facts(pairs)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from workbench.arrays import format_bytes, format_count
+from workbench.text import format_bytes, format_count
 
 from . import theme
 from .modules import Area

@@ -9,8 +9,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from workbench.arrays import format_bytes
 from workbench.errors import LoadError
+from workbench.text import format_bytes
 
 MODEL_SUFFIXES = (".onnx", ".safetensors")
 

@@ -15,6 +15,7 @@ from workbench.bench.progress import Progress
 from workbench.bench.race import Race
 from workbench.errors import InputError
 from workbench.models.model import Model
+from workbench.text import format_sizes
 
 from . import cards, charts, controls, html, template, theme
 from .code_footer import CodeFooter
@@ -173,7 +174,7 @@ class RaceView(widgets.VBox):  # type: ignore[misc]
 
 
 def _label(shape: tuple[int, ...]) -> str:
-    return html.MULTIPLICATION_SIGN.join(map(str, shape)) or "scalar"
+    return format_sizes(shape, html.MULTIPLICATION_SIGN)
 
 
 _EMPTY = (

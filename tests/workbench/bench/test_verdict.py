@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from workbench.bench.race import Race, Result
-from workbench.bench.verdict import seconds_text
 
 
 def result(name: str, median: float, **changes: Any) -> Result:
@@ -86,10 +85,3 @@ def test_a_repr_has_the_verdict_and_all_contenders() -> None:
     assert text.endswith("cupy: no GPU here")
     assert "31.0 µs" in text
     assert text == repr(race(NUMBA, TORCH, NUMPY))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(2.5e-10, "0.25 ns"), (9.996e-7, "1.00 µs"), (0.9996, "1.00 s"), (12.34, "12.3 s")]
-)
-def test_times_have_three_digits(seconds: float, text: str) -> None:
-    assert seconds_text(seconds) == text

@@ -6,7 +6,6 @@ is the only thing that is timed. To add a library, add a file beside the others 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module, metadata
@@ -15,6 +14,7 @@ from typing import Any
 
 from fused_kernels.catalog import Inputs, Op
 from workbench.errors import InputError, MissingLibraryError
+from workbench.text import did_you_mean
 
 from .entry import Entry
 
@@ -95,8 +95,7 @@ def choose(op: Op, names: Iterable[str] | None) -> list[Contender]:
         if name in missing:
             kind = MissingLibraryError if missing[name].startswith("not installed") else InputError
             raise kind(f"{name} cannot race {op.name}: {missing[name]}. These can: {', '.join(present)}.")
-        close = difflib.get_close_matches(str(name), present, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, present)
         raise InputError(f"There is no contender {name!r}.{hint} For {op.name} there are: {', '.join(present)}.")
     return [Contender(name, present[name], _preparer(name)) for name in chosen]
 

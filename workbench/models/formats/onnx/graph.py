@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.arrays import Dimension, TensorSpec, format_bytes
+from workbench.arrays import Dimension, TensorSpec
 from workbench.errors import LoadError, WorkbenchError
 from workbench.models.foreign import what_it_is
 from workbench.models.model import ModelInfo, TensorTable
 from workbench.models.source import Source
+from workbench.text import format_bytes
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, TypeProto, ValueInfoProto
