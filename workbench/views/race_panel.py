@@ -15,12 +15,12 @@ from workbench.bench.progress import Progress
 from workbench.bench.race import Race
 from workbench.errors import InputError
 from workbench.models.model import Model
+from workbench.models.op_shapes import shapes_in
 from workbench.text import format_sizes
 
 from . import cards, charts, controls, html, template, theme
 from .code_footer import CodeFooter
 from .jobs import Job, Report, guarded
-from .model_shapes import shapes_in
 
 OTHER = "other"
 OURS = "numba"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import workbench as wb
 from workbench.arrays import DTYPE_BITS, numpy_dtype
 from workbench.errors import InputError, LoadError, RunError
-from workbench.models.headers import DTYPES
+from workbench.models.formats.safetensors.file import DTYPES
 from workbench.models.packed import pack, unpack
 
 

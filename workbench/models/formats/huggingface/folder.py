@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import LoadError
-from workbench.models.headers import SafetensorsFile
+from workbench.models.formats.safetensors.file import SafetensorsFile
 from workbench.models.model import Tensor
 from workbench.models.source import Source
 

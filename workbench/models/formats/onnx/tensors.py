@@ -11,9 +11,8 @@ import numpy as np
 
 from workbench.arrays import DTYPE_BITS, element_count, numpy_dtype, stored_nbytes
 from workbench.errors import LoadError
-from workbench.models.headers import map_file, read_elements
+from workbench.models.mapped import map_file, read_elements
 from workbench.models.model import Tensor
-from workbench.models.packed import group_size
 from workbench.models.source import Source
 
 from .graph import dtype_of
@@ -133,29 +132,26 @@ class TensorReader:
             raise LoadError(f"its tensor {name!r} of {dtype} has external data at the offset {offset[:20]!r}")
         if self._folder is not None:
             self.check_external(location, name)
-        start, count, group = int(offset), element_count(shape), group_size(dtype)
-        group_nbytes = stored_nbytes(dtype, group)
+        start, nbytes = int(offset), stored_nbytes(dtype, element_count(shape))
 
         def read_flat(first: int, last: int) -> np.ndarray[Any, Any]:
-            lead = first % group
-            at = start + (first - lead) // group * group_nbytes
             path = self.check_external(location, name)
             if not path.is_file():
                 raise LoadError(
                     f"The values of {name!r} lie in {location!r} beside {self._given}, and there is no such file. "
                     "Download it too, into the same folder."
                 )
-            if start + stored_nbytes(dtype, count) > path.stat().st_size:
+            if start + nbytes > path.stat().st_size:
                 raise LoadError(
-                    f"The values of {name!r} need {stored_nbytes(dtype, count)} bytes at {start} of {location!r}, "
+                    f"The values of {name!r} need {nbytes} bytes at {start} of {location!r}, "
                     f"which has {path.stat().st_size}. It was cut off: download it again."
                 )
-            return read_elements(self._map(path), at, dtype, last - first + lead, location)[lead:]
+            return read_elements(self._map(path), start, dtype, first, last, given=location)
 
         def read() -> np.ndarray[Any, Any]:
-            return read_flat(0, count).reshape(shape)
+            return read_flat(0, element_count(shape)).reshape(shape)
 
-        return Tensor(name, dtype, shape, stored_nbytes(dtype, count), read, read_flat, origin)
+        return Tensor(name, dtype, shape, nbytes, read, read_flat, origin)
 
     def _filled(self, node: NodeProto, proto: TensorProto, prefix: str) -> Iterator[Tensor]:
         if proto.data_location == proto.EXTERNAL or dtype_of(proto.data_type) != "int64":

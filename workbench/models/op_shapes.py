@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from fused_kernels.catalog import Shape
-from workbench.models.model import Model, Tensor
+
+from .model import Model, Tensor
 
 ROWS = 512
 """Rows of the shapes that are returned: what a batch of sentences has, tokens times texts."""

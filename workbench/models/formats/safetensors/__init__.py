@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from workbench.errors import RunError
-from workbench.models.headers import SafetensorsFile, looks_like_safetensors
+from workbench.models.formats import Format
 from workbench.models.model import Model, ModelInfo, TensorTable
 from workbench.models.source import Source
 
-from . import Format
+from .file import SafetensorsFile, looks_like_safetensors
 
 
 class SafetensorsModel(Model):

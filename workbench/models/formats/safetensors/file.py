@@ -1,4 +1,4 @@
-"""Reading safetensors files: the header alone for names, dtypes and shapes; single tensors by memory map.
+"""A safetensors file: its header read for names, dtypes and shapes, its tensors from a memory map when asked for.
 
 The reader is our own: the library's ``safe_open`` has no NumPy arrays for float8 and float4, gives no range
 of packed elements, and its errors do not say what to do next. The layout is that of
@@ -8,20 +8,17 @@ https://huggingface.co/docs/safetensors: eight bytes with the header's length, t
 from __future__ import annotations
 
 import json
-import mmap
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from workbench.arrays import element_count, stored_nbytes
 from workbench.errors import LoadError
-
-from .model import Tensor
-from .packed import group_size, unpack
-from .source import Source
+from workbench.models.mapped import map_file, read_elements
+from workbench.models.model import Tensor
+from workbench.models.source import Source
 
 DTYPES = {
     "BOOL": "bool",
@@ -132,18 +129,11 @@ class SafetensorsFile:
         self._hold(reached == available, f"{available - reached} bytes follow after the last tensor")
 
     def _tensor(self, name: str, dtype: str, shape: tuple[int, ...], begin: int, end: int) -> Tensor:
-        start = self._start + begin
-        count = element_count(shape)
-        group = group_size(dtype)
-        group_nbytes = stored_nbytes(dtype, group)
-
         def read_flat(first: int, last: int) -> np.ndarray[Any, Any]:
-            lead = first % group
-            at = start + (first - lead) // group * group_nbytes
-            return read_elements(self._data, at, dtype, last - first + lead, self._given)[lead:]
+            return read_elements(self._data, self._start + begin, dtype, first, last, given=self._given)
 
         def read() -> np.ndarray[Any, Any]:
-            return read_flat(0, count).reshape(shape)
+            return read_flat(0, element_count(shape)).reshape(shape)
 
         return Tensor(name, dtype, shape, end - begin, read, read_flat)
 
@@ -161,25 +151,6 @@ class SafetensorsFile:
 
     def _broken(self, why: str) -> LoadError:
         return LoadError(f"{self._given} is not a whole safetensors file: {why}. Download or save it again.")
-
-
-def map_file(path: Path, given: str) -> memoryview:
-    """Map a file for reading; an empty one too."""
-    try:
-        with path.open("rb") as file:
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except ValueError:  # an empty file cannot be mapped
-        return memoryview(b"")
-    except OSError as error:
-        raise LoadError(f"{given} cannot be read: {error.strerror}. It was there when the model was loaded.") from error
-
-
-def read_elements(data: memoryview, start: int, dtype: str, count: int, given: str) -> np.ndarray[Any, Any]:
-    """Read elements that begin at a byte of a mapped file, which may have shrunk since its header was read."""
-    part = data[start : start + stored_nbytes(dtype, count)]
-    if len(part) < stored_nbytes(dtype, count):
-        raise LoadError(f"{given} is shorter than it was when it was loaded. Load it again.")
-    return unpack(part, dtype, count)
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
