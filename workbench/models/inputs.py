@@ -80,8 +80,7 @@ class InputRules:
                 if isinstance(symbol, str) and sizes.setdefault(symbol, (size, name))[0] != size:
                     raise InputError(
                         f"{symbol!r} is {sizes[symbol][0]} in {sizes[symbol][1]!r} and {size} in {name!r}; it must "
-                        "be the "
-                        "same in both."
+                        "be the same in both."
                     )
 
     def _refuse_name(self, name: Any) -> NoReturn:

@@ -112,8 +112,7 @@ def recognise(source: Source) -> Format:
         )
         raise LoadError(
             f"{source.given} is a folder without a config.json, so it is no Hugging Face model; it has "
-            f"{source.listing()}. "
-            f"{next_step}"
+            f"{source.listing()}. {next_step}"
         )
     if source.is_file:
         beside = source.path is not None and (source.path.parent / "config.json").is_file()
@@ -124,8 +123,7 @@ def recognise(source: Source) -> Format:
         )
     raise LoadError(
         f"A model cannot be loaded from {source.given}. Give a path, bytes, a file object, an onnx.ModelProto, the "
-        "id of a "
-        "model on the Hugging Face hub, or 'sample:NAME'."
+        "id of a model on the Hugging Face hub, or 'sample:NAME'."
     )
 
 

@@ -124,8 +124,7 @@ class HuggingFaceModel(Model):
             if isinstance(vocabulary, int) and not (ids.min() >= 0 and int(ids.max()) < vocabulary):
                 raise InputError(
                     f"Input {name!r} has token ids from {ids.min()} to {ids.max()}; the model's vocabulary goes "
-                    "from 0 to "
-                    f"{vocabulary - 1}. Use this model's own tokenizer: model.run('some text')."
+                    f"from 0 to {vocabulary - 1}. Use this model's own tokenizer: model.run('some text')."
                 )
             if isinstance(longest, int) and ids.ndim == 2 and ids.shape[1] > longest:
                 raise InputError(

@@ -40,8 +40,7 @@ class TorchModel:
         if cls is None and architecture and not trust_remote_code:
             raise RunError(
                 f"transformers {transformers.__version__} has no class {architecture!r}, so {given} cannot be run. "
-                "Upgrade "
-                "transformers; or, if the model brings its own Python files and you trust them, load it with "
+                "Upgrade transformers; or, if the model brings its own Python files and you trust them, load it with "
                 "trust_remote_code=True, which runs them."
             )
         cls = cls or transformers.AutoModel
@@ -61,8 +60,8 @@ class TorchModel:
         if missing:
             raise RunError(
                 f"{given} has no weights for {len(missing)} tensors of {cls.__name__}, {missing[0]!r} first; they "
-                "would be "
-                "random numbers, and so would the results. Load a checkpoint that was trained for this architecture."
+                "would be random numbers, and so would the results. Load a checkpoint that was trained for this "
+                "architecture."
             )
         try:
             self._module = self._module.to(self._device).eval()
@@ -124,8 +123,7 @@ class Tokenizer:
             # transformers would make one that knows no word
             raise LoadError(
                 f"{given} has no tokenizer: none of the files {', '.join(_VOCABULARIES)}. Give input_ids in place "
-                "of text, "
-                "or add the tokenizer's files to the folder."
+                "of text, or add the tokenizer's files to the folder."
             )
         try:
             with quiet(transformers):
@@ -133,8 +131,7 @@ class Tokenizer:
         except Exception as error:
             raise LoadError(
                 f"{given} has no tokenizer that transformers can load ({_first_line(error)}). Give input_ids, or "
-                "add the "
-                "tokenizer's files to the folder."
+                "add the tokenizer's files to the folder."
             ) from error
 
     def __call__(self, texts: str | list[str]) -> dict[str, np.ndarray[Any, Any]]:

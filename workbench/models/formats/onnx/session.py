@@ -100,15 +100,13 @@ class Session:
         except Exception as error:
             raise LoadError(
                 f"ONNX Runtime {runtime.__version__} cannot run {given}: {_reason(error)}. Its tensors can be "
-                "inspected "
-                "all the same; to run it, export it with operators and an opset that ONNX Runtime knows."
+                "inspected all the same; to run it, export it with operators and an opset that ONNX Runtime knows."
             ) from error
         if PROVIDERS[provider][0] not in self._session.get_providers():
             raise RunError(
                 f"provider={provider!r} was asked for {given} and did not start; ONNX Runtime fell back to "
                 f"{self._session.get_providers()[0]}. Check the GPU with nvidia-smi and the CUDA libraries, or load "
-                "with "
-                "provider='cpu'."
+                "with provider='cpu'."
             )
         self._given = given
         self._codes = {spec.name: code for spec in inputs for code, name in DTYPES.items() if name == spec.dtype}
