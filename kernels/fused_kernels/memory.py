@@ -58,7 +58,7 @@ class Pool:
                     self._blocks.append(block)
                     return block
             self._trim(size)
-            block = mmap.mmap(-1, size)
+            block = _map(size)
             if hasattr(mmap, "MADV_HUGEPAGE"):
                 block.madvise(mmap.MADV_HUGEPAGE)
             self._blocks.append(block)
@@ -88,6 +88,13 @@ class Pool:
 
     def _drop(self, positions: set[int]) -> None:
         self._blocks = [block for position, block in enumerate(self._blocks) if position not in positions]
+
+
+def _map(nbytes: int) -> mmap.mmap:
+    if not hasattr(mmap, "MAP_ANONYMOUS"):
+        return mmap.mmap(-1, nbytes)
+    # Private, since Python's default is shared: a forked child and its parent would write into one another's results.
+    return mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _references(blocks: list[mmap.mmap], position: int) -> int:

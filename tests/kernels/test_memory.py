@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -71,3 +74,22 @@ def test_small_and_large_arrays_have_the_shape_asked_for() -> None:
         assert array.shape == shape
         assert array.dtype == F4
         assert array.flags.carray
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_and_its_parent_do_not_write_into_each_others_results() -> None:
+    code = """
+import os, numpy as np, fused_kernels as fk
+x = np.ones((1500, 1000), np.float32)
+kept, freed = fk.scale(x, 2), fk.scale(x, 3)
+del freed
+child = os.fork()
+if not child:
+    kept[:] = 0
+    os._exit(0 if (fk.scale(x, 4) == 4).all() else 3)
+own = fk.scale(x, 5)
+assert os.waitpid(child, 0)[1] == 0
+assert (kept == 2).all() and (own == 5).all()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
