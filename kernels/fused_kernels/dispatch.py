@@ -7,7 +7,9 @@ which calls the same function again with arrays that are ready.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -29,6 +31,8 @@ _COMPUTED_IN: dict[str, np.dtype[Any]] = {
     "float32": _FLOAT32,
     "float64": _FLOAT64,
 }
+# NumPy calls float8_e5m2 a float as well, but computes nothing worth having in it.
+_FLOATS = {*_COMPUTED_IN, np.dtype(np.longdouble).name}
 
 
 def lazy_import(name: str) -> ModuleType:
@@ -104,12 +108,15 @@ def convert(
         shared = {key: _from_torch(name, key, value, torch) for key, value in arrays.items()}
         result = function(**shared, **options, out=_from_torch(name, "out", out, torch))
         return out if out is not None else torch.from_numpy(np.asarray(result))
+    for key, value in arrays.items():
+        if value is None and key in _required(function):
+            raise DtypeError(f"{name}: {key} is None, and an array is needed.")
     given = {key: _as_array(name, key, value) for key, value in arrays.items()}
-    common = np.result_type(*(value for value in given.values() if value is not None))
+    common = _common_dtype(name, given)
     result_dtype = _FLOAT64 if common.kind in "biu" else common.newbyteorder("=")
     _check_out(name, out, result_dtype)
     if result_dtype.name not in _COMPUTED_IN:
-        return _by_reference(name, given, options, out, result_dtype)
+        return _by_reference(function, given, options, out, result_dtype)
     dtype = _COMPUTED_IN[result_dtype.name]
     prepared = {key: _prepared(key, value, dtype, out) for key, value in given.items()}
     direct_out = out if _is_target(out, dtype) else None
@@ -122,6 +129,24 @@ def convert(
         np.copyto(out, result, casting="same_kind")
         return out
     return (result if result.dtype == result_dtype else result.astype(result_dtype))[()]
+
+
+def number(operation: str, name: str, value: Any) -> float:
+    """Return an argument that must be a real number as a float.
+
+    Raises
+    ------
+    DtypeError
+        For all else: text, complex and masked numbers, arrays with axes, tensors that require grad, huge integers.
+    """
+    try:
+        if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf" or np.ma.is_masked(value):
+            raise TypeError
+        if getattr(value, "requires_grad", False):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise DtypeError(f"{operation}: {name} must be a number; received {_described(value)[:200]}.") from error
 
 
 def explain_received(**values: Any) -> str:
@@ -150,7 +175,33 @@ def _from_torch(operation: str, name: str, value: Any, torch: Any) -> Any:
         return value.numpy()
     except (TypeError, RuntimeError) as error:
         raise DtypeError(
-            f"{operation}: {name} is a {value.dtype} tensor that NumPy cannot share ({error}). Pass {name}.float()."
+            f"{operation}: {name} is a {value.dtype} tensor that NumPy cannot share ({error}). "
+            f"Pass {name}.{_shareable(value, torch)}."
+        ) from error
+
+
+def _shareable(value: Any, torch: Any) -> str:
+    """Return the method that makes a tensor one that NumPy can share."""
+    if value.layout != torch.strided:
+        return "to_dense()"
+    return "resolve_conj()" if value.is_conj() else "resolve_neg()" if value.is_neg() else "float()"
+
+
+@functools.cache
+def _required(function: Callable[..., Any]) -> frozenset[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(parameter.name for parameter in parameters if parameter.default is parameter.empty)
+
+
+def _common_dtype(operation: str, arrays: Mapping[str, Array | None]) -> np.dtype[Any]:
+    dtypes = {key: value.dtype for key, value in arrays.items() if value is not None}
+    try:
+        return np.result_type(*dtypes.values())
+    except TypeError as error:
+        received = ", ".join(f"{key}: {dtype}" for key, dtype in dtypes.items())
+        raise DtypeError(
+            f"{operation}: there is no dtype that holds all of the inputs; received {received}. "
+            "Convert them to one, for example with .astype('float32')."
         ) from error
 
 
@@ -167,7 +218,7 @@ def _as_array(operation: str, name: str, value: Any) -> Array | None:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise DtypeError(f"{operation}: {name} is a {type(value).__name__} and no array ({error}).") from error
-    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+    if array.dtype.kind not in "biu" and array.dtype.name not in _FLOATS:
         raise DtypeError(
             f"{operation}: {name} has dtype {array.dtype}; real numbers are needed. "
             f"Convert it, for example with {name}.astype('float32')."
@@ -180,6 +231,8 @@ def _check_out(operation: str, out: Any, dtype: np.dtype[Any]) -> None:
         return
     if not isinstance(out, np.ndarray):
         raise DtypeError(f"{operation}: out is a {type(out).__name__}; it must be a NumPy array, as the inputs are.")
+    if isinstance(out, np.ma.MaskedArray):
+        raise DtypeError(f"{operation}: out is a masked array, whose mask would not follow. Pass out.data.")
     if not np.can_cast(dtype, out.dtype, casting="same_kind"):
         raise DtypeError(f"{operation}: the result is {dtype} and out is {out.dtype}. Pass an out of dtype {dtype}.")
     if not out.flags.writeable:
@@ -236,16 +289,26 @@ def _writeable_alias(array: Array) -> Array:
 
 
 def _by_reference(
-    operation: str, arrays: Mapping[str, Array | None], options: Mapping[str, Any], out: Any, dtype: np.dtype[Any]
+    function: Callable[..., Any],
+    arrays: Mapping[str, Array | None],
+    options: Mapping[str, Any],
+    out: Any,
+    dtype: np.dtype[Any],
 ) -> Any:
     """Compute with NumPy where there is no kernel for the dtype."""
     from .catalog import OPS
 
+    name = function.__name__
+    # A dry run in float64 finds what is wrong with the arguments, in the operation's own words, and the result's shape.
+    stand_ins = {key: None if value is None else np.empty(value.shape) for key, value in arrays.items()}
+    with trace.tracing(dry=True):
+        shape = function(**stand_ins, **options).shape
+    if out is not None:
+        _check_out_shape(name, out, shape)
     if trace.listeners and trace.launching("numpy", "reference", f"no kernel for {dtype}"):
         return out
-    result = OPS[operation].reference(**arrays, **options)
+    result = OPS[name].reference(**arrays, **options) if 0 not in shape else np.empty(shape, dtype)
     if out is None:
         return result
-    _check_out_shape(operation, out, result.shape)
     np.copyto(out, result, casting="same_kind")
     return out

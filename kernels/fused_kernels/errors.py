@@ -26,6 +26,10 @@ class UnknownOperationError(KernelError, KeyError):
         hint = f" Did you mean {close[0]!r}?" if close else ""
         self.message = f"There is no operation {name!r}.{hint} The catalogue has: {', '.join(sorted(known))}."
         super().__init__(self.message)
+        self._arguments = (name, tuple(known))
+
+    def __reduce__(self) -> tuple[type[UnknownOperationError], tuple[str, tuple[str, ...]]]:
+        return type(self), self._arguments
 
     def __str__(self) -> str:
         return self.message

@@ -60,7 +60,7 @@ def explain(operation: str | Callable[..., Any], *args: Any, **kwargs: Any) -> E
     softmax: numba, serial
       2048 bytes: too few for threads
     """
-    name = operation if isinstance(operation, str) else operation.__name__
+    name = operation if isinstance(operation, str) else getattr(operation, "__name__", repr(operation))
     function = OPS[name].function
     with trace.tracing(dry=True) as found:
         function(*args, **kwargs)

@@ -9,8 +9,8 @@ import numpy as np
 
 from fused_kernels import memory
 from fused_kernels.catalog import Cost, Inputs, OnnxGraph, OnnxNode, Op, Shape, Tolerance
-from fused_kernels.dispatch import convert, explain_received, lazy_import, ready
-from fused_kernels.errors import DtypeError, ShapeError
+from fused_kernels.dispatch import convert, explain_received, lazy_import, number, ready
+from fused_kernels.errors import ShapeError
 
 if TYPE_CHECKING:
     from . import _elementwise_cpu as cpu
@@ -48,7 +48,7 @@ def scale(x: Any, factor: float, *, out: Any = None) -> Any:
     array([10., 20.])
     """
     if type(factor) is not float:
-        factor = _number("scale", "factor", factor)
+        factor = number("scale", "factor", factor)
     if not ready(x, out):
         return convert(scale, {"x": x}, {"factor": factor}, out)
     if out is None:
@@ -59,13 +59,6 @@ def scale(x: Any, factor: float, *, out: Any = None) -> Any:
         raise ShapeError(f"scale: out needs the shape of x; received {explain_received(x=x, out=out)}.")
     cpu.scale.run(x.nbytes, out is x, target, x, factor)
     return target
-
-
-def _number(operation: str, name: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise DtypeError(f"{operation}: {name} must be a number; received {value!r}.") from error
 
 
 def _sample(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Inputs:

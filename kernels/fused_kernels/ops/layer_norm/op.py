@@ -8,8 +8,8 @@ import numpy as np
 
 from fused_kernels import memory
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
-from fused_kernels.dispatch import convert, explain_received, lazy_import, ready, ready_with
-from fused_kernels.errors import ShapeError
+from fused_kernels.dispatch import convert, explain_received, lazy_import, number, ready, ready_with
+from fused_kernels.errors import KernelError, ShapeError
 
 from . import peers
 
@@ -29,7 +29,7 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
     weight, bias
         Shape (n,), or None for 1 and 0.
     eps
-        Added to the variance, which is the mean of the squared deviations.
+        Added to the variance, which is the mean of the squared deviations; 0 or more.
     out
         Array of the shape of ``x`` that receives the result; it may be ``x`` itself.
 
@@ -43,7 +43,9 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
     ShapeError
         If ``x`` has no axis or an empty last one, or a shape does not fit it.
     DtypeError
-        For complex, text, object or masked arrays and tensors that require grad.
+        For complex, text, object or masked arrays and tensors that require grad, and an ``eps`` that is no number.
+    KernelError
+        For a negative or NaN ``eps``.
 
     Notes
     -----
@@ -54,6 +56,10 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
     >>> layer_norm([[1.0, 3.0]]).round(3)
     array([[-1.,  1.]])
     """
+    if type(eps) is not float:
+        eps = number("layer_norm", "eps", eps)
+    if not eps >= 0:
+        raise KernelError(f"layer_norm: eps must be 0 or more, and is {eps}. The usual value is 1e-5.")
     if not (ready(x, out) and ready_with(x, out, weight) and ready_with(x, out, bias)):
         return convert(layer_norm, {"x": x, "weight": weight, "bias": bias}, {"eps": eps}, out)
     shape = x.shape

@@ -11,7 +11,7 @@ import numpy as np
 from fused_kernels import memory
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.dispatch import convert, explain_received, lazy_import, ready
-from fused_kernels.errors import ShapeError
+from fused_kernels.errors import DtypeError, ShapeError
 
 from . import peers
 
@@ -43,7 +43,7 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
     ShapeError
         If ``x`` has no such axis, or ``out`` another shape.
     DtypeError
-        For complex, text, object or masked arrays and tensors that require grad.
+        For complex, text, object or masked arrays and tensors that require grad, and an axis that is no integer.
 
     Notes
     -----
@@ -59,7 +59,10 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
         return convert(softmax, {"x": x}, {"axis": axis}, out)
     shape = x.shape
     dimensions = len(shape)
-    axis = operator.index(axis)
+    try:
+        axis = operator.index(axis)
+    except TypeError as error:
+        raise DtypeError(f"softmax: axis must be one integer; received {axis!r}.") from error
     if not -dimensions <= axis < dimensions:
         raise ShapeError(
             f"softmax: axis {axis} is not an axis of x; received {explain_received(x=x)}. "
