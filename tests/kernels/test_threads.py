@@ -63,3 +63,26 @@ print(numba.threading_layer())
 
 def test_numbas_number_of_threads_is_obeyed() -> None:
     assert run("import numba; numba.set_num_threads(1); print(fk.explain('softmax', x).form)") == "serial"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU OpenMP")
+def test_a_forked_child_starts_no_threads_even_where_results_overlap_or_stream() -> None:
+    code = """
+import os
+large = np.ones((forms.last_level_cache() // 4 + 1000,), np.float32)
+def all_forms():
+    check()
+    for function in (fk.scale, fk.layer_norm, fk.softmax):
+        y = np.ones((600, 700), np.float32)
+        arguments = (2.0,) if function is fk.scale else ()
+        np.testing.assert_allclose(function(y, *arguments, out=y), function(np.ones_like(y), *arguments), rtol=1e-6)
+    assert (fk.scale(large, 2.0) == 2).all()
+all_forms()
+child = os.fork()
+if not child:
+    all_forms()
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+    code = "from fused_kernels.cpu import forms\n" + code
+    assert run(code, NUMBA_THREADING_LAYER="omp", NUMBA_NUM_THREADS="2") == "0"

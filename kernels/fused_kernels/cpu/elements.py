@@ -67,6 +67,7 @@ def element_forms(name: str, formula: Kernel, *, parallel_from: int, key: str = 
         kernel(f"{name}.direct", key=key)(_direct(compute, len(inspect.signature(formula).parameters))),
         kernel(f"{name}.parallel", parallel=True, key=key)(parallel),
         kernel(f"{name}.staged", parallel=True, key=key)(staged),
+        kernel(f"{name}.staged.serial", key=key)(staged),
         parallel_from,
     )
 

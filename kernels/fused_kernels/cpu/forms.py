@@ -34,6 +34,8 @@ class Forms:
         ``parallel(threads, *arrays)``.
     staged
         ``staged(threads, streaming, *arrays)``; None where results never overlap inputs and are not streamed.
+    staged_serial
+        The same without starting threads: they do not survive a fork, and GNU OpenMP ends a child that asks for them.
     parallel_from
         Bytes of the result from which all threads pay; below it starting them costs more.
     streams
@@ -43,6 +45,7 @@ class Forms:
     direct: Kernel
     parallel: Kernel
     staged: Kernel | None
+    staged_serial: Kernel | None
     parallel_from: int
     streams: bool = True
 
@@ -66,6 +69,8 @@ class Forms:
                 return
         if count == 1 and not (overlap or streaming):
             self.direct(*arrays)
+        elif count == 1 and self.staged_serial is not None:
+            self.staged_serial(1, streaming, *arrays)
         elif threads.needs_exclusive():
             with threads.exclusive():
                 self._launch(count, overlap, streaming, arrays)

@@ -61,6 +61,7 @@ def row_forms(name: str, row: Kernel, *, parallel_from: int) -> Forms:
         kernel(f"{name}.direct")(direct),
         kernel(f"{name}.parallel", parallel=True)(parallel),
         kernel(f"{name}.staged", parallel=True)(staged),
+        kernel(f"{name}.staged.serial")(staged),
         parallel_from,
         # Reading a row, then streaming it out, does not overlap the two: no gain at 4096 x 4096, a loss of 16 % at
         # 20000 x 768, measured on Zen 5.

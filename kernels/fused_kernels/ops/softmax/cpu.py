@@ -79,5 +79,5 @@ def _parallel(threads: int, x: Any, out: Any) -> None:
         _units(x, out, share, threads)
 
 
-columns = Forms(_direct, _parallel, None, _PARALLEL_FROM, streams=False)
+columns = Forms(_direct, _parallel, None, None, _PARALLEL_FROM, streams=False)
 """Run with ``x`` and ``out`` of shape (blocks, n, inner), which must not overlap; over n."""
