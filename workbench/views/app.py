@@ -55,8 +55,7 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
         self.load_panel = LoadPanel(self._show_model, folder)
         self.race_panel = RacePanel()
         self.tabs = widgets.Tab([self.load_panel, self.inspector, self.race_panel], titles=TABS)
-        looks = widgets.HTML(f"<style>{theme.css('app')}</style>", layout=widgets.Layout(display="none"))
-        super().__init__([theme.style(), looks, self.header, self.tabs], _dom_classes=("fw", "fw-app"))
+        super().__init__([theme.style(), self.header, self.tabs], _dom_classes=("fw", "fw-app"))
         self._show_header()
         self.load_panel.next.children = [self._link("Inspect its tensors", 1), self._link("Race its operations", 2)]
         if source is not None:

@@ -1,18 +1,18 @@
-"""The look: colours with their contrast, the style sheets, and the frame that every live panel stands in."""
+"""The look: colours with their contrast, the style sheets, and the widget that brings them to a live panel."""
 
 from __future__ import annotations
 
 import functools
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ipywidgets as widgets
 
 _HERE = Path(__file__).parent
 
-SHEETS = ("tokens", "card", "theme", "table", "figure")
+SHEETS = ("tokens", "card", "theme", "app", "table", "figure")
 CONTENDER_COLOURS = {
     "numba": "#E69F00",
     "torch": "#D55E00",
@@ -60,24 +60,6 @@ def contrast(one: str, other: str) -> float:
 def ink_on(area: str) -> str:
     """Return the text colour, near black or white, that is read better on a coloured area."""
     return max(("#111417", "#ffffff"), key=lambda ink: contrast(ink, area))
-
-
-def panel(*children: Any, classes: tuple[str, ...] = ("fw-panel",)) -> widgets.VBox:
-    """Return a box of widgets that wears the look; it brings the style sheets along.
-
-    Parameters
-    ----------
-    children
-        Widgets from top to bottom.
-    classes
-        ``fw-panel`` for one that stands alone or inside another, ``fw-app`` for the framed whole.
-    """
-    import ipywidgets as widgets
-
-    box = widgets.VBox([style(), *children])
-    for name in ("fw", *classes):
-        box.add_class(name)
-    return box
 
 
 def style() -> widgets.Box:
