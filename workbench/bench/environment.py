@@ -26,12 +26,13 @@ def environment() -> dict[str, Any]:
         "simd": cpu["simd"],
         "caches": caches(),
         "memory": _memory(),
+        "gpu": gpu(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "container": _container(cpu["virtual"]),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "python": platform.python_version(),
         "blas": _blas(),
-        "libraries": _versions(),
+        "libraries": {name: version for name in _LIBRARIES if (version := installed(name))},
     }
 
 
@@ -53,6 +54,23 @@ def caches() -> dict[str, int]:
         sizes = {"L1d": _sysctl("hw.l1dcachesize"), "L2": _sysctl("hw.l2cachesize"), "L3": _sysctl("hw.l3cachesize")}
         found = {name: int(size) for name, size in sizes.items() if size.isdecimal() and int(size)}
     return found
+
+
+def gpu() -> str:
+    """Return the name of the first NVIDIA GPU as its driver tells it; empty if there is none. No library is loaded."""
+    for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        if model := re.search(r"^Model:\s*(.+)$", _read(card), re.MULTILINE):
+            return model[1].strip()
+    # A container may have the device without its description; /dev/dxg is the GPU of Windows, seen from WSL.
+    return "GPU" if any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg")) else ""
+
+
+def installed(distribution: str) -> str:
+    """Return the version of an installed distribution; empty if there is none. Nothing is imported."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def threads() -> dict[str, int]:
@@ -166,16 +184,6 @@ def _pools() -> list[dict[str, Any]]:
     except ImportError:
         return []
     return list(control.threadpool_info())
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _sysctl(name: str) -> str:

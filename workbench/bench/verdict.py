@@ -10,7 +10,6 @@ from workbench.text import decimals, format_seconds, format_sizes
 from .race import Race, Ratio, Result
 
 _NAMES = {"numpy": "NumPy", "onnxruntime": "ONNX Runtime", "cupy": "CuPy", "jax": "JAX"}
-_DOT = " · "
 
 
 def verdict(race: Race) -> str:
@@ -46,7 +45,7 @@ def conditions_text(race: Race) -> str:
     parts.append(f"{conditions['rounds']} rounds interleaved")
     parts += [f"load {conditions['load']:.1f}"] if conditions.get("load") is not None else []
     parts += _warnings(race)
-    return _DOT.join(parts)
+    return " · ".join(parts)
 
 
 def race_text(race: Race) -> str:

@@ -43,7 +43,9 @@ class TensorDetail(widgets.VBox):  # type: ignore[misc]
             control.observe(self._moved, "value")
         self.slice_title = widgets.HTML()
         offsets = widgets.HBox([self.matrix, self.row, self.column]).add_class("fw-row")
-        left = widgets.VBox([widgets.HTML(_title("Values", "how many elements lie where, in 64 bins")), self.histogram])
+        left = widgets.VBox(
+            [widgets.HTML(html.heading("Values", "how many elements lie where, in 64 bins")), self.histogram]
+        )
         right = widgets.VBox([self.slice_title, self.heatmap, offsets])
         self._pictures = widgets.HBox([left, right]).add_class("fw-halves")
         super().__init__([self.head, self.status, self._pictures])
@@ -117,7 +119,7 @@ class TensorDetail(widgets.VBox):  # type: ignore[misc]
     def _cut(self, tensor: Tensor) -> None:
         cut = self._place().cut(tensor)
         template.redraw(self.heatmap, charts.heatmap(cut))
-        self.slice_title.value = _title("A slice of it", cut.caption) + (
+        self.slice_title.value = html.heading("A slice of it", cut.caption) + (
             f'<p class="fw-muted">{charts.heat_key(cut)}</p>' if cut.values.size else ""
         )
 
@@ -152,10 +154,6 @@ def _offset(name: str) -> widgets.BoundedIntText:
 
 def _head(tensor: Tensor) -> str:
     return html.heading(tensor.name) + html.facts(cards.tensor_facts(tensor))
-
-
-def _title(text: str, note: str = "") -> str:
-    return html.heading(text, note)
 
 
 def _texts(tensor: Tensor) -> str:

@@ -169,10 +169,8 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
             self.detail.show(tensor)
 
     def _update_code(self) -> None:
-        empty = 'wb.inspect(wb.load("model.onnx"))'
-        self.code_footer.code = self.detail.code or (
-            empty if getattr(self, "model", None) is None else "wb.inspect(model)"
-        )
+        nothing_chosen = "wb.inspect(model)" if self.model else 'wb.inspect(wb.load("model.onnx"))'
+        self.code_footer.code = self.detail.code or nothing_chosen
 
 
 def _glance(model: Model) -> str:

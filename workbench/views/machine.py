@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from workbench.bench.environment import environment
 
 from . import html
@@ -13,17 +11,7 @@ def machine_chips() -> str:
     """Return chips, as HTML: cores and vector unit, with the CPU as a tooltip, and the GPU, or that there is none."""
     here = environment()
     cores = f"{here['cores']} core{'s' if here['cores'] > 1 else ''} \N{MIDDLE DOT} {here['simd']}"
-    chips = [(cores, str(here["cpu"])), (gpu() or "no GPU", "as the driver of this machine says")]
+    chips = [(cores, str(here["cpu"])), (here["gpu"] or "no GPU", "as the driver of this machine says")]
     return "".join(
         f'<span class="fw-chip" title="{html.escape(note)}">{html.escape(text)}</span>' for text, note in chips
     )
-
-
-def gpu() -> str:
-    """Return the name of the first NVIDIA GPU as its driver tells it, or nothing; no library is loaded."""
-    for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        for line in card.read_text(errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            if name == "Model":
-                return value.strip()
-    return "GPU" if Path("/dev/dxg").exists() else ""  # Windows' GPU, seen from WSL

@@ -193,7 +193,7 @@ def test_bad_requests_say_what_to_do(op: Any, options: dict[str, Any], words: st
 
 
 def test_a_missing_library_comes_with_its_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contenders, "_installed", lambda name: "" if name == "torch" else "1.0")
+    monkeypatch.setattr(contenders, "installed", lambda name: "" if name == "torch" else "1.0")
     assert contenders.absent(OPS["softmax"])["torch"] == "not installed; pip install torch"
     with pytest.raises(MissingLibraryError, match="pip install torch"):
         wb.compare("softmax", contenders=["torch"])

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib import import_module, metadata
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 from fused_kernels.catalog import Inputs, Op
+from workbench.bench.environment import gpu, installed
 from workbench.errors import InputError, MissingLibraryError
 from workbench.text import did_you_mean
 
@@ -69,7 +69,7 @@ def available(op: Op) -> dict[str, str]:
 def absent(op: Op) -> dict[str, str]:
     """Return the contenders that cannot race ``op`` here, each with the reason; nothing is imported."""
     found = {library.name: _obstacle(op, library) for library in _LIBRARIES}
-    found["cupy"] = _no_cupy()
+    found["cupy"] = "this version races on the CPU only" if gpu() else "no GPU here"
     return {name: reason for name, reason in found.items() if reason}
 
 
@@ -112,27 +112,13 @@ def _obstacle(op: Op, library: _Library) -> str:
     """Return why ``library`` cannot race ``op``, or nothing."""
     if library.peer is not None and library.peer not in op.peers:
         return f"has no form of {op.name} in the catalogue"
-    if not any(map(_installed, library.distributions)):
+    if not any(map(installed, library.distributions)):
         return f"not installed; pip install {library.distributions[0]}"
     for distribution in library.needs:
-        if not _installed(distribution):
+        if not installed(distribution):
             return f"not installed: it also needs {distribution}; pip install {distribution}"
     return ""
 
 
-def _no_cupy() -> str:
-    # The device files say it without importing CuPy or starting CUDA: /dev/dxg is the GPU of Windows in WSL.
-    if not any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg")):
-        return "no GPU here"
-    return "this version races on the CPU only"
-
-
 def _version(library: _Library) -> str:
-    return f"{library.name} {next(filter(None, map(_installed, library.distributions)))}"
-
-
-def _installed(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""
+    return f"{library.name} {next(filter(None, map(installed, library.distributions)))}"
