@@ -138,7 +138,7 @@ def lab(tmp_path_factory):
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it lives, Playwright's event loop lets no other run in this process
 def browser():
     from playwright.sync_api import sync_playwright
 
@@ -190,7 +190,7 @@ class Notebook:
             self.page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.png"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_notebook(lab, browser):
     pages = []
 
