@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import workbench
 from workbench import cli
 from workbench.bench.race import Race
+from workbench.cli import notebook
 
 RESNET = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / "light_resnet50.onnx"
 
@@ -144,7 +145,7 @@ def test_lab_makes_a_notebook_where_there_is_none(tmp_path: Path, monkeypatch: p
         raise Replaced
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "site-packages" / "workbench" / "cli.py"))
+    monkeypatch.setattr(notebook, "__file__", str(tmp_path / "site-packages" / "workbench" / "cli" / "notebook.py"))
     monkeypatch.setattr(os, "execv", execute)
     with pytest.raises(Replaced):
         CliRunner().invoke(cli.app, ["lab"], catch_exceptions=False)

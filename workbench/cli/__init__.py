@@ -1,4 +1,4 @@
-"""The command line: ``workbench lab``, ``inspect`` and ``bench``, thin views over plain functions."""
+"""The command line: ``workbench lab``, ``inspect`` and ``bench``, thin over plain functions."""
 
 from __future__ import annotations
 
@@ -15,19 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 from workbench import __version__
 from workbench.errors import InputError, WorkbenchError
-from workbench.text import format_bytes, format_seconds, format_sizes
+
+from . import tables
+from .notebook import to_open
 
 if TYPE_CHECKING:
     from workbench.bench.progress import Report
-    from workbench.bench.race import Race
     from workbench.models.model import Model, Tensor
-
-_FIRST = "01_workbench.ipynb"
 
 app = typer.Typer(
     help="Load models, see what is in them, and race NumPy against fused kernels.",
@@ -72,7 +70,7 @@ def lab(
 ) -> None:
     """Open JupyterLab on the workbench."""
     with _sentences(debug):
-        path = _notebook(notebook)
+        path = to_open(notebook)
     # In a checkout the folder above, so that the file browser shows all of it.
     root = path.parents[1] if path.parent.name == "notebooks" else path.parent
     command = [
@@ -111,10 +109,10 @@ def inspect(
             print(json.dumps(_model_record(loaded, listed), indent=2))
             return
         console = _console()
-        console.print(_model_card(loaded))
+        console.print(tables.model_card(loaded))
         if listed is not None:
             console.print()
-            console.print(_tensor_table(listed))
+            console.print(tables.tensor_table(listed))
 
 
 @app.command()
@@ -155,7 +153,7 @@ def bench(
     console.print(Text(race.verdict, style="bold"), soft_wrap=True)
     console.print(Text(race.conditions_text, style="dim"), soft_wrap=True)
     console.print()
-    console.print(_race_table(race))
+    console.print(tables.race_table(race))
     for name, reason in race.absent.items():
         console.print(Text(f"{name}: {reason}", style="dim"), soft_wrap=True)
 
@@ -199,62 +197,6 @@ def _console(*, stderr: bool = False) -> Console:
     return console
 
 
-def _model_card(model: Model) -> Table:
-    info = model.info
-    card = Table(
-        box=None, show_header=False, pad_edge=False, title=f"{info.name} ({info.format})", title_justify="left"
-    )
-    card.title_style = "bold"
-    card.add_column(style="dim")
-    card.add_column(overflow="fold")
-    rows = [
-        *info.facts,
-        ("tensors", f"{len(model.tensors):,}"),
-        *(("input", str(spec)) for spec in info.inputs),
-        *(("output", str(spec)) for spec in info.outputs),
-        *info.metadata.items(),
-    ]
-    for name, value in rows:
-        if value:
-            card.add_row(Text(name), Text(value))
-    return card
-
-
-def _tensor_table(tensors: list[Tensor]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("tensor", overflow="fold")
-    table.add_column("dtype")
-    table.add_column("shape", justify="right")
-    table.add_column("bytes", justify="right")
-    for tensor in tensors:
-        table.add_row(Text(tensor.name), tensor.dtype, format_sizes(tensor.shape), format_bytes(tensor.nbytes))
-    return table
-
-
-def _race_table(race: Race) -> Table:
-    from workbench.bench.tables import baseline
-    from workbench.views.theme import contender_colours
-
-    over = baseline(race)
-    colours = contender_colours([result.contender for result in race.results])
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("contender")
-    for heading in ("median", "95 % interval", f"over {over}", "error", "first call"):
-        table.add_column(heading, justify="right")
-    for result in race.results:
-        low, high = result.interval
-        ratio = race.speedup(result.contender, over=over)
-        table.add_row(
-            Text(result.contender, style=colours[result.contender]),
-            format_seconds(result.median),
-            f"{format_seconds(low)} to {format_seconds(high)}",
-            "" if result.contender == over else Text(str(ratio)),
-            Text(f"{result.error:.1e}") if result.right else Text("wrong", style="red"),
-            format_seconds(result.first_call),
-        )
-    return table
-
-
 def _model_record(model: Model, tensors: list[Tensor] | None) -> dict[str, Any]:
     record = asdict(model.info)
     if tensors is not None:
@@ -263,26 +205,6 @@ def _model_record(model: Model, tensors: list[Tensor] | None) -> dict[str, Any]:
             for tensor in tensors
         ]
     return record
-
-
-def _notebook(given: Path | None) -> Path:
-    """Return the notebook to open: the given one, the first tutorial, or a new one in the current folder."""
-    if given is not None:
-        if not given.is_file():
-            raise InputError(f"There is no notebook {str(given)!r}; without a name, the first tutorial is opened.")
-        return given.resolve()
-    for folder in (Path(__file__).parents[1], Path.cwd()):
-        if (folder / "notebooks" / _FIRST).is_file():
-            return (folder / "notebooks" / _FIRST).resolve()
-    starter = Path.cwd() / "workbench.ipynb"
-    if not starter.exists():
-        try:
-            starter.write_text(json.dumps(_STARTER, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(
-                f"No notebook can be made in this folder: {error.strerror}. Go to one of your own."
-            ) from error
-    return starter.resolve()
 
 
 def _has_screen() -> bool:
@@ -296,12 +218,3 @@ def _has_screen() -> bool:
     except webbrowser.Error:
         return False
     return True
-
-
-_CELL: dict[str, Any] = {"cell_type": "code", "id": "workbench", "execution_count": None, "metadata": {}, "outputs": []}
-_STARTER: dict[str, Any] = {
-    "cells": [{**_CELL, "source": ["import workbench as wb\n", "\n", "wb.Workbench()"]}],
-    "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
-    "nbformat": 4,
-    "nbformat_minor": 5,
-}
