@@ -95,20 +95,18 @@ def of_operation(
         truth = op.truth(**own_copies(inputs))
     except (KernelError, TypeError, ValueError) as error:
         raise InputError(f"{op.name} does not take these inputs ({_described(inputs)}): {error}") from error
-    absent = contenders.absent(op) if names is None else {}
-    expected = _expected(plain)
     return Contest(
-        op.name,
-        op,
-        inputs,
-        shape,
-        kind.name,
-        truth,
-        "float64",
-        expected,
-        _for_all(tolerance, kind, truth),
-        field,
-        absent,
+        name=op.name,
+        op=op,
+        inputs=inputs,
+        shape=shape,
+        dtype=kind.name,
+        truth=truth,
+        truth_from="float64",
+        expected=_expected(plain),
+        tolerance=_for_all(tolerance, kind, truth),
+        field=field,
+        absent=contenders.absent(op) if names is None else {},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -60,7 +61,7 @@ def tensor_table(table: TensorTable) -> str:
         return html.card(html.heading("No tensors", "This model stores no weights."))
     rows = [
         (tensor.name, tensor.dtype, html.shape_text(tensor.shape), format_bytes(tensor.nbytes))
-        for tensor, _ in zip(table.values(), range(ROWS), strict=False)
+        for tensor in itertools.islice(table.values(), ROWS)
     ]
     left = len(table) - len(rows)
     more = f'<p class="fw-muted">and {left:,} more: see .to_pandas()</p>' if left else ""
@@ -95,14 +96,21 @@ def race_card(race: Race) -> str:
     absent = "".join(
         f'<p class="fw-muted">{html.escape(name)}: {html.escape(reason)}</p>' for name, reason in race.absent.items()
     )
-    question = f"{race.op}, shape {format_shape(race.shape)}, {race.dtype}"
     return html.card(
-        f'<h3 class="fw-verdict">{html.escape(race.verdict)}</h3>',
-        f'<p class="fw-conditions">{html.escape(question)} \N{MIDDLE DOT} {html.escape(race.conditions_text)}</p>',
+        race_answer(race),
         _bars(race),
         absent,
         html.folded("Numbers", race_numbers(race)) if race.results else "",
         html.folded("Measured on", html.facts(_environment(race))) if race.environment else "",
+    )
+
+
+def race_answer(race: Race) -> str:
+    """Return the verdict, and under it in one line what was raced and how."""
+    question = f"{race.op}, {html.shape_text(race.shape)}, {race.dtype}"
+    return (
+        f'<h3 class="fw-verdict">{html.escape(race.verdict)}</h3>'
+        f'<p class="fw-conditions">{html.escape(question)} \N{MIDDLE DOT} {html.escape(race.conditions_text)}</p>'
     )
 
 

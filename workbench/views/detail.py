@@ -13,7 +13,7 @@ from workbench.models.model import Tensor
 from workbench.text import format_bytes
 
 from . import cards, charts, html, template, window
-from .jobs import error_html
+from .status import error_html
 
 AT_ONCE = 4_000_000
 """Bytes that are read while the user waits; a larger tensor is read in a thread."""

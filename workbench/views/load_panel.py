@@ -16,9 +16,10 @@ from workbench.models.model import Model
 
 from . import cards, controls, html
 from .code_footer import CodeFooter
-from .jobs import Job, Report, error_html, guarded
+from .jobs import Job, Report
 from .picker import MODEL_SUFFIXES, FilePicker
 from .run_options import RunOptions
+from .status import error_html, guarded
 from .upload import Upload
 
 

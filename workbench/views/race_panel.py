@@ -20,7 +20,8 @@ from workbench.text import format_sizes
 
 from . import cards, charts, controls, html, template, theme
 from .code_footer import CodeFooter
-from .jobs import Job, Report, guarded
+from .jobs import Job, Report
+from .status import guarded
 
 OTHER = "other"
 OURS = "numba"
@@ -164,13 +165,8 @@ class RaceView(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self, race: Race) -> None:
         self.figure = template.live(charts.race(race, title=False))
-        question = f"{race.op}, {_label(race.shape)}, {race.dtype} \N{MIDDLE DOT} "
-        words = widgets.HTML(
-            f'<h2 class="fw-verdict">{html.escape(race.verdict)}</h2>'
-            f'<p class="fw-conditions">{html.escape(question + race.conditions_text)}</p>'
-        )
         numbers = widgets.HTML(html.folded("Numbers", cards.race_numbers(race)))
-        super().__init__([words, self.figure, numbers])
+        super().__init__([widgets.HTML(cards.race_answer(race)), self.figure, numbers])
 
 
 def _label(shape: tuple[int, ...]) -> str:

@@ -9,7 +9,8 @@ import ipywidgets as widgets
 import pytest
 
 from workbench.errors import LoadError
-from workbench.views.jobs import Job, guarded
+from workbench.views.jobs import Job
+from workbench.views.status import guarded
 
 
 async def forever(report):
