@@ -25,23 +25,22 @@ _OPTIONS = {
     "error_model": "numpy",
     "nogil": True,
 }
-
-
-_EXACT = {"contract"}
 _REORDERED = {"reassoc", "contract"}
+INLINED = {**_OPTIONS, "fastmath": {"contract"}, "forceinline": True}
+"""Options of a helper that is inlined into kernels and keeps its own order of operations.
+
+Only contraction to fused multiply-add is allowed, so error-compensated steps stay as written.
+"""
 
 
 def inline(function: Kernel) -> Kernel:
-    """Compile a helper that is inlined into kernels and keeps its own order of operations.
-
-    Only contraction to fused multiply-add is allowed, so error-compensated steps stay as written.
-    """
-    return _njit(function, fastmath=_EXACT, forceinline=True)
+    """Compile a helper with the options `INLINED`."""
+    return _njit(function, **INLINED)
 
 
 def inline_reduction(function: Kernel) -> Kernel:
     """Compile a helper that is inlined into kernels and whose sums may be reordered, so that they vectorise."""
-    return _njit(function, fastmath=_REORDERED, forceinline=True)
+    return _njit(function, **{**INLINED, "fastmath": _REORDERED})
 
 
 def kernel(name: str, *, parallel: bool = False, key: str = "") -> Callable[[Kernel], Kernel]:
@@ -60,7 +59,7 @@ def kernel(name: str, *, parallel: bool = False, key: str = "") -> Callable[[Ker
     """
 
     def decorate(function: Kernel) -> Kernel:
-        dispatcher: Any = _njit(function, fastmath=_REORDERED, parallel=parallel)
+        dispatcher: Any = _njit(function, **_OPTIONS, fastmath=_REORDERED, parallel=parallel)
         folder = cache_folder()
         dispatcher._cache = NullCache() if folder is None else _DiskCache(folder, name, key)
         compiled: Kernel = dispatcher
@@ -70,7 +69,7 @@ def kernel(name: str, *, parallel: bool = False, key: str = "") -> Callable[[Ker
 
 
 def _njit(function: Kernel, **options: Any) -> Kernel:
-    compiled: Kernel = numba.njit(**_OPTIONS, **options)(function)
+    compiled: Kernel = numba.njit(**options)(function)
     return compiled
 
 

@@ -8,7 +8,6 @@ import functools
 import importlib.metadata
 import os
 import threading
-from collections.abc import Iterator
 
 import numba
 
@@ -26,30 +25,23 @@ def count() -> int:
     return 1 if _forked else numba.get_num_threads()
 
 
-@contextlib.contextmanager
-def exclusive() -> Iterator[None]:
-    """Hold other threads back if Numba runs on its own workqueue, which aborts the process on two calls at once."""
-    if _layer() == "workqueue":
-        with _one_at_a_time:
-            yield
-    else:
-        yield
-
-
 @functools.cache
 def needs_exclusive() -> bool:
-    """Whether parallel kernels have to run under `exclusive`."""
-    return _layer() == "workqueue"
+    """Whether a parallel kernel has to hold `exclusive`; asking starts the threading layer.
 
-
-@functools.cache
-def _layer() -> str:
-    """Return the threading layer in use; asking starts it."""
+    Numba's own workqueue aborts the process on two calls at once.
+    """
     _prepare()
     numba.get_num_threads()
-    with contextlib.suppress(ValueError):
-        return str(numba.threading_layer())
-    return "workqueue"  # not known yet, so the careful answer
+    try:
+        return bool(numba.threading_layer() == "workqueue")
+    except ValueError:
+        return True  # not known yet, so the careful answer
+
+
+def exclusive() -> contextlib.AbstractContextManager[bool]:
+    """Return the lock that lets one parallel kernel run at a time."""
+    return _one_at_a_time
 
 
 @functools.cache

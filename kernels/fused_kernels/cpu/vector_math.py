@@ -12,9 +12,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from .compile import INLINED
 from .intrinsics import fma, polynomial, round_even, scale_by_power_of_two
-
-_OPTIONS = {"fastmath": {"contract"}, "forceinline": True, "error_model": "numpy", "nogil": True}
 
 
 def exp(x: Any) -> Any:
@@ -73,6 +72,6 @@ _EXP = {
 }
 
 
-@overload(exp, jit_options=_OPTIONS)
+@overload(exp, jit_options=INLINED)
 def _exp_overload(x: Any) -> Any:
     return _EXP.get(x)
