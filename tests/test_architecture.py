@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 import subprocess
@@ -259,15 +258,3 @@ def test_the_picture_in_contributing_is_the_house() -> None:
     }
     everything |= {f"{path.name}/" for path in (ROOT / "tests").iterdir()} | {"README.md"}
     assert drawn <= everything, f"drawn but not there: {sorted(drawn - everything)}"
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_notebooks_were_run(path: Path) -> None:
-    book = json.loads(path.read_text())
-    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
-    assert cells
-    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)), (
-        "run all cells, in order, and save"
-    )
-    assert not [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
-    assert "widgets" not in book["metadata"], "widget state is megabytes: strip metadata.widgets"
