@@ -7,8 +7,6 @@ that in place of the figure, in its own size and light on a dark page, until the
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import shutil
 import sys
@@ -19,7 +17,15 @@ PICTURE = "image/jpeg"
 WIDTH = 800
 SCALE = 2
 DRAW = """async ([figure, size]) => {
-  const url = await Plotly.toImage(JSON.parse(figure), { format: "png", ...size });
+  const drawn = new Image();
+  drawn.src = await Plotly.toImage(JSON.parse(figure), { format: "png", ...size });
+  await drawn.decode();
+  const paper = Object.assign(document.createElement("canvas"), { width: drawn.width, height: drawn.height });
+  const pen = paper.getContext("2d");
+  pen.fillStyle = "white";
+  pen.fillRect(0, 0, drawn.width, drawn.height);
+  pen.drawImage(drawn, 0, 0);
+  const url = paper.toDataURL("image/jpeg", 0.85);
   return url.slice(url.indexOf(",") + 1);
 }"""
 
@@ -49,19 +55,6 @@ def add_pictures(notebook: Any) -> None:
         for output in outputs:
             figure = output.data[FIGURE]
             size = {"width": WIDTH, "height": figure["layout"].get("height", 450)}
-            drawn = page.evaluate(DRAW, [json.dumps(figure), {**size, "scale": SCALE}])
-            output.data[PICTURE] = _on_paper(drawn)
+            output.data[PICTURE] = page.evaluate(DRAW, [json.dumps(figure), {**size, "scale": SCALE}])
             output.metadata[PICTURE] = size
         browser.close()
-
-
-def _on_paper(drawn: str) -> str:
-    """Put a PNG, as base64, on white paper and into a JPEG, as base64."""
-    from PIL import Image
-
-    picture = Image.open(io.BytesIO(base64.b64decode(drawn))).convert("RGBA")
-    paper = Image.new("RGBA", picture.size, "white")
-    paper.alpha_composite(picture)
-    small = io.BytesIO()
-    paper.convert("RGB").save(small, "JPEG", quality=85, subsampling=0, optimize=True)
-    return base64.b64encode(small.getvalue()).decode()
