@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 CALL = """
-import sys, numpy as np, fused_kernels as fk
+import warnings, numpy as np, fused_kernels as fk
 from fused_kernels.ops.elementwise import cpu
+warnings.simplefilter("error")
 np.testing.assert_allclose(fk.scale(np.ones((2, 3), 'f4'), 2), 2)
 dispatcher = cpu.scale.direct
 print('hits', sum(dispatcher.stats.cache_hits.values()), 'misses', sum(dispatcher.stats.cache_misses.values()))
 """
 
 
-def run(**environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", CALL],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
-    return done.stdout.strip()
+@pytest.fixture
+def run(fresh_process: Callable[..., str]) -> Callable[..., str]:
+    return lambda **environment: fresh_process(CALL, **environment)
 
 
-def test_the_second_process_starts_from_the_cache(tmp_path: Path) -> None:
+def test_the_second_process_starts_from_the_cache(run: Callable[..., str], tmp_path: Path) -> None:
     where = {"XDG_CACHE_HOME": str(tmp_path), "NUMBA_CACHE_DIR": ""}
     assert run(**where) == "hits 0 misses 1"
     assert run(**where) == "hits 1 misses 0"
 
 
-def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
+def test_a_damaged_file_is_replaced(run: Callable[..., str], tmp_path: Path) -> None:
     where = {"NUMBA_CACHE_DIR": str(tmp_path)}
     run(**where)
     files = list(tmp_path.rglob("*.nbc"))
@@ -47,11 +39,11 @@ def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
     assert run(**where) == "hits 1 misses 0"
 
 
-def test_another_processor_compiles_for_itself(tmp_path: Path) -> None:
+def test_another_processor_compiles_for_itself(run: Callable[..., str], tmp_path: Path) -> None:
     where = {"XDG_CACHE_HOME": str(tmp_path), "NUMBA_CACHE_DIR": ""}
     run(**where)
     assert run(**where, NUMBA_CPU_NAME="generic") == "hits 0 misses 1"
 
 
-def test_without_a_writable_home_it_compiles_and_keeps_nothing() -> None:
+def test_without_a_writable_home_it_compiles_and_keeps_nothing(run: Callable[..., str]) -> None:
     assert run(XDG_CACHE_HOME="/dev/null/nowhere", NUMBA_CACHE_DIR="") == "hits 0 misses 1"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +75,7 @@ def test_small_and_large_arrays_have_the_shape_asked_for() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_and_its_parent_do_not_write_into_each_others_results() -> None:
+def test_a_forked_child_and_its_parent_do_not_write_into_each_others_results(fresh_process: Callable[..., str]) -> None:
     code = """
 import os, numpy as np, fused_kernels as fk
 x = np.ones((1500, 1000), np.float32)
@@ -91,5 +89,4 @@ own = fk.scale(x, 5)
 assert os.waitpid(child, 0)[1] == 0
 assert (kept == 2).all() and (own == 5).all()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
+    fresh_process(code)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -19,28 +18,19 @@ check()
 """
 
 
-def run(code: str, **options: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", USE + code],
-        env={**os.environ, **options},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+@pytest.fixture
+def run(fresh_process: Callable[..., str]) -> Callable[..., str]:
+    return lambda code, **environment: fresh_process(USE + code, **environment)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="tbb has wheels for x86-64 only")
-def test_tbb_is_used_where_it_is_installed() -> None:
+def test_tbb_is_used_where_it_is_installed(run: Callable[..., str]) -> None:
     assert run("import numba; print(numba.threading_layer())", NUMBA_NUM_THREADS="2") == "tbb"
 
 
-def test_a_forked_child_works_and_is_serial() -> None:
+def test_a_forked_child_works_and_is_serial(run: Callable[..., str]) -> None:
     code = """
 import os
-import platform
 from fused_kernels.cpu import threads
 child = os.fork()
 if not child:
@@ -53,7 +43,7 @@ print(threads.count())
     assert run(code, NUMBA_NUM_THREADS="2") == "2"
 
 
-def test_on_numbas_own_workqueue_python_threads_take_turns() -> None:
+def test_on_numbas_own_workqueue_python_threads_take_turns(run: Callable[..., str]) -> None:
     code = """
 import threading, numba
 workers = [threading.Thread(target=lambda: [check() for _ in range(20)]) for _ in range(4)]
@@ -63,15 +53,14 @@ print(numba.threading_layer())
     assert run(code, NUMBA_THREADING_LAYER="workqueue", NUMBA_NUM_THREADS="2") == "workqueue"
 
 
-def test_numbas_number_of_threads_is_obeyed() -> None:
+def test_numbas_number_of_threads_is_obeyed(run: Callable[..., str]) -> None:
     assert run("import numba; numba.set_num_threads(1); print(fk.explain('softmax', x).form)") == "serial"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="GNU OpenMP")
-def test_a_forked_child_starts_no_threads_even_where_results_overlap_or_stream() -> None:
+def test_a_forked_child_starts_no_threads_even_where_results_overlap_or_stream(run: Callable[..., str]) -> None:
     code = """
 import os
-import platform
 large = np.ones((forms.last_level_cache() // 4 + 1000,), np.float32)
 def all_forms():
     check()
