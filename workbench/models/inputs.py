@@ -88,7 +88,12 @@ class InputRules:
         raise InputError(f"The model has no input {name!r}.{hint} It takes {self._takes()}.")
 
     def _takes(self) -> str:
-        return "; ".join(map(str, self._specs.values())) or "no inputs"
+        # Those that must be given, and a few of the others: an old ONNX file lists each weight as an optional input.
+        specs = sorted(self._specs.values(), key=lambda spec: spec.optional)
+        needed = sum(not spec.optional for spec in specs)
+        shown = specs[: max(needed, 6)]
+        more = f"; and {len(specs) - len(shown)} more optional ones" if len(specs) > len(shown) else ""
+        return ("; ".join(map(str, shown)) or "no inputs") + more
 
 
 def check_outputs(asked: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ import shutil
 import string
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Sample:
 
     name: str
     description: str
-    source: Callable[[], Path | bytes]
+    source: Callable[[], Path | bytes] = field(repr=False)
 
 
 def available() -> dict[str, Sample]:
