@@ -67,7 +67,7 @@ def race(race: Race, *, title: bool = True) -> go.Figure:
         name="labels",
     )
     kind = "log" if log else "linear"
-    verdict, conditions = template.wrap(race.verdict, 66), template.wrap(race.conditions_text, 104)
+    verdict, conditions = template.wrap(race.verdict, 52), template.wrap(race.conditions_text, 84)
     small = f'<span style="font-size:12px;font-weight:400;color:{template.MUTED}">{conditions}</span>'
     title_text = f"{verdict}<br>{small}"
     top = 21 * (title_text.count("<br>") + 1) + 20 if title else 8

@@ -262,5 +262,5 @@ def test_reasons_are_without_the_places_in_onnx_runtimes_own_source() -> None:
 def test_a_wrong_name_is_answered_with_the_inputs_that_are_needed() -> None:
     """ResNet-50's file lists each of its weights as an optional input."""
     with pytest.raises(InputError, match=r"It takes gpu_0/data_0: .* more optional ones") as caught:
-        load("sample:resnet50").run({"x": np.zeros(3)})
+        wb.load("sample:resnet50").run({"x": np.zeros(3)})
     assert len(str(caught.value)) < 600
