@@ -10,6 +10,9 @@ import numpy as np
 from .compile import Kernel, inline_reduction, kernel
 from .forms import Forms
 
+BLOCK = 4096
+"""Elements of a row that are summed apart: the error of one long float32 sum grows with its length."""
+
 
 def row_forms(name: str, row: Kernel, *, parallel_from: int) -> Forms:
     """Make the forms of an operation on rows.

@@ -5,26 +5,43 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fused_kernels.cpu.compile import inline_reduction
-from fused_kernels.cpu.rows import row_forms
+import numpy as np
 
-_PARALLEL_FROM = 256 << 10
+from fused_kernels.cpu.compile import inline_reduction
+from fused_kernels.cpu.rows import BLOCK, row_forms
+
+_PARALLEL_FROM = 128 << 10
+
+
+@inline_reduction
+def _sum(x: Any) -> Any:
+    total = x.dtype.type(0)
+    for j in range(x.size):
+        total += x[j]
+    return total
+
+
+@inline_reduction
+def _sum_of_squares(x: Any, mean: Any) -> Any:
+    total = x.dtype.type(0)
+    for j in range(x.size):
+        off = x[j] - mean
+        total += off * off
+    return total
 
 
 @inline_reduction
 def _moments(x: Any, eps: Any) -> Any:
     """Return the mean and the reciprocal of the standard deviation of a row, in two passes for accuracy."""
     dtype = x.dtype.type
-    per_column = dtype(1) / dtype(x.size)
-    total = dtype(0)
-    for j in range(x.size):
-        total += x[j]
-    mean = total * per_column
-    squares = dtype(0)
-    for j in range(x.size):
-        off = x[j] - mean
-        squares += off * off
-    return mean, dtype(1) / math.sqrt(squares * per_column + dtype(eps))
+    total = np.float64(0)  # of few blocks, so that it costs nothing and does not drift
+    for first in range(0, x.size, BLOCK):
+        total += _sum(x[first : first + BLOCK])
+    mean = dtype(total / x.size)
+    squares = np.float64(0)
+    for first in range(0, x.size, BLOCK):
+        squares += _sum_of_squares(x[first : first + BLOCK], mean)
+    return mean, dtype(1) / math.sqrt(dtype(squares / x.size) + dtype(eps))
 
 
 def _plain(x: Any, out: Any, eps: float) -> None:

@@ -77,10 +77,11 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
     if not x.size:
         return target
     if axis in (-1, dimensions - 1):
+        rows = cpu.rows if shape[-1] <= cpu.LONG else cpu.long_rows
         if dimensions == 2:
-            cpu.rows.run(x.nbytes, out is x, x, target)
+            rows.run(x.nbytes, out is x, x, target)
         else:
-            cpu.rows.run(x.nbytes, out is x, x.reshape(-1, shape[-1]), target.reshape(-1, shape[-1]))
+            rows.run(x.nbytes, out is x, x.reshape(-1, shape[-1]), target.reshape(-1, shape[-1]))
     else:
         axis %= dimensions
         blocks = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
