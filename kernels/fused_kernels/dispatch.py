@@ -23,6 +23,7 @@ from .errors import DtypeError, ShapeError
 Array = np.ndarray[Any, Any]
 
 _ndarray = np.ndarray
+_NUMBERS = (float, int, np.floating, np.integer)
 _FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 _FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 _COMPUTED_IN: dict[str, np.dtype[Any]] = {
@@ -140,6 +141,8 @@ def number(operation: str, name: str, value: Any) -> float:
         For all else: text, complex and masked numbers, arrays with axes, tensors that require grad, huge integers.
     """
     try:
+        if isinstance(value, _NUMBERS):
+            return float(value)
         if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf" or np.ma.is_masked(value):
             raise TypeError
         if getattr(value, "requires_grad", False):

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import trace
+from fused_kernels import trace
+
 from . import threads
 from .compile import Kernel, inline, kernel
 from .gemm_core import RELU, Activation, launch, machine_code, workspace_words
@@ -70,7 +71,10 @@ def product(x: Array, weight: Array, bias: Array | None, out: Array, activation:
         return
     if not plain:
         x, weight = _handle(x), _handle(weight)
-    workspace = _idle.pop() if _idle else _EMPTY
+    try:
+        workspace = _idle.pop()
+    except IndexError:
+        workspace = _EMPTY
     if workspace.size < words:
         workspace = np.empty(words, np.int64)
     if count > 1 and threads.needs_exclusive():
@@ -202,7 +206,7 @@ def _finisher(activation: Activation | None) -> Kernel:
 
 _EMPTY: Array = np.empty(0, np.int64)
 _idle: list[Array] = []
-"""Workspaces that no call uses; taking one is atomic, so calls in several Python threads never share one."""
+"""Workspaces that no call uses; `list.pop` is atomic, so calls in several Python threads never share one."""
 
 
 @functools.cache

@@ -56,7 +56,12 @@ def _packer(tile: Tile) -> int:
 
 def _code_of(function: Any, arguments: int) -> int:
     result = function.get_compile_result(numba.void(*[types.int64] * arguments))
+    _kept.append(result)
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
+
+
+_kept: list[Any] = []
+"""Whose code is called by its address must not be unloaded."""
 
 
 @functools.cache

@@ -9,11 +9,10 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
 
-from ...cpu.gemm_core import RELU, Activation
-from ...cpu.intrinsics import polynomial
-from ...cpu.vector_math import exp
-
-_OPTIONS = {"fastmath": {"contract"}, "forceinline": True, "error_model": "numpy", "nogil": True}
+from fused_kernels.cpu.compile import INLINED
+from fused_kernels.cpu.gemm_core import RELU, Activation
+from fused_kernels.cpu.intrinsics import polynomial
+from fused_kernels.cpu.vector_math import exp
 
 
 def _silu(x: Any) -> Any:
@@ -125,6 +124,6 @@ _NORMAL_CDF = {
 }
 
 
-@overload(_normal_cdf, jit_options=_OPTIONS)
+@overload(_normal_cdf, jit_options=INLINED)
 def _normal_cdf_overload(x: Any) -> Any:
     return _NORMAL_CDF.get(x)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...cpu.gemm import product
+from fused_kernels.cpu.gemm import product
+
 from .activations import ACTIVATIONS
 
 __all__ = ["ACTIVATIONS", "product"]

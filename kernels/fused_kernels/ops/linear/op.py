@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import memory, trace
-from ...catalog import Cost, Inputs, Op, Shape, Tolerance
-from ...dispatch import convert, explain_received, lazy_import
-from ...errors import KernelError, ShapeError
+from fused_kernels import memory, trace
+from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
+from fused_kernels.dispatch import convert, explain_received, lazy_import
+from fused_kernels.errors import KernelError, ShapeError
+
 from . import peers
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...catalog import OnnxGraph, OnnxNode
+from fused_kernels.catalog import OnnxGraph, OnnxNode
 
 
 def torch() -> Callable[..., Any]:
