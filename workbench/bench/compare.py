@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -84,9 +85,11 @@ def compare(
     >>> race.conditions["rounds"] >= 7, race["product"].right
     (True, True)
     """
-    if not 0 <= budget < float("inf") or (rounds is not None and rounds < 1):
+    if contenders is not None and not isinstance(contenders, Iterable):
+        raise InputError(f"contenders= takes a list of names; got {contenders!r}.")
+    if not isinstance(budget, Real) or not 0 <= budget < float("inf") or (rounds is not None and rounds < 1):
         raise InputError(
-            f"A race needs a budget in seconds and at least one round; got budget={budget}, rounds={rounds}."
+            f"A race needs a budget in seconds and at least one round; got budget={budget!r}, rounds={rounds}."
         )
     rng = np.random.default_rng(seed)
     report = _Reporter(progress, budget)

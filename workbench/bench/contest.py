@@ -127,6 +127,11 @@ def of_functions(functions: Mapping[str, Callable[..., Any]], *, inputs: Any, re
         plain = bound(functions[trusted], own_copies(named))()
     except Exception as error:
         raise RaceError(f"The reference {trusted!r} fails on these inputs ({_described(named)}): {error}") from error
+    if not leaves(plain) or any(leaf.dtype.kind in "OSUMm" for leaf in leaves(plain)):
+        raise RaceError(
+            f"The reference {trusted!r} returns {type(plain).__name__}, with which no result can be compared; return "
+            "an array of numbers, or a tuple of them."
+        )
     truth, truth_from = _widened_truth(functions[trusted], named, plain, trusted)
     shape, kind = _first_array(named)
     return Contest(
@@ -178,8 +183,10 @@ def _sample(op: Op, shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator
 
 def _dtype(dtype: Any) -> np.dtype[Any]:
     try:
+        if dtype is None:  # to NumPy it means float64
+            raise TypeError
         kind: np.dtype[Any] = np.dtype(dtype)
-        return kind
+        return kind.newbyteorder("=")  # the name in the report says nothing of a byte order, so none is raced
     except TypeError as error:
         raise InputError(f"{dtype!r} is no dtype; give a name such as float32 or float64.") from error
 
