@@ -119,6 +119,8 @@ def _rule(spec: TensorSpec) -> _Rule | None:
 
 def _fit(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
     """Return the value as an array that fits, or say why it does not."""
+    if np.ma.is_masked(value):
+        raise InputError(f"Input {spec.name!r} is a masked array, whose mask would be lost. Pass the filled one.")
     if isinstance(value, (list, tuple, bool, int, float, complex, str)):
         array = _from_python(spec, value)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import stat
@@ -132,12 +133,17 @@ def _find_path(given: str, may_be_hub_id: bool) -> Source:
         raise LoadError(
             f"{given!r} is no path and no id. Give a path, a hub id such as 'organisation/name', or 'sample:NAME'."
         )
-    path = Path(given).expanduser()
+    try:
+        path = Path(given).expanduser()
+    except RuntimeError as error:
+        raise LoadError(f"{given} begins with ~ and there is no such home folder. Give the whole path.") from error
     try:
         mode = path.stat().st_mode
     except PermissionError as error:
         raise LoadError(f"{given} cannot be read: {error.strerror}. Check who may read it.") from error
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
+            raise LoadError(f"{given} is a link to {path.readlink()}, which leads nowhere. Mend the link.") from error
         hint, near = _nearby(path)
         misspelt = near and path.parent != Path()
         if may_be_hub_id and _HUB_ID.fullmatch(given) and not given.endswith(_SUFFIXES) and not misspelt:

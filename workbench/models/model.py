@@ -64,7 +64,8 @@ class ModelInfo:
     def __str__(self) -> str:
         lines = [
             f"{self.name} ({self.format})",
-            f"  parameters {format_count(self.parameters)}, {format_bytes(self.nbytes)}, {self._dtypes_text}",
+            "  parameters "
+            + ", ".join(filter(None, (format_count(self.parameters), format_bytes(self.nbytes), self._dtypes_text))),
         ]
         if self.opset:
             lines.append(f"  opset {self._opset_text}; IR version {self.ir_version}")

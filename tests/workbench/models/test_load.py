@@ -183,3 +183,16 @@ def test_the_name_of_a_missing_tensor_is_corrected() -> None:
         tensors["frst.bias"]
     assert tensors.to_pandas()["shape"].tolist() == ["16 x 32", "32", "32 x 4", "4"]
     assert "16 x 32" in repr(tensors)
+
+
+def test_a_home_that_does_not_exist_and_a_link_to_nowhere_are_told(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="no such home folder"):
+        wb.load("~nobody-of-this-name/model.onnx")
+    (tmp_path / "link.onnx").symlink_to("gone.onnx")
+    with pytest.raises(LoadError, match=r"a link to gone\.onnx, which leads nowhere"):
+        wb.load(tmp_path / "link.onnx")
+
+
+def test_a_model_without_tensors_has_a_whole_line(tmp_path: Path) -> None:
+    (tmp_path / "none.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    assert repr(wb.load(tmp_path / "none.safetensors").info).splitlines()[1] == "  parameters 0, 0 B"

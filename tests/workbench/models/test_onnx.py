@@ -264,3 +264,11 @@ def test_a_wrong_name_is_answered_with_the_inputs_that_are_needed() -> None:
     with pytest.raises(InputError, match=r"It takes gpu_0/data_0: .* more optional ones") as caught:
         wb.load("sample:resnet50").run({"x": np.zeros(3)})
     assert len(str(caught.value)) < 600
+
+
+def test_a_masked_input_is_refused() -> None:
+    model = wb.load("sample:mlp")
+    x = np.ma.masked_array(np.ones((1, 16), np.float32), mask=np.eye(1, 16))
+    with pytest.raises(InputError, match="mask would be lost"):
+        model.run({"x": x})
+    assert model.run({"x": np.ma.masked_array(np.ones((1, 16), np.float32))})
