@@ -36,6 +36,30 @@ def test_help_names_the_commands() -> None:
     assert all(command in shown for command in ("lab", "inspect", "bench"))
 
 
+def test_a_pipe_that_takes_only_ascii_gets_the_whole_report() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "workbench",
+            "bench",
+            "scale",
+            "--shape",
+            "8x8",
+            "--budget",
+            "0",
+            "--contenders",
+            "numpy",
+        ],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "NumPy takes" in done.stdout
+
+
 def test_inspect_shows_a_card() -> None:
     done = run("inspect", str(RESNET))
     assert done.returncode == 0, done.stderr

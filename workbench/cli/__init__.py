@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -40,6 +41,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing els
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a pipe that takes only ASCII gets "?" for a "·", not a traceback
     app(prog_name="workbench")
 
 
