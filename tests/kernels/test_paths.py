@@ -45,7 +45,7 @@ def test_small_is_serial_large_is_parallel_and_an_exact_overlap_is_staged(name: 
 
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("size", [66_000, 66_001, 70_037])
+@pytest.mark.parametrize("size", [132_000, 132_001, 140_037])
 def test_results_beyond_the_last_cache_are_streamed(monkeypatch: pytest.MonkeyPatch, dtype: str, size: int) -> None:
     monkeypatch.setattr(forms, "last_level_cache", lambda: 1 << 18)
     x = np.random.default_rng(0).standard_normal(size).astype(dtype)
