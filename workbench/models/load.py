@@ -19,6 +19,7 @@ from .model import Model
 from .source import Source
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
+_MOST_SHOWN = 300  # characters of a path in a message
 _SUFFIXES = (".onnx", ".safetensors", ".pb", ".ort", ".bin", ".pt", ".pth", ".npz", ".npy", ".gguf", ".h5", ".json")
 
 
@@ -146,11 +147,18 @@ def _find_path(given: str, may_be_hub_id: bool) -> Source:
             raise LoadError(f"{given} is a link to {path.readlink()}, which leads nowhere. Mend the link.") from error
         hint, near = _nearby(path)
         misspelt = near and path.parent != Path()
-        if may_be_hub_id and _HUB_ID.fullmatch(given) and not given.endswith(_SUFFIXES) and not misspelt:
+        if (
+            may_be_hub_id
+            and len(given) <= _MOST_SHOWN
+            and _HUB_ID.fullmatch(given)
+            and not given.endswith(_SUFFIXES)
+            and not misspelt
+        ):
             return Source(
                 given=given, label=given, hub_id=given, hint=f" There is no file or folder {given} here either.{hint}"
             )
-        raise LoadError(f"There is no {given}.{hint}") from None
+        shown = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}... ({len(given)} characters)"
+        raise LoadError(f"There is no {shown}.{hint}") from None
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise LoadError(f"{given} is a device or a pipe. Read it and give the bytes.")
     path = path.absolute()  # links stay: beside the link lies what belongs to it

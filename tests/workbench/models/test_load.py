@@ -104,8 +104,9 @@ def test_a_file_of_a_hugging_face_folder_points_to_the_folder(bert: Path) -> Non
 
 @pytest.mark.parametrize("given", ["a" * 5000, "a/" * 3000 + "b", "/" + "a" * 300 + "/b.onnx"])
 def test_names_too_long_for_the_file_system(given: str) -> None:
-    with pytest.raises(LoadError):
+    with pytest.raises(LoadError) as caught:
         wb.load(given)
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_path_object_is_never_an_id_of_the_hub() -> None:
