@@ -26,6 +26,7 @@ _ndarray = np.ndarray
 _NUMBERS = (float, int, np.floating, np.integer)
 _FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 _FLOAT64: np.dtype[Any] = np.dtype(np.float64)
+_TAKEN = (_FLOAT32, _FLOAT64)
 _COMPUTED_IN: dict[str, np.dtype[Any]] = {
     "float16": _FLOAT32,
     "bfloat16": _FLOAT32,
@@ -53,11 +54,12 @@ def ready(x: Any, out: Any) -> bool:
     if type(x) is not _ndarray or not x.flags.carray:
         return False
     dtype = x.dtype
-    if dtype is not _FLOAT32 and dtype is not _FLOAT64:
+    # Identity is the fast answer; an array that was pickled has an equal dtype of its own.
+    if dtype is not _FLOAT32 and dtype is not _FLOAT64 and dtype not in _TAKEN:
         return False
     if out is None or out is x:
         return True
-    return type(out) is _ndarray and out.dtype is dtype and out.flags.carray and not overlap(x, out)
+    return type(out) is _ndarray and out.dtype == dtype and out.flags.carray and not overlap(x, out)
 
 
 def overlap(x: Array, out: Array) -> bool:
@@ -72,7 +74,7 @@ def ready_with(x: Array, out: Any, other: Any) -> bool:
         return True
     return (
         type(other) is _ndarray
-        and other.dtype is x.dtype
+        and other.dtype == x.dtype
         and other.flags.carray
         and (out is None or not overlap(other, out))
     )
@@ -248,7 +250,7 @@ def _check_out_shape(operation: str, out: Array, shape: tuple[int, ...]) -> None
 
 
 def _is_target(out: Any, dtype: np.dtype[Any]) -> bool:
-    return out is not None and type(out) is np.ndarray and out.dtype is dtype and bool(out.flags.carray)
+    return out is not None and type(out) is np.ndarray and out.dtype == dtype and bool(out.flags.carray)
 
 
 def _prepared(name: str, array: Array | None, dtype: np.dtype[Any], out: Any) -> Array | None:
@@ -257,7 +259,7 @@ def _prepared(name: str, array: Array | None, dtype: np.dtype[Any], out: Any) ->
     if out is not None and array is not out and np.may_share_memory(array, out):
         trace.note(f"{name}: copied, out overlaps it")
         return np.array(array, dtype, order="C")
-    if type(array) is np.ndarray and array.dtype is dtype and array.flags.carray:
+    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
         return array
     if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
         return _writeable_alias(array)

@@ -1,6 +1,7 @@
 """linear: the dense layer, its activations, and what it refuses."""
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -189,3 +190,22 @@ def test_peers_agree(activation):
     call = fk.OPS["linear"].peers["torch"]()
     result = call(*map(torch.from_numpy, (x, weight, bias)), activation=activation)
     np.testing.assert_allclose(result.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [8, 100, 700])
+@pytest.mark.parametrize("view", [lambda a: a.T, lambda a: a[::-1], lambda a: a[:, ::-1]], ids=["T", "rows", "columns"])
+def test_out_may_overlap_a_strided_input(n: int, view: Callable[[np.ndarray], np.ndarray]) -> None:
+    rng = np.random.default_rng(0)
+    other, square = rng.standard_normal((2, n, n))
+    expected = other @ view(square)
+    memory = square.copy()
+    np.testing.assert_allclose(fk.linear(other, view(memory), out=memory), expected, rtol=1e-10, atol=1e-10)
+    expected = view(square) @ other
+    memory = square.copy()
+    np.testing.assert_allclose(fk.linear(view(memory), other, out=memory), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("activation", [[], {}, 1, "tanhh", np.zeros(2)])
+def test_an_activation_that_is_none_is_answered_with_those_that_are(activation: object) -> None:
+    with pytest.raises(fk.KernelError, match=r"Choose one of .*'gelu_tanh'"):
+        fk.linear(np.ones((2, 2)), np.ones((2, 2)), activation=activation)

@@ -186,7 +186,8 @@ def _dtype(dtype: Any) -> np.dtype[Any]:
         if dtype is None:  # to NumPy it means float64
             raise TypeError
         kind: np.dtype[Any] = np.dtype(dtype)
-        return kind.newbyteorder("=")  # the name in the report says nothing of a byte order, so none is raced
+        # The name in the report says nothing of a byte order, so none is raced.
+        return kind if kind.isnative else kind.newbyteorder("=")
     except TypeError as error:
         raise InputError(f"{dtype!r} is no dtype; give a name such as float32 or float64.") from error
 

@@ -69,8 +69,7 @@ def product(x: Array, weight: Array, bias: Array | None, out: Array, activation:
     if not words:
         _blas_product(x, weight, bias, out, activation)
         return
-    if not plain:
-        x, weight = _handle(x), _handle(weight)
+    left, right = (x, weight) if plain else (_handle(x), _handle(weight))
     try:
         workspace = _idle.pop()
     except IndexError:
@@ -79,9 +78,9 @@ def product(x: Array, weight: Array, bias: Array | None, out: Array, activation:
         workspace = np.empty(words, np.int64)
     if count > 1 and threads.needs_exclusive():
         with threads.exclusive():
-            done = launch(count, template, workspace, x, weight, bias, out)
+            done = launch(count, template, workspace, left, right, bias, out)
     else:
-        done = launch(count, template, workspace, x, weight, bias, out)
+        done = launch(count, template, workspace, left, right, bias, out)
     _idle.append(workspace)
     if not done:
         result = np.empty_like(out)

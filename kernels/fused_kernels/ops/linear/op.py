@@ -63,7 +63,7 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
     >>> linear([[1.0, -2.0]], [[1.0, 0.0], [0.0, 1.0]], activation="relu")
     array([[1., 0.]])
     """
-    if activation not in _ACTIVATIONS:
+    if not (activation is None or isinstance(activation, str)) or activation not in _ACTIVATIONS:
         known = ", ".join(map(repr, _ACTIVATIONS))
         raise KernelError(f"linear: there is no activation {activation!r}. Choose one of {known}.")
     if not _ready(x, weight, bias, out):
@@ -103,12 +103,12 @@ def _ready(x: Any, weight: Any, bias: Any, out: Any) -> bool:
         return False
     dtype = x.dtype
     return (
-        (dtype is _FLOAT32 or dtype is _FLOAT64)
-        and weight.dtype is dtype
+        (dtype is _FLOAT32 or dtype is _FLOAT64 or dtype in (_FLOAT32, _FLOAT64))
+        and weight.dtype == dtype
         and x.flags.aligned
         and weight.flags.aligned
-        and (bias is None or (type(bias) is _ARRAY and bias.dtype is dtype and bias.flags.aligned))
-        and (out is None or (type(out) is _ARRAY and out.dtype is dtype and out.flags.carray))
+        and (bias is None or (type(bias) is _ARRAY and bias.dtype == dtype and bias.flags.aligned))
+        and (out is None or (type(out) is _ARRAY and out.dtype == dtype and out.flags.carray))
     )
 
 
