@@ -64,8 +64,12 @@ def ready(x: Any, out: Any) -> bool:
 
 def overlap(x: Array, out: Array) -> bool:
     """Whether two contiguous arrays share memory."""
-    # Two arrays that own their memory cannot; asking NumPy costs as much as a small kernel.
-    return (x.base is not None or out.base is not None) and np.may_share_memory(x, out)
+    # Owners of their memory do not share it, nor do their views; asking NumPy costs as much as a small kernel.
+    mine, its = x.base, out.base
+    mine, its = x if mine is None else mine, out if its is None else its
+    if mine is not its and type(mine) is type(its) is _ndarray and mine.base is its.base is None:
+        return False
+    return np.may_share_memory(x, out)
 
 
 def ready_with(x: Array, out: Any, other: Any) -> bool:

@@ -20,7 +20,7 @@ def own_copies(inputs: Mapping[str, Any]) -> dict[str, Any]:
 def empty_aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     """Return a new C-contiguous array that begins at a cache line."""
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    return np.ndarray(shape, dtype, _block(size), 0)
+    return _block(size).view(dtype).reshape(shape)
 
 
 def _copied(value: Any) -> Any:
@@ -36,6 +36,10 @@ def _copied(value: Any) -> Any:
 
 def _same_layout(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Copy an array with its strides: a transposed or sliced input must stay one, since that is what is raced."""
+    if array.flags.c_contiguous:
+        plain = empty_aligned(array.shape, array.dtype)
+        plain[...] = array
+        return plain
     low, high = np.lib.array_utils.byte_bounds(array)
     offset = array.__array_interface__["data"][0] - low
     twin: np.ndarray[Any, Any] = np.ndarray(array.shape, array.dtype, _block(high - low), offset, array.strides)
