@@ -175,8 +175,12 @@ def parse_shape(shape: Any) -> Shape:
 
 def _sample(op: Op, shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Inputs:
     wanted = "x".join(op.dimensions)
+    if op.family == "matrices" and len(shape) != len(op.dimensions):
+        raise InputError(f"{op.name} races on shapes of {wanted}, such as {op.shapes[0]}; got {shape}.")
     try:
         return op.sample(shape, dtype, rng)
+    except MemoryError as error:
+        raise InputError(f"{op.name} of {shape} in {dtype.name} does not fit in memory; try a smaller shape.") from error
     except (KernelError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"{op.name} races on shapes of {wanted}; got {shape} and {dtype.name}: {error}") from error
 

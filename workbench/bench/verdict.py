@@ -110,8 +110,8 @@ def _times(ratio: float) -> str:
 
 
 def _interval(ratio: Ratio) -> str:
-    digits = decimals(ratio.high)
-    return f"{ratio.low:.{digits}f}\N{EN DASH}{ratio.high:.{digits}f}"
+    low, high = (f"{end:.{decimals(max(end, 1))}f}" for end in (ratio.low, ratio.high))
+    return f"{low}\N{EN DASH}{high}"
 
 
 def _out(race: Race) -> str:

@@ -174,6 +174,8 @@ def test_a_single_contender_has_a_time_and_no_rival() -> None:
         ("softmax", {"contenders": ["cupy"]}, "cupy cannot race softmax"),
         ("softmax", {"shape": "4xtwo"}, "'4xtwo' is no shape"),
         ("softmax", {"shape": (4, 0)}, "at least 1"),
+        ("softmax", {"shape": (10**9, 10**9)}, "does not fit in memory"),
+        ("linear", {"shape": (4, 4)}, "shapes of mxkxn"),
         ("softmax", {"dtype": "float99"}, "no dtype"),
         ("softmax", {"dtype": "int8"}, "float32"),
         ("softmax", {"inputs": (x,)}, "by name"),
