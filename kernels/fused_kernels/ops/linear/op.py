@@ -9,7 +9,8 @@ import numpy as np
 
 from fused_kernels import memory, trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
-from fused_kernels.dispatch import convert, explain_received, lazy_import
+from fused_kernels.conversion import convert
+from fused_kernels.dispatch import explain_received, lazy_import
 from fused_kernels.errors import KernelError, ShapeError
 
 from . import peers

@@ -10,7 +10,8 @@ import numpy as np
 
 from fused_kernels import memory
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
-from fused_kernels.dispatch import convert, explain_received, lazy_import, ready
+from fused_kernels.conversion import convert
+from fused_kernels.dispatch import explain_received, lazy_import, ready
 from fused_kernels.errors import DtypeError, ShapeError
 
 from . import peers
