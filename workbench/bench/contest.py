@@ -180,7 +180,7 @@ def _sample(op: Op, shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator
     try:
         return op.sample(shape, dtype, rng)
     except MemoryError as error:
-        raise InputError(f"{op.name} of {shape} in {dtype.name} does not fit in memory; try a smaller shape.") from error
+        raise InputError(f"{op.name} of {shape} in {dtype.name} does not fit in memory; try a smaller one.") from error
     except (KernelError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"{op.name} races on shapes of {wanted}; got {shape} and {dtype.name}: {error}") from error
 
