@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,16 +24,20 @@ class Explanation:
         The form of the loop, such as ``"serial"``, ``"parallel"``, ``"streaming"``.
     notes
         Why, and what is copied or converted on the way.
+    rejected
+        The other implementations by name, and why each would not run.
     """
 
     operation: str
     implementation: str
     form: str
     notes: tuple[str, ...]
+    rejected: Mapping[str, str]
 
     def __str__(self) -> str:
         chosen = f"{self.operation}: {self.implementation}" + (f", {self.form}" if self.form else "")
-        return "\n".join([chosen, *(f"  {note}" for note in self.notes)])
+        others = (f"  not {name}: {reason}" for name, reason in self.rejected.items())
+        return "\n".join([chosen, *(f"  {note}" for note in self.notes), *others])
 
     __repr__ = __str__
 
@@ -59,9 +63,19 @@ def explain(operation: str | Callable[..., Any], *args: Any, **kwargs: Any) -> E
     >>> explain("softmax", np.zeros((8, 64), np.float32))
     softmax: numba, serial
       2048 bytes: too few for threads
+      not numpy: it takes over only where there is no kernel for the dtype
+      not cuda: x lies on the CPU, and this version has CPU kernels only
     """
     name = operation if isinstance(operation, str) else getattr(operation, "__name__", repr(operation))
     function = OPS[name].function
     with trace.tracing(dry=True) as found:
         function(*args, **kwargs)
-    return Explanation(name, found.implementation or "none", found.form, tuple(found.notes))
+    chosen = found.implementation or "none"
+    return Explanation(name, chosen, found.form, tuple(found.notes), _REJECTED.get(chosen, {}))
+
+
+_NO_CUDA = "x lies on the CPU, and this version has CPU kernels only"
+_REJECTED = {
+    "numba": {"numpy": "it takes over only where there is no kernel for the dtype", "cuda": _NO_CUDA},
+    "numpy": {"numba": "no kernel for this dtype", "cuda": _NO_CUDA},
+}

@@ -121,6 +121,8 @@ def test_explain_computes_nothing_and_names_copies() -> None:
     assert (out == 7).all()
     assert "x: copied, not C-contiguous" in told.notes
     assert str(told).startswith("softmax: numba, ")
+    assert set(told.rejected) == {"numpy", "cuda"}
+    assert "not cuda: x lies on the CPU" in str(told)
 
 
 def test_twenty_threads_at_once() -> None:
