@@ -85,6 +85,8 @@ def compare(
     >>> race.conditions["rounds"] >= 7, race["product"].right
     (True, True)
     """
+    if isinstance(contenders, Mapping):
+        raise InputError("contenders= takes names; functions race with compare({name: function, ...}, inputs=(x,)).")
     if contenders is not None and not isinstance(contenders, Iterable):
         raise InputError(f"contenders= takes a list of names; got {contenders!r}.")
     if not isinstance(budget, Real) or not 0 <= budget < float("inf") or (rounds is not None and rounds < 1):

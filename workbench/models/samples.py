@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import shutil
 import string
 import tempfile
@@ -117,7 +116,7 @@ def mlp() -> bytes:
 
 
 def tiny_bert(folder: str | os.PathLike[str] | None = None) -> Path:
-    """Make a BERT of two layers, 32 wide, untrained, whose WordPiece tokenizer knows a few sentences; alike every time.
+    """Make a small untrained BERT (two layers, 32 wide) with a tokenizer trained on a few sentences; alike every time.
 
     Parameters
     ----------
@@ -129,7 +128,7 @@ def tiny_bert(folder: str | os.PathLike[str] | None = None) -> Path:
     pathlib.Path
         The folder, with config.json, model.safetensors and the tokenizer.
     """
-    target = Path(folder) if folder is not None else _cache_folder() / "tiny-bert-1"
+    target = Path(folder) if folder is not None else _cache_folder() / "tiny-bert-2"
     if (target / "config.json").is_file():
         return target
     try:
@@ -167,20 +166,23 @@ _SENTENCES = [
 def _save_tiny_bert(folder: Path) -> None:
     import torch
     import transformers
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
     from .formats.huggingface.torch_model import quiet
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    # tokenizers' own trainer breaks ties differently in each process, so the vocabulary is drawn up here
-    text = " ".join(_SENTENCES).lower()
-    letters = sorted(set(string.ascii_lowercase + string.digits + string.punctuation))
-    words = sorted(set(re.findall("[a-z]{2,}", text)))
-    vocabulary = [*special, *letters, *(f"##{letter}" for letter in letters), *words]
-    ids = {token: index for index, token in enumerate(vocabulary)}
-    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+    # Whole words are learned. The trainer of word pieces breaks ties differently in each process, so the pieces of all
+    # other words are single characters.
+    tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.train_from_iterator(_SENTENCES, trainers.WordLevelTrainer(show_progress=False))
+    learned = tokenizer.get_vocab()
+    words = [word for word in sorted(learned, key=learned.__getitem__) if len(word) > 1]
+    letters = sorted(set(string.ascii_lowercase + string.digits + string.punctuation))
+    vocabulary = [*special, *letters, *(f"##{letter}" for letter in letters), *words]
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    tokenizer.model = models.WordPiece(ids, unk_token="[UNK]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",

@@ -170,6 +170,7 @@ def test_a_single_contender_has_a_time_and_no_rival() -> None:
         ("softmx", {}, "Did you mean 'softmax'?"),
         ("softmax", {"contenders": ["nunpy"]}, "Did you mean 'numpy'?"),
         ("softmax", {"contenders": []}, "needs a contender"),
+        ("softmax", {"contenders": {"mine": np.exp}}, "functions race with compare({name: function"),
         ("softmax", {"contenders": ["numpy", "numpy"]}, "once"),
         ("softmax", {"contenders": ["cupy"]}, "cupy cannot race softmax"),
         ("softmax", {"shape": "4xtwo"}, "'4xtwo' is no shape"),
