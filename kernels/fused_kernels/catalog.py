@@ -119,7 +119,7 @@ class OnnxNode:
 
 @dataclass(frozen=True)
 class OnnxGraph:
-    """The same operation as a small ONNX graph whose result is named ``out``.
+    """The same operation as a small ONNX graph.
 
     Parameters
     ----------
@@ -129,11 +129,14 @@ class OnnxGraph:
         The arrays that are fed at each run, by name.
     constants
         Arrays that are stored in the graph, such as an axis or a factor.
+    outputs
+        Names of the results, in the order of the operation's own.
     """
 
     nodes: tuple[OnnxNode, ...]
     inputs: Mapping[str, Any]
     constants: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ("out",)
 
 
 class Catalog(Mapping[str, Op]):
