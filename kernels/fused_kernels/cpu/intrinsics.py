@@ -70,25 +70,42 @@ def scale_by_power_of_two(_context: Any, value: Any, exponent: Any) -> Any:
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         value, exponent = args
-        double = sig.args[0] == types.float64
-        integer = ir.IntType(32)
-        power = builder.fptosi(exponent, integer)
         if "+avx512f" in context.codegen()._tm_features:
+            power = builder.fptosi(exponent, ir.IntType(32))
             return _call(builder, f"llvm.ldexp.{_suffix(value.type)}.i32", [value, power])
-        half = builder.ashr(power, ir.Constant(integer, 1))
+        # In the last bits of the sum stands the exponent plus both biases.
+        word, mantissa, bias = _layout(value.type)
+        shifted = builder.fadd(exponent, ir.Constant(value.type, 1.5 * 2.0**mantissa + 2 * bias))
+        power = builder.bitcast(shifted, word)
+        half = builder.ashr(power, ir.Constant(word, 1))
         for part in (half, builder.sub(power, half)):
-            value = builder.fmul(value, _power_of_two(builder, part, double))
+            value = builder.fmul(value, _to_exponent(builder, part, value.type))
         return value
 
     return value(value, exponent), emit
 
 
-def _power_of_two(builder: Any, exponent: Any, double: bool) -> Any:
-    bits, mantissa, bias, kind = (64, 52, 1023, ir.DoubleType()) if double else (32, 23, 127, ir.FloatType())
-    word = ir.IntType(bits)
-    exponent = builder.sext(exponent, word) if double else exponent
-    biased = builder.add(exponent, ir.Constant(word, bias))
+@intrinsic
+def power_of_two(_context: Any, biased: Any) -> Any:
+    """Return ``2**n`` where the last bits of ``biased`` are n plus the exponent's bias; 0 where that sum is 0.
+
+    Adding ``1.5 * 2**mantissa_bits + bias`` to a number leaves them so, n being the number rounded.
+    """
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _to_exponent(builder, builder.bitcast(args[0], _layout(args[0].type)[0]), args[0].type)
+
+    return biased(biased), emit
+
+
+def _to_exponent(builder: Any, biased: Any, kind: Any) -> Any:
+    word, mantissa, _ = _layout(kind)
     return builder.bitcast(builder.shl(biased, ir.Constant(word, mantissa)), kind)
+
+
+def _layout(kind: Any) -> tuple[Any, int, int]:
+    """Return the integer of the same width, the bits of the mantissa and the bias of the exponent."""
+    return (ir.IntType(64), 52, 1023) if kind == ir.DoubleType() else (ir.IntType(32), 23, 127)
 
 
 @intrinsic
