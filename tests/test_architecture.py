@@ -41,7 +41,7 @@ FLOORS = {
 }
 DISPLAY = {"plotly", "ipywidgets", "anywidget", "itables", "IPython", "traitlets", "ipykernel"}
 TERMINAL = {"rich", "typer"}
-ARRAYS = {"numpy", "ml_dtypes", "numba", "llvmlite", "tbb", "torch", "cupy", "cupy_backends"}
+ARRAYS = {"numpy", "ml_dtypes", "numba", "llvmlite", "torch", "cupy", "cupy_backends"}
 BROUGHT_BY = {
     **dict.fromkeys(["ipython", "traitlets"], "ipywidgets"),
     **dict.fromkeys(["huggingface-hub", "tokenizers"], "transformers"),

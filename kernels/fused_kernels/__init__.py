@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from .catalog import OPS, Catalog, Cost, Op, Tolerance
+from .cpu.threads import get_num_threads, set_num_threads
 from .errors import DtypeError, KernelError, ShapeError, UnknownOperationError
 from .explanation import Explanation, explain
 
@@ -29,6 +30,8 @@ __all__ = [
     "Tolerance",
     "UnknownOperationError",
     "explain",
+    "get_num_threads",
+    "set_num_threads",
 ]
 
 

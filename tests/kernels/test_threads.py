@@ -1,15 +1,22 @@
-"""Threads: found, shared with others, gone after a fork."""
+"""Threads: they share the work, sleep when there is none, come back after a fork, and end with the interpreter."""
 
 from __future__ import annotations
 
-import platform
-import sys
+import os
+import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
+
+import fused_kernels as fk
 
 USE = """
 import numpy as np, fused_kernels as fk
+from fused_kernels.cpu import threads
+fk.set_num_threads(2)
 x = np.random.default_rng(0).standard_normal((600, 700))
 right = fk.OPS['softmax'].reference(x)
 def check():
@@ -23,58 +30,127 @@ def run(fresh_process: Callable[..., str]) -> Callable[..., str]:
     return lambda code, **environment: fresh_process(USE + code, **environment)
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="tbb has wheels for x86-64 only")
-def test_tbb_is_used_where_it_is_installed(run: Callable[..., str]) -> None:
-    assert run("import numba; print(numba.threading_layer())", NUMBA_NUM_THREADS="2") == "tbb"
+@pytest.fixture
+def taken() -> Callable[..., int]:
+    """A kernel that writes the number of its share to each place, and returns how many shares workers took."""
+    from fused_kernels.cpu import threads
+    from fused_kernels.cpu.compile import inline
+    from fused_kernels.cpu.fork_join import parallel
+
+    def body(share, shares, out):
+        for i in range(share * out.size // shares, (share + 1) * out.size // shares):
+            out[i] = share + 1
+
+    launch = parallel("test.threads", inline(body))
+    return lambda shares, out: launch(threads.state(shares), shares, out)
 
 
-def test_a_forked_child_works_and_is_serial(run: Callable[..., str]) -> None:
+@pytest.mark.parametrize("shares", [1, 2, 3, 7])
+def test_every_share_is_done_whoever_does_it(taken: Callable[..., int], shares: int) -> None:
+    for size in (shares, 1000, 100_000):
+        out = np.zeros(size)
+        assert 0 <= taken(shares, out) < shares
+        places = np.arange(shares + 1) * size // shares
+        np.testing.assert_array_equal(out, np.repeat(np.arange(1, shares + 1), np.diff(places)))
+
+
+def test_workers_take_their_part(taken: Callable[..., int]) -> None:
+    out = np.zeros(1_000_000)
+    deadline = time.monotonic() + 60
+    while not taken(2, out):
+        assert time.monotonic() < deadline, "in a minute of calls the worker never came in time"
+
+
+def test_calls_from_several_threads_do_not_mix(taken: Callable[..., int]) -> None:
+    wrong = []
+
+    def repeat(size: int) -> None:
+        for _ in range(300):
+            out = np.zeros(size)
+            taken(2, out)
+            if not out.all():
+                wrong.append(size)
+
+    callers = [threading.Thread(target=repeat, args=(1000 + caller,)) for caller in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="asks Linux for the threads' states")
+def test_idle_workers_sleep(taken: Callable[..., int]) -> None:
+    taken(3, np.zeros(1000))
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith("fused_kernels-")]
+    assert len(workers) >= 2
+    deadline = time.monotonic() + 30
+    while any(state(worker) != "S" for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def state(thread: threading.Thread) -> str:
+    return Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(") ")[2][0]
+
+
+def test_the_number_of_threads_is_obeyed() -> None:
+    before = fk.get_num_threads()
+    x = np.zeros((600, 700))
+    try:
+        fk.set_num_threads(1)
+        assert fk.explain("softmax", x).form == "serial"
+        fk.set_num_threads(5)
+        assert "on 5 threads" in fk.explain("softmax", x).notes[0]
+        np.testing.assert_allclose(fk.softmax(x), 1 / 700)
+    finally:
+        fk.set_num_threads(before)
+    for wrong in (0, -1, 1.5, "two"):
+        with pytest.raises(fk.KernelError, match="from 1 up"):
+            fk.set_num_threads(wrong)
+
+
+def test_a_medium_array_is_not_cut_into_slices_for_every_core() -> None:
+    before = fk.get_num_threads()
+    try:
+        fk.set_num_threads(64)
+        assert "on 3 threads" in fk.explain("scale", np.zeros(100_000), 2.0).notes[0]
+    finally:
+        fk.set_num_threads(before)
+
+
+def test_the_environment_sets_the_number_at_the_start(fresh_process: Callable[..., str]) -> None:
+    code = "import fused_kernels as fk; print(fk.get_num_threads())"
+    assert fresh_process(code, NUMBA_NUM_THREADS="3") == "3"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_starts_threads_of_its_own(run: Callable[..., str]) -> None:
     code = """
-import os
-from fused_kernels.cpu import threads
+import os, threading
 child = os.fork()
 if not child:
     check()
-    os._exit(0 if threads.count() == 1 else 3)
+    own = sum(thread.name.startswith("fused_kernels-") for thread in threading.enumerate())
+    os._exit(0 if own == 1 else 3)
 assert os.waitpid(child, 0)[1] == 0
 check()
-print(threads.count())
+print(fk.get_num_threads())
 """
-    assert run(code, NUMBA_NUM_THREADS="2") == "2"
+    assert run(code) == "2"
 
 
-def test_on_numbas_own_workqueue_python_threads_take_turns(run: Callable[..., str]) -> None:
+def test_the_process_ends_while_workers_spin(run: Callable[..., str]) -> None:
+    assert run("print('done')") == "done"
+    assert run("[check() for _ in range(50)]; print('done')") == "done"
+
+
+def test_numbas_own_threads_are_left_alone(run: Callable[..., str]) -> None:
     code = """
-import threading, numba
-workers = [threading.Thread(target=lambda: [check() for _ in range(20)]) for _ in range(4)]
-[w.start() for w in workers]; [w.join() for w in workers]
-print(numba.threading_layer())
+import numba
+try:
+    print(numba.threading_layer())
+except ValueError:
+    print("not started")
 """
-    assert run(code, NUMBA_THREADING_LAYER="workqueue", NUMBA_NUM_THREADS="2") == "workqueue"
-
-
-def test_numbas_number_of_threads_is_obeyed(run: Callable[..., str]) -> None:
-    assert run("import numba; numba.set_num_threads(1); print(fk.explain('softmax', x).form)") == "serial"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="GNU OpenMP")
-def test_a_forked_child_starts_no_threads_even_where_results_overlap_or_stream(run: Callable[..., str]) -> None:
-    code = """
-import os
-large = np.ones((forms.last_level_cache() // 4 + 1000,), np.float32)
-def all_forms():
-    check()
-    for function in (fk.scale, fk.layer_norm, fk.softmax):
-        y = np.ones((600, 700), np.float32)
-        arguments = (2.0,) if function is fk.scale else ()
-        np.testing.assert_allclose(function(y, *arguments, out=y), function(np.ones_like(y), *arguments), rtol=1e-6)
-    assert (fk.scale(large, 2.0) == 2).all()
-all_forms()
-child = os.fork()
-if not child:
-    all_forms()
-    os._exit(0)
-print(os.waitpid(child, 0)[1])
-"""
-    code = "from fused_kernels.cpu import forms\n" + code
-    assert run(code, NUMBA_THREADING_LAYER="omp", NUMBA_NUM_THREADS="2") == "0"
+    assert run(code) == "not started"

@@ -43,7 +43,7 @@ def inline_reduction(function: Kernel) -> Kernel:
     return _njit(function, **{**INLINED, "fastmath": _REORDERED})
 
 
-def kernel(name: str, *, parallel: bool = False, key: str = "") -> Callable[[Kernel], Kernel]:
+def kernel(name: str, *, key: str = "") -> Callable[[Kernel], Kernel]:
     """Compile a function as a kernel; its machine code is kept on disk under ``name``.
 
     Sums may be reordered, so reductions vectorise; NaN and inf keep their meaning.
@@ -52,14 +52,12 @@ def kernel(name: str, *, parallel: bool = False, key: str = "") -> Callable[[Ker
     ----------
     name
         Unique in the package: closures made by one factory differ only by it.
-    parallel
-        Whether ``numba.prange`` runs on all threads.
     key
         Text that the code depends on beside this package's own sources.
     """
 
     def decorate(function: Kernel) -> Kernel:
-        dispatcher: Any = _njit(function, **_OPTIONS, fastmath=_REORDERED, parallel=parallel)
+        dispatcher: Any = _njit(function, **_OPTIONS, fastmath=_REORDERED)
         folder = cache_folder()
         dispatcher._cache = NullCache() if folder is None else _DiskCache(folder, name, key)
         compiled: Kernel = dispatcher

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
 from .compile import Kernel, inline, kernel
+from .fork_join import parallel
 from .forms import Forms
 from .intrinsics import stream, stream_end
 
@@ -41,33 +41,29 @@ def element_forms(name: str, formula: Kernel, *, parallel_from: int, key: str = 
     """
     compute = inline(formula)
 
-    def parallel(threads: int, out: Any, *inputs: Any) -> None:
-        share = _share(out.size, threads)
-        for thread in numba.prange(threads):
-            for i in range(thread * share, min(thread * share + share, out.size)):
-                _put(out, i, compute(*_operands(out, inputs, i)))
+    def share_of_elements(share: int, shares: int, out: Any, *inputs: Any) -> None:
+        first, last = _bounds(share, shares, out.size)
+        for i in range(first, last):
+            _put(out, i, compute(*_operands(out, inputs, i)))
 
-    def staged(threads: int, streaming: bool, out: Any, *inputs: Any) -> None:
-        share = _share(out.size, threads)
-        for thread in numba.prange(threads):
-            scratch = np.empty(_TILE, out.dtype)
-            last = min(thread * share + share, out.size)
-            for first in range(thread * share, last, _TILE):
-                count = min(_TILE, last - first)
+    def staged_share(share: int, shares: int, streaming: bool, out: Any, *inputs: Any) -> None:
+        begin, last = _bounds(share, shares, out.size)
+        scratch = np.empty(_TILE, out.dtype)
+        for first in range(begin, last, _TILE):
+            count = min(_TILE, last - first)
+            for i in range(count):
+                _put(scratch, i, compute(*_operands(out, inputs, first + i)))
+            if streaming:
+                stream(out, first, scratch, count)
+            else:
                 for i in range(count):
-                    _put(scratch, i, compute(*_operands(out, inputs, first + i)))
-                if streaming:
-                    stream(out, first, scratch, count)
-                else:
-                    for i in range(count):
-                        _put(out, first + i, scratch[i])
-            stream_end()
+                    _put(out, first + i, scratch[i])
+        stream_end()
 
     return Forms(
         kernel(f"{name}.direct", key=key)(_direct(compute, len(inspect.signature(formula).parameters))),
-        kernel(f"{name}.parallel", parallel=True, key=key)(parallel),
-        kernel(f"{name}.staged", parallel=True, key=key)(staged),
-        kernel(f"{name}.staged.serial", key=key)(staged),
+        parallel(f"{name}.parallel", inline(share_of_elements), key=key),
+        parallel(f"{name}.staged", inline(staged_share), key=key),
         parallel_from,
     )
 
@@ -92,8 +88,10 @@ def _direct(compute: Kernel, arity: int) -> Kernel:
 
 
 @inline
-def _share(size: Any, threads: Any) -> Any:
-    return (size + threads * _GRAIN - 1) // (threads * _GRAIN) * _GRAIN
+def _bounds(share: Any, shares: Any, size: Any) -> Any:
+    """Return the first element of a share, and the one after its last."""
+    most = (size + shares * _GRAIN - 1) // (shares * _GRAIN) * _GRAIN
+    return min(share * most, size), min((share + 1) * most, size)
 
 
 @intrinsic

@@ -1,9 +1,9 @@
 """The forms that a loop over an array comes in, and which one suits a size.
 
-``serial``: one thread. ``parallel``: all threads, each a contiguous share. ``streaming``: parallel, and the result
-goes past the caches, for results that would not stay in them. ``staged``: parallel or not, each piece finished in a
-scratch buffer before it is stored, for a result that overlaps an input; the compiler would otherwise take the scalar
-path of its overlap check, or read what it has just overwritten.
+``serial``: one thread. ``parallel``: several threads, each a contiguous share. ``streaming``: the result goes past the
+caches, for results that would not stay in them. ``staged``: each piece is finished in a scratch buffer before it is
+stored, for a result that overlaps an input; the compiler would otherwise take the scalar path of its overlap check, or
+read what it has just overwritten.
 """
 
 from __future__ import annotations
@@ -31,13 +31,11 @@ class Forms:
     direct
         ``direct(*arrays)`` on one thread.
     parallel
-        ``parallel(threads, *arrays)``.
+        ``parallel(state, shares, *arrays)``, of `fork_join.parallel`.
     staged
-        ``staged(threads, streaming, *arrays)``; None where results never overlap inputs and are not streamed.
-    staged_serial
-        The same without starting threads: they do not survive a fork, and GNU OpenMP ends a child that asks for them.
+        ``staged(state, shares, streaming, *arrays)``; None where results never overlap inputs and are not streamed.
     parallel_from
-        Bytes of the result from which all threads pay; below it starting them costs more.
+        Bytes of the result from which a second thread pays, and one more for each half of that.
     streams
         Whether a result larger than the last cache is written past it.
     """
@@ -45,7 +43,6 @@ class Forms:
     direct: Kernel
     parallel: Kernel
     staged: Kernel | None
-    staged_serial: Kernel | None
     parallel_from: int
     streams: bool = True
 
@@ -59,29 +56,20 @@ class Forms:
             self._run_on_threads(nbytes, overlap, arrays)
 
     def _run_on_threads(self, nbytes: int, overlap: bool, arrays: tuple[Any, ...]) -> None:
-        count = threads.count() if nbytes >= self.parallel_from else 1
+        shares = min(threads.count(), max(1, 2 * nbytes // self.parallel_from))
         streaming = self.streams and nbytes >= last_level_cache() and not overlap
         if trace.listeners:
-            form = "staged" if overlap else "streaming" if streaming else "parallel" if count > 1 else "serial"
-            reason = f"{nbytes} bytes on {count} thread{'s' if count > 1 else ''}"
+            form = "staged" if overlap else "streaming" if streaming else "parallel" if shares > 1 else "serial"
+            reason = f"{nbytes} bytes on {shares} thread{'s' if shares > 1 else ''}"
             reason += ", out= overlaps an input" if overlap else ", more than the last cache" if streaming else ""
             if trace.launching("numba", form, reason):
                 return
-        if count == 1 and not (overlap or streaming):
-            self.direct(*arrays)
-        elif count == 1 and self.staged_serial is not None:
-            self.staged_serial(1, streaming, *arrays)
-        elif threads.needs_exclusive():
-            with threads.exclusive():
-                self._launch(count, overlap, streaming, arrays)
-        else:
-            self._launch(count, overlap, streaming, arrays)
-
-    def _launch(self, count: int, overlap: bool, streaming: bool, arrays: tuple[Any, ...]) -> None:
         if self.staged is not None and (overlap or streaming):
-            self.staged(count, streaming, *arrays)
+            self.staged(threads.state(shares), shares, streaming, *arrays)
+        elif shares == 1:
+            self.direct(*arrays)
         else:
-            self.parallel(count, *arrays)
+            self.parallel(threads.state(shares), shares, *arrays)
 
 
 @functools.cache

@@ -76,11 +76,7 @@ def product(x: Array, weight: Array, bias: Array | None, out: Array, activation:
         workspace = _EMPTY
     if workspace.size < words:
         workspace = np.empty(words, np.int64)
-    if count > 1 and threads.needs_exclusive():
-        with threads.exclusive():
-            done = launch(count, template, workspace, left, right, bias, out)
-    else:
-        done = launch(count, template, workspace, left, right, bias, out)
+    done = launch(threads.state(count), count, template, workspace, left, right, bias, out)
     _idle.append(workspace)
     if not done:
         result = np.empty_like(out)

@@ -13,8 +13,9 @@ import numpy as np
 from numba import types
 
 from .compile import Kernel, inline, kernel
+from .fork_join import run
 from .gemm_pack import packer
-from .gemm_plan import PLAN_WORDS, address_of, claim, elements_at, pack, read_plan, row_copy, run, write_plan
+from .gemm_plan import PLAN_WORDS, address_of, claim, elements_at, pack, read_plan, row_copy, write_plan
 from .gemm_tile import Tile, tile_product
 
 _LINE = 64
@@ -46,7 +47,7 @@ def machine_code(tile: Tile, activation: Activation | None) -> tuple[int, int]:
     """
     name = f"{tile.name}.{activation.name}" if activation and activation is not RELU else tile.name
     blocks = kernel(f"gemm.blocks.{name}")(_make_core(tile, activation))
-    return _code_of(blocks, 2), _packer(tile)
+    return _code_of(blocks, 3), _packer(tile)
 
 
 @functools.cache
@@ -80,7 +81,7 @@ def _make_core(tile: Tile, activation: Activation | None) -> Kernel:  # noqa: PL
     finishing = activation is not None and activation is not RELU
     formula = inline(activation.formula if activation else RELU.formula)
 
-    def core(plan, slot):  # type: ignore[no-untyped-def]
+    def core(plan, slot, _slots):  # type: ignore[no-untyped-def]
         (
             x, weight, bias, out, m_all, k, n_all, x_row, x_column, weight_row, weight_column, out_row,
             task_rows, task_columns, direct, bounded, slots, tasks_across, tasks, packer,
@@ -147,8 +148,8 @@ def _make_core(tile: Tile, activation: Activation | None) -> Kernel:  # noqa: PL
     return core
 
 
-@kernel("gemm.launch", parallel=True)
-def launch(count, template, workspace, x, weight, bias, out):  # type: ignore[no-untyped-def]
+@kernel("gemm.launch")
+def launch(state, count, template, workspace, x, weight, bias, out):  # type: ignore[no-untyped-def]
     """Fill in the plan of a product and start ``count`` threads on it.
 
     ``template`` is from `plan_template`; of the arrays only the addresses are used, and whether there is a bias.
@@ -180,12 +181,7 @@ def launch(count, template, workspace, x, weight, bias, out):  # type: ignore[no
             template[13],
         ),
     )  # fmt: skip
-    if count == 1:
-        run(template[12], plan, 0)
-    else:
-        blocks = template[12]
-        for slot in numba.prange(count):
-            run(blocks, plan, slot)
+    run(state, count, template[12], plan)
     return True
 
 

@@ -157,16 +157,6 @@ def _call_code(context: Any, builder: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
-@intrinsic
-def run(_context: Any, code: Any, plan: Any, slot: Any) -> Any:
-    """Call the machine code of the blocks."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _call_code(context, builder, args)
-
-    return types.void(types.int64, types.int64, types.int64), emit
-
-
 def elements_at(tile: Tile) -> Any:
     """Make the intrinsic that turns an address into a pointer to elements."""
     pointer = types.CPointer(getattr(types, tile.dtype))

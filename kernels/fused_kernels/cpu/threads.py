@@ -1,66 +1,156 @@
-"""Threads for parallel kernels: TBB where it is installed, none after a fork, nothing touched at import."""
+"""The threads of parallel kernels: how many; started with the first parallel call, ended at exit."""
 
 from __future__ import annotations
 
-import contextlib
+import atexit
 import ctypes
 import functools
-import importlib.metadata
+import math
+import mmap
 import os
 import threading
+from dataclasses import dataclass
+from pathlib import Path
 
-import numba
+from fused_kernels.errors import KernelError
 
-_forked = False
-_one_at_a_time = threading.Lock()
+_EXIT_PATIENCE = 1.0
+"""Seconds that each worker has to return when the interpreter ends."""
+
+
+@dataclass(frozen=True)
+class _Team:
+    """Workers, and the address of what they share with callers."""
+
+    state: int
+    threads: tuple[threading.Thread, ...]
+
+
+_team: _Team | None = None
+_wanted: int | None = None
+_starting = threading.Lock()
+
+
+def get_num_threads() -> int:
+    """Return how many threads a kernel may use, the calling one included.
+
+    At the start as many as ``NUMBA_NUM_THREADS`` says, else as the process has processors, but no more than its
+    container's share of processor time. Small arrays use fewer: see ``explain``.
+
+    Examples
+    --------
+    >>> get_num_threads() >= 1
+    True
+    """
+    return count()
+
+
+def set_num_threads(number: int) -> None:
+    """Let kernels use at most ``number`` threads from now on, in all of the process.
+
+    Raises
+    ------
+    KernelError
+        For less than 1.
+
+    Examples
+    --------
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
+    """
+    global _wanted
+    if not isinstance(number, int) or number < 1:
+        raise KernelError(f"set_num_threads takes a number from 1 up, and got {number!r}.")
+    _wanted = number
 
 
 def count() -> int:
-    """Return the number of threads that a kernel started now may use.
+    """Return the same, for the dispatch; 1 where workers cannot sleep (no POSIX threads)."""
+    global _wanted
+    if _wanted is None:
+        _wanted = _at_start()
+    return _wanted
 
-    ``numba.set_num_threads`` and ``NUMBA_NUM_THREADS`` set it. In a child forked after the first parallel kernel it is
-    1, because a thread pool does not survive a fork.
-    """
-    _prepare()
-    return 1 if _forked else numba.get_num_threads()
+
+def state(shares: int) -> int:
+    """Return the address that `fork_join.parallel` takes, with workers for so many shares; they start if need be."""
+    if shares == 1:
+        return 0
+    team = _team
+    if team is None or len(team.threads) < shares - 1:
+        team = _start(max(shares, count()) - 1)
+    return team.state
+
+
+def _start(workers: int) -> _Team:
+    """Start a team; one that was too small goes on sleeping, since calls in other threads may still use it."""
+    global _team
+    from . import fork_join
+
+    with _starting:
+        if _team is not None and len(_team.threads) >= workers:
+            return _team
+        # Never freed: a thread that is about to end may still look at it.
+        memory = mmap.mmap(-1, fork_join.state_bytes(workers))
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        fork_join.prepare(address, workers)
+        members = tuple(
+            threading.Thread(target=fork_join.work, args=(address, number), name=f"fused_kernels-{number}", daemon=True)
+            for number in range(1, workers + 1)
+        )
+        for member in members:
+            member.start()
+        _watch_process()
+        _teams.append(_Team(address, members))
+        _team = _teams[-1]
+        return _team
+
+
+_teams: list[_Team] = []
 
 
 @functools.cache
-def needs_exclusive() -> bool:
-    """Whether a parallel kernel has to hold `exclusive`; asking starts the threading layer.
-
-    Numba's own workqueue aborts the process on two calls at once.
-    """
-    _prepare()
-    numba.get_num_threads()
-    try:
-        return bool(numba.threading_layer() == "workqueue")
-    except ValueError:
-        return True  # not known yet, so the careful answer
-
-
-def exclusive() -> contextlib.AbstractContextManager[bool]:
-    """Return the lock that lets one parallel kernel run at a time."""
-    return _one_at_a_time
-
-
-@functools.cache
-def _prepare() -> None:
-    """Load TBB where Numba does not look for it, and note forks; once, before the first parallel kernel.
-
-    The wheel puts the library beside the interpreter's own, outside the loader's path. GNU OpenMP, the next choice,
-    spins against OpenBLAS's threads and kills a forked child.
-    """
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        for file in importlib.metadata.files("tbb") or ():
-            if file.name in ("libtbb.so.12", "tbb12.dll", "libtbb.12.dylib"):
-                with contextlib.suppress(OSError):
-                    ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)
-                break
+def _watch_process() -> None:
+    atexit.register(_end)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_note_fork)
+        os.register_at_fork(after_in_child=_forget)
 
 
-def _note_fork() -> None:
-    global _forked
-    _forked = True
+def _forget() -> None:
+    """In a forked child there are no workers: the next parallel call starts its own."""
+    global _team, _starting
+    _team, _starting = None, threading.Lock()
+    _teams.clear()
+
+
+def _end() -> None:
+    from . import fork_join
+
+    for team in _teams:
+        fork_join.stop(team.state, len(team.threads))
+        for thread in team.threads:
+            thread.join(_EXIT_PATIENCE)
+
+
+def _at_start() -> int:
+    import numba
+
+    if os.name != "posix":
+        return 1
+    return max(1, min(int(numba.config.NUMBA_NUM_THREADS), _container_share()))
+
+
+def _container_share() -> int:
+    """Return the processors that the control group allows, rounded up; a large number where there is no limit.
+
+    More threads than that would spend each other's time.
+    """
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):
+        return 1 << 16

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from fused_kernels.cpu.compile import inline_reduction, kernel
+from fused_kernels.cpu.fork_join import parallel
 from fused_kernels.cpu.forms import Forms
 from fused_kernels.cpu.intrinsics import larger
 from fused_kernels.cpu.rows import BLOCK, row_forms
@@ -104,8 +104,7 @@ def _multiply(row: Any, factors: Any) -> None:
         row[j] *= factors[j]
 
 
-@inline_reduction
-def _units(x: Any, out: Any, share: Any, shares: Any) -> Any:
+def _share(share: Any, shares: Any, x: Any, out: Any) -> Any:
     """Work on one of so many shares of all strips of all blocks."""
     inner = x.shape[2]
     strips = (inner + _WIDTH - 1) // _WIDTH
@@ -115,16 +114,13 @@ def _units(x: Any, out: Any, share: Any, shares: Any) -> Any:
         _columns(x[block], out[block], first, min(first + _WIDTH, inner))
 
 
+_one_share = inline_reduction(_share)
+
+
 @kernel("softmax.columns.direct")
 def _direct(x: Any, out: Any) -> None:
-    _units(x, out, 0, 1)
+    _one_share(0, 1, x, out)
 
 
-@kernel("softmax.columns.parallel", parallel=True)
-def _parallel(threads: int, x: Any, out: Any) -> None:
-    for share in numba.prange(threads):
-        _units(x, out, share, threads)
-
-
-columns = Forms(_direct, _parallel, None, None, _PARALLEL_FROM, streams=False)
+columns = Forms(_direct, parallel("softmax.columns.parallel", _one_share), None, _PARALLEL_FROM, streams=False)
 """Run with ``x`` and ``out`` of shape (blocks, n, inner), which must not overlap; over n."""

@@ -1,0 +1,253 @@
+"""A loop cut into shares, one for each thread: workers that spin for a moment and then sleep, and whoever calls.
+
+A parallel loop of 10 µs is over before the threads of TBB or OpenMP are awake, or their spinning disturbs everybody
+else. Here a worker that has just finished spins for about 100 µs, where the next call finds it within 0.2 µs, and
+then sleeps. Share k is always offered to worker k, so that in a row of calls a part of an array stays in the caches of
+one core. The caller takes back each share whose worker has not come, so it never waits for a thread to wake up; a
+second call at the same time computes all its shares itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .compile import inline, kernel
+
+_SPINS = 4000
+"""Pauses before a worker sleeps: 100 µs on Zen 5."""
+_PATIENCE = 10_000
+"""Pauses before the caller yields its core to a worker that was interrupted in its share."""
+
+# The state is raw memory that workers and callers share: words on cache lines of their own, a block for each worker.
+_BUSY, _GENERATION, _FINISHED, _STOP = 0, 64, 128, 192
+_CODE, _ARGUMENTS, _SHARES = 256, 264, 272
+_WORKERS = 320
+_OFFERED, _ASLEEP, _MUTEX, _CONDITION, _BLOCK = 0, 64, 128, 192, 256
+
+
+def state_bytes(workers: int) -> int:
+    """Return the size of the state of so many workers, which starts as zeros on a cache line."""
+    return _WORKERS + workers * _BLOCK
+
+
+def parallel(name: str, body: Callable[..., None], *, key: str = "") -> Callable[..., int]:
+    """Compile ``body(share, shares, *arguments)`` so that it runs once for each share, on as many threads.
+
+    Parameters
+    ----------
+    name, key
+        As in `kernel`.
+    body
+        Compiled, to be inlined: a function that does the part ``share`` of ``shares`` of the work.
+
+    Returns
+    -------
+    callable
+        ``launch(state, shares, *arguments)`` returns how many shares workers took. ``state`` is the address of the
+        workers' state; with one share it is not used.
+    """
+
+    def launch(state: int, shares: int, *arguments: Any) -> Any:
+        return run(state, shares, *_task(body, arguments))
+
+    return kernel(name, key=key)(launch)
+
+
+@kernel("threads.prepare")
+def prepare(state: int, workers: int) -> None:
+    """Make what `workers` sleep on."""
+    for worker in range(workers):
+        block = state + _WORKERS + worker * _BLOCK
+        _mutex_init(block + _MUTEX, 0)
+        _condition_init(block + _CONDITION, 0)
+
+
+@kernel("threads.work")
+def work(state: int, worker: int) -> None:
+    """Take shares until `stop`; the body of the thread ``worker``, counted from 1."""
+    block = state + _WORKERS + (worker - 1) * _BLOCK
+    while _load(state + _STOP) == 0:
+        spins = 0
+        while _load(block + _OFFERED) == 0 and spins < _SPINS:
+            _pause()
+            spins += 1
+        offered = _load(block + _OFFERED)
+        if offered == 0:
+            _mutex_lock(block + _MUTEX)
+            _store(block + _ASLEEP, 1)
+            # Whoever offers or stops looks at _ASLEEP after having written, so one of the two sees the other.
+            if _load(block + _OFFERED) == 0 and _load(state + _STOP) == 0:
+                _condition_wait(block + _CONDITION, block + _MUTEX)
+            _store(block + _ASLEEP, 0)
+            _mutex_unlock(block + _MUTEX)
+        elif _swap_if(block + _OFFERED, offered, 0):
+            _call(_load(state + _CODE), _load(state + _ARGUMENTS), worker, _load(state + _SHARES))
+            _add(state + _FINISHED, 1)
+
+
+@kernel("threads.stop")
+def stop(state: int, workers: int) -> None:
+    """Let all workers return."""
+    _store(state + _STOP, 1)
+    for worker in range(workers):
+        _wake(state + _WORKERS + worker * _BLOCK)
+
+
+@inline
+def run(state: int, shares: int, code: int, arguments: int) -> int:
+    """Call the machine code ``code(arguments, share, shares)`` for each share; return how many workers took."""
+    if shares == 1 or not _swap_if(state + _BUSY, 0, 1):
+        for share in range(shares):
+            _call(code, arguments, share, shares)
+        return 0
+    generation = _load(state + _GENERATION) + 1
+    _store(state + _GENERATION, generation)
+    _store(state + _CODE, code)
+    _store(state + _ARGUMENTS, arguments)
+    _store(state + _SHARES, shares)
+    _store(state + _FINISHED, 0)
+    for share in range(1, shares):
+        block = state + _WORKERS + (share - 1) * _BLOCK
+        # The number of the call, so that a late worker cannot mistake this offer for one that was taken back.
+        _store(block + _OFFERED, generation)
+        if _load(block + _ASLEEP) != 0:
+            _wake(block)
+    _call(code, arguments, 0, shares)
+    taken = 0
+    for share in range(shares - 1, 0, -1):
+        if _swap_if(state + _WORKERS + (share - 1) * _BLOCK + _OFFERED, generation, 0):
+            _call(code, arguments, share, shares)
+        else:
+            taken += 1
+    pauses = 0
+    while _load(state + _FINISHED) < taken:
+        _pause()
+        pauses += 1
+        if pauses > _PATIENCE:
+            _yield_core()
+    _store(state + _BUSY, 0)
+    return taken
+
+
+@inline
+def _wake(block: int) -> None:
+    _mutex_lock(block + _MUTEX)
+    _condition_signal(block + _CONDITION)
+    _mutex_unlock(block + _MUTEX)
+
+
+_WORD = ir.IntType(64)
+_INT = types.intc
+_mutex_init = types.ExternalFunction("pthread_mutex_init", _INT(types.int64, types.int64))
+_mutex_lock = types.ExternalFunction("pthread_mutex_lock", _INT(types.int64))
+_mutex_unlock = types.ExternalFunction("pthread_mutex_unlock", _INT(types.int64))
+_condition_init = types.ExternalFunction("pthread_cond_init", _INT(types.int64, types.int64))
+_condition_wait = types.ExternalFunction("pthread_cond_wait", _INT(types.int64, types.int64))
+_condition_signal = types.ExternalFunction("pthread_cond_signal", _INT(types.int64))
+_yield_core = types.ExternalFunction("sched_yield", _INT())
+
+
+@intrinsic
+def _task(_context: Any, body: Any, arguments: Any) -> Any:
+    """Return the addresses of a function that calls ``body(share, shares, *arguments)``, and of the arguments.
+
+    The arguments lie on the caller's stack; it must not return before all shares are done.
+    """
+    called = body.get_call_type(_context, (types.intp, types.intp, *arguments.types), {})
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        compiled = body.dispatcher.get_compile_result(called)
+        context.active_code_library.add_linking_library(compiled.library)
+        kept = cgutils.alloca_once_value(builder, args[1])
+        name = builder.module.get_unique_name("share")
+        function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [_WORD] * 3), name)
+        function.linkage = "internal"
+        inside = ir.IRBuilder(function.append_basic_block())
+        values = list(function.args[1:])
+        values += cgutils.unpack_tuple(inside, inside.load(inside.inttoptr(function.args[0], kept.type)))
+        if body.dispatcher.py_func.__code__.co_flags & inspect.CO_VARARGS:
+            named = body.dispatcher.py_func.__code__.co_argcount
+            values[named:] = [context.make_tuple(inside, called.args[-1], values[named:])]
+        # No body raises: its status is not looked at.
+        context.call_internal_no_propagate(inside, compiled.fndesc, called, values)
+        inside.ret_void()
+        addresses = [builder.ptrtoint(function, _WORD), builder.ptrtoint(kept, _WORD)]
+        return context.make_tuple(builder, sig.return_type, addresses)
+
+    return types.UniTuple(types.int64, 2)(body, arguments), emit
+
+
+@intrinsic
+def _call(_context: Any, code: Any, arguments: Any, share: Any, shares: Any) -> Any:
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        function = ir.FunctionType(ir.VoidType(), [_WORD] * 3)
+        builder.call(builder.inttoptr(args[0], function.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), emit
+
+
+@intrinsic
+def _load(_context: Any, address: Any) -> Any:
+    def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load_atomic(_pointer(builder, args[0]), "seq_cst", 8)
+
+    return types.int64(types.int64), emit
+
+
+@intrinsic
+def _store(_context: Any, address: Any, value: Any) -> Any:
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store_atomic(args[1], _pointer(builder, args[0]), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), emit
+
+
+@intrinsic
+def _swap_if(_context: Any, address: Any, expected: Any, new: Any) -> Any:
+    """Write ``new`` if ``expected`` stands there; return whether it did."""
+
+    def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        swapped = builder.cmpxchg(_pointer(builder, args[0]), args[1], args[2], "seq_cst", "seq_cst")
+        return builder.extract_value(swapped, 1)
+
+    return types.boolean(*[types.int64] * 3), emit
+
+
+@intrinsic
+def _add(_context: Any, address: Any, value: Any) -> Any:
+    def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", _pointer(builder, args[0]), args[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), emit
+
+
+@intrinsic
+def _pause(_context: Any) -> Any:
+    """Tell the core that this is a spinning loop."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        triple, module = context.codegen().magic_tuple()[0], builder.module
+        if triple.startswith("x86_64"):
+            name, hints = "llvm.x86.sse2.pause", []
+        elif triple.startswith(("aarch64", "arm64")):
+            name, hints = "llvm.aarch64.hint", [ir.IntType(32)(1)]
+        else:
+            return context.get_dummy_value()
+        signature = ir.FunctionType(ir.VoidType(), [hint.type for hint in hints])
+        builder.call(module.globals.get(name) or ir.Function(module, signature, name), hints)
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+def _pointer(builder: Any, address: Any) -> Any:
+    return builder.inttoptr(address, _WORD.as_pointer())
