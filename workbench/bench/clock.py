@@ -62,8 +62,8 @@ class Clock:
             returned = entry.call()
             return (_now() - begin) / 1e9, returned
 
-    def calibrate(self, entry: Entry) -> int:
-        """Return how many calls fill a sample."""
+    def calibrate(self, entry: Entry) -> tuple[int, float]:
+        """Return how many calls fill a sample, and the seconds that one takes."""
         settle()
         calls, spent = 1, 0.0
         with entry.around():
@@ -71,7 +71,7 @@ class Clock:
                 seconds = _run(entry.call, calls)
                 spent += seconds
                 if spent >= WARM_UP and seconds >= SAMPLE / 4:
-                    return max(1, math.ceil(SAMPLE * calls / seconds))
+                    return max(1, math.ceil(SAMPLE * calls / seconds)), seconds / calls
                 if seconds < SAMPLE:
                     calls *= 2
 

@@ -17,7 +17,7 @@ from . import contenders
 from .check import leaves
 from .contenders import Contender
 from .contenders.functions import bound, contender
-from .memory import own_copies
+from .memory import Slots, own_copies, slots_of
 
 # What two ways of computing the same thing may differ by where no operation states it, relative to the largest value.
 _USUAL = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-9}
@@ -42,7 +42,7 @@ class Contest:
     truth_from
         Whose answer that is, in words.
     expected
-        The shape and dtype of a result, for ``out=``; None where it is not one array.
+        What a result is written into, for ``out=``; None where it is neither an array nor a tuple of them.
     tolerance
         How far a right result may be from the truth.
     field
@@ -58,7 +58,7 @@ class Contest:
     dtype: str
     truth: Any
     truth_from: str
-    expected: tuple[Shape, np.dtype[Any]] | None
+    expected: Slots
     tolerance: Tolerance
     field: tuple[Contender, ...]
     absent: Mapping[str, str]
@@ -70,16 +70,17 @@ class Contest:
 
 
 def of_operation(
-    name: str, *, shape: Any, dtype: Any, names: Iterable[str] | None, inputs: Any, rng: np.random.Generator
+    name: str, *, shape: Any, dtype: Any, names: str | Iterable[str] | None, inputs: Any, rng: np.random.Generator
 ) -> Contest:
     """Return the contest of an operation of the catalogue, on sample inputs or on the given ones."""
     try:
         op = OPS[name]
     except UnknownOperationError as error:
         raise InputError(str(error)) from error
-    field = tuple(contenders.choose(op, [names] if isinstance(names, str) else names))
+    field = tuple(contenders.choose(op, names))
     kind = _dtype(dtype)
-    if inputs is None:
+    sampled = inputs is None
+    if sampled:
         shape = op.shapes[0] if shape is None else parse_shape(shape)
         inputs = _sample(op, shape, kind, rng)
     elif not isinstance(inputs, Mapping):
@@ -91,8 +92,9 @@ def of_operation(
     if tolerance is None:
         raise InputError(f"{op.name} has no float64 check for {kind.name}; it has: {', '.join(op.tolerance)}.")
     try:
-        plain = op.reference(**own_copies(inputs))
         truth = op.truth(**own_copies(inputs))
+        # On a sample the results have its dtype; at 64 MB the reference can take seconds that say no more than that.
+        expected = slots_of(truth, kind) if sampled else slots_of(op.reference(**own_copies(inputs)))
     except (KernelError, TypeError, ValueError) as error:
         raise InputError(f"{op.name} does not take these inputs ({_described(inputs)}): {error}") from error
     return Contest(
@@ -103,10 +105,10 @@ def of_operation(
         dtype=kind.name,
         truth=truth,
         truth_from="float64",
-        expected=_expected(plain),
+        expected=expected,
         tolerance=_for_all(tolerance, kind, truth),
         field=field,
-        absent=contenders.absent(op) if names is None else {},
+        absent=contenders.absent(op, names),
     )
 
 
@@ -142,7 +144,7 @@ def of_functions(functions: Mapping[str, Callable[..., Any]], *, inputs: Any, re
         dtype=kind.name,
         truth=truth,
         truth_from=truth_from,
-        expected=_expected(plain),
+        expected=slots_of(plain),
         tolerance=_usual_tolerance(plain, truth),
         field=tuple(contender(name, function) for name, function in functions.items()),
         absent={},
@@ -203,10 +205,6 @@ def _tuple(inputs: Any) -> tuple[Any, ...]:
 def _first_array(inputs: Inputs) -> tuple[Shape, np.dtype[Any]]:
     arrays = leaves(inputs)
     return (arrays[0].shape, arrays[0].dtype) if arrays else ((), np.dtype(object))
-
-
-def _expected(result: Any) -> tuple[Shape, np.dtype[Any]] | None:
-    return (result.shape, result.dtype) if isinstance(result, np.ndarray) and result.ndim else None
 
 
 def _widened_truth(function: Callable[..., Any], inputs: Inputs, plain: Any, name: str) -> tuple[Any, str]:

@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-_LIBRARIES = ("numpy", "numba", "llvmlite", "tbb", "torch", "onnxruntime", "onnxruntime-gpu", "fusion-workbench")
+_LIBRARIES = (
+    *("numpy", "numba", "llvmlite", "torch", "onnxruntime", "onnxruntime-gpu", "jax", "jaxlib", "numexpr"),
+    *("polyglot-bridge", "fusion-workbench"),
+)
+_SETTINGS = re.compile(
+    "(OPENBLAS|GOTO|BLIS|MKL|VECLIB|OMP|KMP|GOMP|ATEN|TORCHINDUCTOR|NUMBA|TBB|NUMEXPR|JAX|XLA|ORT|MALLOC)_|LD_PRELOAD$"
+)
+"""Variables that change how fast a library is: its threads, and the instructions that it picks."""
 
 
 def environment() -> dict[str, Any]:
@@ -33,7 +40,14 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "blas": _blas(),
         "libraries": {name: version for name in _LIBRARIES if (version := installed(name))},
+        "settings": settings(),
     }
+
+
+def settings() -> str:
+    """Return the variables of this process that change a library's speed, as ``NAME=value``; of a path its end."""
+    found = {name: value for name, value in sorted(os.environ.items()) if _SETTINGS.match(name)}
+    return " ".join(f"{name}={Path(value).name if os.sep in value else value}" for name, value in found.items())
 
 
 def cores() -> int:
@@ -78,9 +92,8 @@ def threads() -> dict[str, int]:
     found = {}
     if torch := sys.modules.get("torch"):
         found["torch"] = int(torch.get_num_threads())
-    if numba := sys.modules.get("numba"):
-        # Its own get_num_threads would start the threads.
-        found["numba"] = int(numba.config.NUMBA_NUM_THREADS)
+    if kernels := sys.modules.get("fused_kernels.cpu.threads"):
+        found["numba"] = int(kernels.count())
     for pool in _pools():
         if pool.get("user_api") == "blas" and "numpy" in str(pool.get("filepath", "")):
             found["blas"] = int(pool["num_threads"])

@@ -4,12 +4,51 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 # A cache line. Where an array happens to begin changes a kernel's time by some percent, so it is the same for all.
 ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The shape and dtype of an array that a result is written into."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+Slots = Slot | tuple[Slot, ...] | None
+"""Of a result: of an array, of a tuple of arrays, or None where there is no writing into an ``out=``."""
+
+
+def slots_of(result: Any, floats: np.dtype[Any] | None = None) -> Slots:
+    """Return where a result like this one could be written; a scalar or a record has no place.
+
+    Parameters
+    ----------
+    result
+        What was returned.
+    floats
+        The dtype of the slots of floating-point numbers, where the result itself was computed in a wider one.
+    """
+    if isinstance(result, np.ndarray) and result.ndim:
+        return Slot(result.shape, floats if floats is not None and result.dtype.kind == "f" else result.dtype)
+    if isinstance(result, tuple):
+        slots = [slots_of(item, floats) for item in result]
+        found = tuple(slot for slot in slots if isinstance(slot, Slot))
+        return found if found and len(found) == len(slots) else None
+    return None
+
+
+def buffers(slots: Slots) -> Any:
+    """Return a new array for each slot, in the same structure."""
+    if isinstance(slots, tuple):
+        return tuple(empty_aligned(slot.shape, slot.dtype) for slot in slots)
+    return None if slots is None else empty_aligned(slots.shape, slots.dtype)
 
 
 def own_copies(inputs: Mapping[str, Any]) -> dict[str, Any]:

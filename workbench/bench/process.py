@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ from .progress import Progress, Report
 from .race import Race
 
 _STDERR_LINES = 20
+_NOTHING: Mapping[str, str] = {}
 Message = dict[str, Any]
 
 
@@ -60,12 +61,12 @@ async def race_in_process(op: str, *, progress: Report | None = None, **options:
         if not loop.is_closed():
             loop.call_soon_threadsafe(messages.put_nowait, message)
 
-    with _Child(_spec(op, options)) as child:
+    with _Child(_spec("race", {"op": _name(op), **options})) as child:
         reader = threading.Thread(target=child.read, args=(deliver,), name="workbench-race", daemon=True)
         reader.start()
         while (message := await messages.get()) is not None:
-            if (race := _outcome(message, progress)) is not None:
-                return race
+            if (found := _outcome(message, progress)) is not None:
+                return Race.from_dict(found["race"])
         raise child.death()
 
 
@@ -74,17 +75,43 @@ def race_in_child(op: str, *, progress: Report | None = None, **options: Any) ->
 
     Parameters, result and errors are those of :func:`race_in_process`.
     """
-    with _Child(_spec(op, options)) as child:
+    for message in work_in_child("race", {"op": _name(op), **options}, progress=progress):
+        return Race.from_dict(message["race"])
+    raise AssertionError("the child ends with a race or an error")
+
+
+def work_in_child(
+    task: str, options: Mapping[str, Any], *, progress: Report | None = None, environment: Mapping[str, str] = _NOTHING
+) -> Iterator[Message]:
+    """Give a child process a task of :mod:`workbench.bench.worker`, and yield its messages until the task is done.
+
+    Parameters
+    ----------
+    task, options
+        Name of the task, and its arguments, such as JSON can carry.
+    progress
+        Called with each report of a race.
+    environment
+        Variables that the child has beside this process's own.
+
+    Raises
+    ------
+    workbench.errors.WorkbenchError
+        What the child raised, or a :class:`~workbench.errors.RaceError` if it died.
+    """
+    with _Child(_spec(task, options), environment) as child:
         for message in child.messages():
-            if (race := _outcome(message, progress)) is not None:
-                return race
+            if "done" in message:
+                return
+            if (found := _outcome(message, progress)) is not None:
+                yield found
         raise child.death()
 
 
 class _Child:
     """The process, dead and gone at the end of the ``with``."""
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: str, environment: Mapping[str, str] = _NOTHING) -> None:
         if not sys.executable:
             raise RaceError("This Python does not know its own executable, so it cannot start another; use wb.compare.")
         self._last_words: deque[str] = deque(maxlen=_STDERR_LINES)
@@ -94,7 +121,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(),
+            env={**_environment(), **environment},
             encoding="utf-8",
             errors="replace",
             start_new_session=True,  # a group of its own: killed as a whole, and a Ctrl-C here is ours to handle
@@ -162,22 +189,26 @@ class _Child:
                 self._process.kill()
 
 
-def _spec(op: Any, options: dict[str, Any]) -> str:
+def _name(op: Any) -> str:
     if not isinstance(op, str):
         raise InputError("Only operations of the catalogue race in another process; race functions with wb.compare.")
+    return op
+
+
+def _spec(task: str, options: Mapping[str, Any]) -> str:
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
     try:
-        return json.dumps({"op": op, **plain})
+        return json.dumps({"task": task, "options": plain})
     except TypeError as error:
         raise InputError(f"Another process takes plain options only, no arrays: {error}. Use wb.compare.") from error
 
 
-def _outcome(message: Message, progress: Report | None) -> Race | None:
-    """Return the race, raise the error, or report the progress that a message brings."""
-    if "race" in message:
-        return Race.from_dict(message["race"])
+def _outcome(message: Message, progress: Report | None) -> Message | None:
+    """Return a message that brings a result, raise the error that one brings, or report the progress."""
     if "error" in message:
         raise _error(**message["error"])
+    if "progress" not in message:
+        return message
     if progress is not None:
         progress(Progress(**message["progress"]))
     return None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+_REPORTS_APART = 0.25  # seconds; whoever draws them needs a core for a moment, and the race needs all of them
 
 Stage = Literal["preparing", "checking", "racing"]
 
@@ -51,3 +54,26 @@ class Progress:
 
 Report = Callable[[Progress], object]
 """What ``progress=`` takes: it is called with each :class:`Progress`, a few times a second."""
+
+
+class Reporter:
+    """Hands out progress, seldom enough not to disturb what it reports on."""
+
+    def __init__(self, progress: Report | None, budget: float) -> None:
+        self._progress = progress
+        self._budget = budget
+        self._last = -float("inf")
+
+    def step(self, stage: Stage, contender: str | None) -> None:
+        """Report what happens before and after the rounds."""
+        if self._progress is not None:
+            self._progress(Progress(stage, contender, 0, 0, self._budget))
+
+    def turn(self, contender: str, done: int, wanted: int, elapsed: float) -> None:
+        """Report whose turn it is, ``elapsed`` seconds after the first of the ``wanted`` rounds began."""
+        now = time.perf_counter()
+        if self._progress is None or now - self._last < _REPORTS_APART:
+            return
+        self._last = now
+        left = elapsed / done * (wanted - done) if done else max(self._budget - elapsed, 0.0)
+        self._progress(Progress("racing", contender, done + 1, wanted, left))

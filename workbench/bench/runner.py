@@ -11,10 +11,10 @@ from . import check
 from .clock import Clock
 from .contenders import Contender
 from .contest import Contest
-from .memory import empty_aligned, own_copies
+from .memory import buffers, own_copies
 from .race import Result
 
-Number = TypeVar("Number", int, float)
+Timed = TypeVar("Timed")
 
 
 class Runner:
@@ -42,7 +42,7 @@ class Runner:
         self._contest = contest
         self._error = 0.0
         self._fault = ""
-        buffer = empty_aligned(*contest.expected) if out and contest.expected else None
+        buffer = buffers(contest.expected) if out else None
         try:
             self.entry = contender.prepare(contest.op, own_copies(contest.inputs), buffer)
         except Exception as error:
@@ -68,9 +68,10 @@ class Runner:
         if check.changed(self.entry.inputs, self._contest.inputs):
             self._fault = "changes its input"
 
-    def calibrate(self, clock: Clock) -> None:
-        """Find out how many calls make a sample."""
-        self.calls = self._timed(lambda: clock.calibrate(self.entry))
+    def calibrate(self, clock: Clock) -> float:
+        """Find out how many calls make a sample; return the seconds that one takes, roughly."""
+        self.calls, a_call = self._timed(lambda: clock.calibrate(self.entry))
+        return a_call
 
     def run(self, clock: Clock) -> None:
         """Add one sample."""
@@ -94,7 +95,7 @@ class Runner:
         reason = next(iter(str(error).splitlines()), "")
         return RaceError(f"{self.name} {what} on {self._contest.described}: {type(error).__name__}: {reason}")
 
-    def _timed(self, step: Callable[[], Number]) -> Number:
+    def _timed(self, step: Callable[[], Timed]) -> Timed:
         try:
             return step()
         except Exception as error:

@@ -1,7 +1,9 @@
-"""The child of :mod:`workbench.bench.process`: reads what to race, races it, and writes JSON lines.
+"""The child of :mod:`workbench.bench.process`: reads what to do, does it, and writes JSON lines.
 
-A line is ``{"progress": {...}}``, then at the end ``{"race": {...}}`` or ``{"error": {...}}``. Its parent keeps the
-standard input open; when that closes, the parent is gone and the child ends at once, so that none is left behind.
+The first line of its standard input is ``{"task": name, "options": {...}}``. A line that it writes is a result, named
+by its key as in ``{"race": {...}}``, or ``{"progress": {...}}``; at the end ``{"done": true}`` or ``{"error": {...}}``.
+Its parent keeps the standard input open; when that closes, the parent is gone and the child ends at once, so that none
+is left behind.
 """
 
 from __future__ import annotations
@@ -11,16 +13,19 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from .progress import Progress
+from .progress import Progress, Report
+
+Results = Iterator[tuple[str, Any]]
 
 
 def main() -> None:
-    """Race what the first line of the standard input says."""
+    """Do what the first line of the standard input says."""
     protocol = _take_standard_output()
-    options: dict[str, Any] = json.loads(sys.stdin.readline())
+    order: dict[str, Any] = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, name="workbench-parent", daemon=True).start()
 
     def say(kind: str, content: Any) -> None:
@@ -31,12 +36,39 @@ def main() -> None:
         say("progress", asdict(step))
 
     try:
-        from .compare import compare
-
-        race = compare(options.pop("op"), progress=progress, **options)
-        say("race", race.to_dict())
+        for kind, content in _TASKS[order["task"]](progress, **order["options"]):
+            say(kind, content)
+        say("done", True)
     except Exception as error:
         say("error", {"kind": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()})
+
+
+def _race(progress: Report, op: str, **options: Any) -> Results:
+    from .compare import compare
+
+    yield "race", compare(op, progress=progress, **options).to_dict()
+
+
+def _cells(progress: Report, **options: Any) -> Results:
+    from .cells import run
+
+    for race in run(progress=progress, **options):
+        yield ("race", race.to_dict()) if not isinstance(race, str) else ("failure", race)
+
+
+def _ceilings(progress: Report) -> Results:
+    from .ceilings import measure
+
+    yield "ceilings", measure().to_dict()
+
+
+def _start(progress: Report, op: str) -> Results:
+    from .cells import first_result
+
+    yield "start", first_result(op)
+
+
+_TASKS: dict[str, Callable[..., Results]] = {"race": _race, "cells": _cells, "ceilings": _ceilings, "start": _start}
 
 
 def _take_standard_output() -> TextIO:

@@ -2,13 +2,20 @@
 
 A contender is prepared outside the clock (imports, sessions, conversions) and leaves an :class:`Entry`, whose ``call``
 is the only thing that is timed. To add a library, add a file beside the others and a line to ``_LIBRARIES``.
+
+A race without names is one of the usual contenders, the same few on every machine. The others join by name, or all of
+them with ``"all"``: each lengthens every round, and ``torch.compile`` takes some seconds to begin.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import sysconfig
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from fused_kernels.catalog import Inputs, Op
@@ -20,7 +27,10 @@ from .entry import Entry
 
 Prepare = Callable[[Op | None, Inputs, Any], Entry]
 
-__all__ = ["Contender", "Entry", "absent", "available", "choose"]
+ALL = "all"
+"""In place of names: every contender that can run."""
+
+__all__ = ["ALL", "Contender", "Entry", "absent", "available", "choose", "usual"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Contender:
     Parameters
     ----------
     name
-        ``"numba"``, ``"numpy"``, ``"torch"``, ``"onnxruntime"``, or the user's.
+        That of a library, such as ``"numba"`` or ``"torch.compile"``, or the user's.
     version
         Of the library, such as ``"numba 0.68.1"``; empty for a user's function.
     prepare
@@ -43,21 +53,58 @@ class Contender:
     prepare: Prepare
 
 
+def _no_compiler() -> str:
+    """Return what torch.compile lacks on the CPU, or nothing: it writes C++ for a compiler of the machine."""
+    compiler = os.environ.get("CXX", "")
+    if not any(shutil.which(name) for name in (compiler.partition(" ")[0], "g++", "clang++", "c++", "cl") if name):
+        return "it needs a C++ compiler, such as g++"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        return "it needs Python's headers (Python.h), such as those of python3-dev"
+    return ""
+
+
 @dataclass(frozen=True)
 class _Library:
-    """How a library is found and what it needs; ``peer`` is the key in ``op.peers``, None if every operation runs."""
+    """How a contender's library is found and what it needs.
+
+    Parameters
+    ----------
+    name
+        Of the contender.
+    distributions
+        Any one of these brings it.
+    peer
+        The key in ``op.peers``; None if every operation runs.
+    needs
+        Distributions beside it.
+    lacks
+        Says what else is missing on this machine; nothing if all is there.
+    usual
+        Whether it races where nobody is named.
+    """
 
     name: str
     distributions: tuple[str, ...]
     peer: str | None = None
     needs: tuple[str, ...] = ()
+    lacks: Callable[[], str] = str
+    usual: bool = False
+
+    @property
+    def module(self) -> str:
+        """The file beside this one."""
+        return self.name.replace(".", "_").replace("-", "_")
 
 
 _LIBRARIES = (
-    _Library("numba", ("numba",)),
-    _Library("numpy", ("numpy",)),
-    _Library("torch", ("torch",), peer="torch"),
-    _Library("onnxruntime", ("onnxruntime", "onnxruntime-gpu"), peer="onnx", needs=("onnx",)),
+    _Library("numba", ("numba",), usual=True),
+    _Library("numpy", ("numpy",), usual=True),
+    _Library("torch", ("torch",), peer="torch", usual=True),
+    _Library("onnxruntime", ("onnxruntime", "onnxruntime-gpu"), peer="onnx", needs=("onnx",), usual=True),
+    _Library("torch.compile", ("torch",), peer="torch", lacks=_no_compiler),
+    _Library("jax", ("jax",), peer="jax"),
+    _Library("numexpr", ("numexpr",), peer="numexpr"),
+    _Library("polyglot-bridge", ("polyglot-bridge",), peer="polyglot"),
 )
 
 
@@ -66,15 +113,26 @@ def available(op: Op) -> dict[str, str]:
     return {library.name: _version(library) for library in _LIBRARIES if not _obstacle(op, library)}
 
 
-def absent(op: Op) -> dict[str, str]:
-    """Return the contenders that cannot race ``op`` here, each with the reason; nothing is imported."""
-    found = {library.name: _obstacle(op, library) for library in _LIBRARIES}
+def usual(op: Op) -> list[str]:
+    """Return those that race ``op`` where nobody is named."""
+    return [library.name for library in _LIBRARIES if library.usual and not _obstacle(op, library)]
+
+
+def absent(op: Op, names: str | Iterable[str] | None = ALL) -> dict[str, str]:
+    """Return who cannot race ``op`` here, each with the reason: of all, or of the usual ones (None).
+
+    Of those who were asked for by name nobody is absent, since :func:`choose` refuses what cannot run.
+    """
+    if names is not None and names != ALL:
+        return {}
+    asked = [library for library in _LIBRARIES if library.usual or names == ALL]
+    found = {library.name: _obstacle(op, library) for library in asked}
     found["cupy"] = "this version races on the CPU only" if gpu() else "no GPU here"
     return {name: reason for name, reason in found.items() if reason}
 
 
-def choose(op: Op, names: Iterable[str] | None) -> list[Contender]:
-    """Return the contenders of these names, or all that can run.
+def choose(op: Op, names: str | Iterable[str] | None) -> list[Contender]:
+    """Return the contenders of these names, the usual ones (None), or all that can run (``"all"``).
 
     Raises
     ------
@@ -84,7 +142,10 @@ def choose(op: Op, names: Iterable[str] | None) -> list[Contender]:
         For one whose library is not installed; the message has the pip line.
     """
     present, missing = available(op), absent(op)
-    chosen = list(present) if names is None else list(names)
+    if names is None or names == ALL:
+        chosen = usual(op) if names is None else list(present)
+    else:
+        chosen = [names] if isinstance(names, str) else list(names)
     if not chosen:
         raise InputError(f"A race needs a contender; for {op.name} there are: {', '.join(present)}.")
     if len(set(chosen)) < len(chosen):
@@ -97,12 +158,13 @@ def choose(op: Op, names: Iterable[str] | None) -> list[Contender]:
             raise kind(f"{name} cannot race {op.name}: {missing[name]}. These can: {', '.join(present)}.")
         hint = did_you_mean(name, present)
         raise InputError(f"There is no contender {name!r}.{hint} For {op.name} there are: {', '.join(present)}.")
-    return [Contender(name, present[name], _preparer(name)) for name in chosen]
+    modules = {library.name: library.module for library in _LIBRARIES}
+    return [Contender(name, present[name], _preparer(modules[name])) for name in chosen]
 
 
-def _preparer(name: str) -> Prepare:
+def _preparer(module: str) -> Prepare:
     def prepare(op: Op | None, inputs: Inputs, out: Any) -> Entry:
-        entry: Entry = import_module(f".{name}", __name__).prepare(op, inputs, out)
+        entry: Entry = import_module(f".{module}", __name__).prepare(op, inputs, out)
         return entry
 
     return prepare
@@ -117,7 +179,7 @@ def _obstacle(op: Op, library: _Library) -> str:
     for distribution in library.needs:
         if not installed(distribution):
             return f"not installed: it also needs {distribution}; pip install {distribution}"
-    return ""
+    return library.lacks()
 
 
 def _version(library: _Library) -> str:

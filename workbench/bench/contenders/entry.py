@@ -22,9 +22,11 @@ class Entry:
     call
         Takes no arguments and does the work once; the only thing inside the clock.
     result
-        Turns what ``call`` returned into NumPy, or into anything that :func:`workbench.bench.check.leaves` reads.
+        Turns what ``call`` returned into anything that :func:`workbench.bench.check.leaves` reads: arrays of any
+        library, numbers, and tuples, mappings and dataclasses of them.
     out
-        The buffer that ``call`` writes into, as a NumPy array; None if each call makes a new result.
+        The buffer that ``call`` writes into, as a NumPy array, or a tuple of them for an operation that returns a
+        tuple; None if each call makes a new result.
     inputs
         The contender's own copies, which it must not change.
     around

@@ -26,11 +26,12 @@ def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
     options.log_severity_level = 3  # warnings about a graph of one node help nobody
     session = onnxruntime.InferenceSession(model(graph).SerializeToString(), options, ["CPUExecutionProvider"])
     if out is None:
-        return Entry(partial(session.run, ["out"], fed), inputs, None, _first)
+        return Entry(partial(session.run, list(graph.outputs), fed), inputs, result=_result)
     binding = session.io_binding()
     for name, value in fed.items():
         binding.bind_input(name, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
-    binding.bind_output("out", "cpu", 0, out.dtype, out.shape, out.ctypes.data)
+    for name, buffer in zip(graph.outputs, out if isinstance(out, tuple) else (out,), strict=True):
+        binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
 
     def result(_: Any, keep: Any = fed) -> Any:  # the binding holds addresses only: this keeps their arrays alive
         return out
@@ -53,7 +54,7 @@ def model(graph: OnnxGraph) -> Any:
                 helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
                 for name, value in graph.inputs.items()
             ],
-            [helper.make_empty_tensor_value_info("out")],
+            [helper.make_empty_tensor_value_info(name) for name in graph.outputs],
             [numpy_helper.from_array(np.asarray(value), name) for name, value in graph.constants.items()],
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -62,5 +63,5 @@ def model(graph: OnnxGraph) -> Any:
     )
 
 
-def _first(returned: Any) -> Any:
-    return returned[0]
+def _result(returned: list[Any]) -> Any:
+    return returned[0] if len(returned) == 1 else tuple(returned)

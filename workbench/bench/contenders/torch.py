@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,20 +15,21 @@ from .entry import Entry, takes_out
 
 def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
     """Return the entry on tensors that share memory with ``inputs``; inference mode is entered outside the clock."""
+    return entry(op.peers["torch"](), inputs, out)
+
+
+def entry(function: Callable[..., Any], inputs: Inputs, out: Any) -> Entry:
+    """Return the entry that calls ``function`` on tensors."""
     import torch
 
-    function = op.peers["torch"]()
-    tensors = {name: _tensor(value) for name, value in inputs.items()}
+    call: Callable[..., Any] = partial(function, **{name: _tensor(value) for name, value in inputs.items()})
     if out is None or not takes_out(function):
-        return Entry(partial(function, **tensors), inputs, None, _numpy, torch.inference_mode)
-    return Entry(partial(function, **tensors, out=torch.from_numpy(out)), inputs, out, _numpy, torch.inference_mode)
+        return Entry(call, inputs, around=torch.inference_mode)
+    written = tuple(map(_tensor, out)) if isinstance(out, tuple) else _tensor(out)
+    return Entry(partial(call, out=written), inputs, out, around=torch.inference_mode)
 
 
 def _tensor(value: Any) -> Any:
     import torch
 
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-
-
-def _numpy(tensor: Any) -> Any:
-    return tensor.detach().cpu().numpy()

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fused_kernels import memory
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
-from fused_kernels.dispatch import explain_received, lazy_import, number, ready, ready_with
+from fused_kernels.dispatch import as_rows, explain_received, lazy_import, number, ready_rows, ready_with, result
 from fused_kernels.errors import KernelError, ShapeError
 
 from . import peers
@@ -61,8 +60,8 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
         eps = number("layer_norm", "eps", eps)
     if not eps >= 0:
         raise KernelError(f"layer_norm: eps must be 0 or more, and is {eps}. The usual value is 1e-5.")
-    if not (ready(x, out) and ready_with(x, out, weight) and ready_with(x, out, bias)):
-        return convert(layer_norm, {"x": x, "weight": weight, "bias": bias}, {"eps": eps}, out)
+    if not (ready_rows(x, out) and ready_with(x, out, weight) and ready_with(x, out, bias)):
+        return convert(layer_norm, {"x": x, "weight": weight, "bias": bias}, {"eps": eps}, out, rows=("x", "out"))
     shape = x.shape
     if not shape or not shape[-1]:
         raise ShapeError(
@@ -76,20 +75,14 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
                 f"layer_norm: weight and bias need shape ({columns},), the length of x's last axis; "
                 f"received {explain_received(x=x, weight=weight, bias=bias)}."
             )
-    if out is None:
-        target = memory.empty_like(x)
-    elif out.shape == shape:
-        target = out
-    else:
-        raise ShapeError(f"layer_norm: out needs the shape of x; received {explain_received(x=x, out=out)}.")
-    rows = x if len(shape) == 2 else x.reshape(-1, columns)
-    result = target if len(shape) == 2 else target.reshape(-1, columns)
+    target = result("layer_norm", out, shape, x.dtype)
+    rows, results = as_rows(x), as_rows(target)
     if weight is None and bias is None:
-        cpu.plain.run(x.nbytes, out is x, rows, result, eps)
+        cpu.plain.run(x.nbytes, out is x, rows, results, eps)
     else:
         weight = np.ones(columns, x.dtype) if weight is None else weight
         bias = np.zeros(columns, x.dtype) if bias is None else bias
-        cpu.affine.run(x.nbytes, out is x, rows, result, weight, bias, eps)
+        cpu.affine.run(x.nbytes, out is x, rows, results, weight, bias, eps)
     return target
 
 
@@ -132,6 +125,6 @@ OPERATIONS = (
         shapes=((512, 768), (8, 64), (1000, 1000), (4096, 4096)),
         dimensions=("rows", "columns"),
         tolerance={"float32": Tolerance(2e-5, 1e-5), "float64": Tolerance(1e-13, 1e-13)},
-        peers={"torch": peers.torch, "onnx": peers.onnx},
+        peers={"torch": peers.torch, "onnx": peers.onnx, "jax": peers.jax, "polyglot": peers.polyglot},
     ),
 )

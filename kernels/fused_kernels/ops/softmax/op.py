@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fused_kernels import memory
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
-from fused_kernels.dispatch import explain_received, lazy_import, ready
-from fused_kernels.errors import DtypeError, ShapeError
-
+from fused_kernels.dispatch import as_rows, axis_of, lazy_import, ready_rows, result
 from . import peers
 
 if TYPE_CHECKING:
@@ -56,38 +52,23 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
     >>> softmax([0.0, 0.0])
     array([0.5, 0.5])
     """
-    if not ready(x, out):
-        return convert(softmax, {"x": x}, {"axis": axis}, out)
+    if not ready_rows(x, out):
+        return convert(softmax, {"x": x}, {"axis": axis}, out, rows=("x", "out"))
+    axis = axis_of("softmax", axis, x)
     shape = x.shape
-    dimensions = len(shape)
-    try:
-        axis = operator.index(axis)
-    except TypeError as error:
-        raise DtypeError(f"softmax: axis must be one integer; received {axis!r}.") from error
-    if not -dimensions <= axis < dimensions:
-        raise ShapeError(
-            f"softmax: axis {axis} is not an axis of x; received {explain_received(x=x)}. "
-            + (f"Choose from {-dimensions} to {dimensions - 1}." if dimensions else "Reshape x to (1,).")
-        )
-    if out is None:
-        target = memory.empty_like(x)
-    elif out.shape == shape:
-        target = out
-    else:
-        raise ShapeError(f"softmax: out needs the shape of x; received {explain_received(x=x, out=out)}.")
+    target = result("softmax", out, shape, x.dtype)
     if not x.size:
         return target
-    if axis in (-1, dimensions - 1):
+    if axis == len(shape) - 1:
         rows = cpu.rows if shape[-1] <= cpu.LONG else cpu.long_rows
-        if dimensions == 2:
-            rows.run(x.nbytes, out is x, x, target)
-        else:
-            rows.run(x.nbytes, out is x, x.reshape(-1, shape[-1]), target.reshape(-1, shape[-1]))
-    else:
-        axis %= dimensions
-        blocks = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-        source = x.copy() if out is x else x
-        cpu.columns.run(x.nbytes, False, source.reshape(blocks), target.reshape(blocks))
+        rows.run(x.nbytes, out is x, as_rows(x), as_rows(target))
+        return target
+    blocks = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
+    if not (x.flags.c_contiguous and target.flags.c_contiguous):
+        target[...] = softmax(np.ascontiguousarray(x), axis)
+        return target
+    source = x.copy() if out is x else x
+    cpu.columns.run(x.nbytes, False, source.reshape(blocks), target.reshape(blocks))
     return target
 
 
@@ -117,6 +98,6 @@ OPERATIONS = (
         shapes=((512, 768), (8, 64), (1000, 1000), (4096, 4096)),
         dimensions=("rows", "columns"),
         tolerance={"float32": Tolerance(5e-6, 1e-30), "float64": Tolerance(1e-14, 1e-290)},
-        peers={"torch": peers.torch, "onnx": peers.onnx},
+        peers={"torch": peers.torch, "onnx": peers.onnx, "jax": peers.jax, "polyglot": peers.polyglot},
     ),
 )

@@ -1,0 +1,74 @@
+"""The cells of a suite, raced in one process: an operation at several shapes and dtypes, with ``out=`` and without."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from fused_kernels.catalog import OPS
+from workbench.errors import WorkbenchError
+
+from . import contest as contests
+from .contenders import ALL
+from .progress import Report, Reporter
+from .race import Race
+from .racing import race
+
+PATIENCE = 0.5
+"""Seconds; who takes longer for one call at some shape, as a gelu of NumPy at 64 MB, does not hold up all others."""
+
+
+def run(
+    *,
+    op: str,
+    cells: Iterable[tuple[Sequence[int], str, bool]],
+    contenders: str | Iterable[str] | None = ALL,
+    budget: float = 1.0,
+    seed: int = 0,
+    progress: Report | None = None,
+) -> Iterator[Race | str]:
+    """Yield the race of each cell, or in words why there is none.
+
+    Parameters
+    ----------
+    op
+        Name of the operation.
+    cells
+        A shape, a dtype, and whether to write into ``out=``. Inputs and truth are made once for neighbours that differ
+        in the last only.
+    contenders, budget, seed, progress
+        As in :func:`workbench.compare`; contenders that fail are absent.
+    """
+    contest: contests.Contest | None = None
+    for shape, dtype, out in cells:
+        rng = np.random.default_rng(seed)
+        report = Reporter(progress, budget)
+        report.step("preparing", None)
+        try:
+            if contest is None or (contest.shape, contest.dtype) != (tuple(shape), dtype):
+                contest = None  # so that there is never room for two
+                contest = contests.of_operation(op, shape=shape, dtype=dtype, names=contenders, inputs=None, rng=rng)
+            yield race(
+                contest,
+                out=out,
+                budget=budget,
+                rounds=None,
+                rng=rng,
+                seed=seed,
+                strict=False,
+                report=report,
+                patience=PATIENCE,
+            )
+        except (WorkbenchError, MemoryError) as error:
+            yield str(error) or type(error).__name__
+
+
+def first_result(op: str) -> float:
+    """Return the seconds that this process needs for its first result: Numba's import, the compiling, the call."""
+    found = OPS[op]
+    inputs = found.sample(found.shapes[0], np.dtype(np.float32), np.random.default_rng(0))
+    begin = time.perf_counter()
+    found.function(**inputs)
+    return time.perf_counter() - begin

@@ -1,0 +1,141 @@
+"""The course of a race: everyone prepared and checked, then timed in turns, then checked again."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import numpy as np
+
+from workbench.errors import RaceError
+from workbench.text import format_seconds
+
+from .clock import SAMPLE, SETTLE_LIMIT, WARM_UP, Clock
+from .contest import Contest
+from .environment import Watch, environment, threads
+from .progress import Reporter
+from .race import Race
+from .runner import Runner
+
+MIN_ROUNDS = 7
+
+
+def race(
+    contest: Contest,
+    *,
+    out: bool,
+    budget: float,
+    rounds: int | None,
+    rng: np.random.Generator,
+    seed: int,
+    strict: bool,
+    report: Reporter,
+    patience: float = float("inf"),
+) -> Race:
+    """Race the field of a contest and return the record.
+
+    Parameters
+    ----------
+    contest
+        The question and the contenders.
+    out, budget, rounds, seed
+        As in :func:`workbench.compare`.
+    rng
+        Draws the order of the turns.
+    strict
+        Whether a contender that fails is an error, and not merely absent.
+    report
+        Told where the race stands.
+    patience
+        Seconds; who takes longer for one call has it named in ``absent`` and does not race.
+    """
+    clock = Clock()
+    absent = dict(contest.absent)
+    runners = _prepared(contest, clock, out=out, strict=strict, absent=absent, report=report, patience=patience)
+    watch = Watch()
+    _run(runners, clock, budget=budget, rounds=rounds, rng=rng, report=report)
+    conditions = {
+        "rounds": len(runners[0].seconds),
+        "budget": budget,
+        "seed": seed,
+        "method": (
+            f"in turns, random order; before each sample all threads asleep (at most {SETTLE_LIMIT * 1e3:g} ms) and "
+            f"{WARM_UP * 1e3:g} ms of warm-up; a sample of at least {SAMPLE * 1e3:g} ms; ratios by round, bootstrap"
+        ),
+        "cache": "warm",
+        "truth": contest.truth_from,
+        "out": [runner.name for runner in runners if runner.entry.out is not None],
+        "calls": {runner.name: runner.calls for runner in runners},
+        "threads": threads(),
+        "unsettled": clock.unsettled,
+        **watch.finish(),
+    }
+    if contest.op is not None:
+        conditions["cost"] = asdict(contest.op.cost(**contest.inputs))
+    for runner in runners:
+        report.step("checking", runner.name)
+        runner.check(clock)
+    return Race(
+        op=contest.name,
+        shape=tuple(contest.shape),
+        dtype=contest.dtype,
+        results=tuple(sorted((runner.result for runner in runners), key=lambda result: result.median)),
+        absent=absent,
+        conditions=conditions,
+        environment=environment(),
+    )
+
+
+def _prepared(
+    contest: Contest,
+    clock: Clock,
+    *,
+    out: bool,
+    strict: bool,
+    absent: dict[str, str],
+    report: Reporter,
+    patience: float,
+) -> list[Runner]:
+    """Return the contenders that are ready; one that fails is an error if it was named, else it is ``absent``."""
+    runners = []
+    for contender in contest.field:
+        try:
+            report.step("preparing", contender.name)
+            runner = Runner(contender, contest, out=out)
+            report.step("checking", contender.name)
+            runner.check(clock)
+            a_call = runner.calibrate(clock)
+        except RaceError as error:
+            if strict or contest.op is None:
+                raise
+            absent[contender.name] = str(error)
+        else:
+            if a_call <= patience:
+                runners.append(runner)
+            else:
+                absent[contender.name] = f"did not race, since one call takes {format_seconds(a_call)}"
+    if not runners:
+        raise RaceError(f"No contender can race {contest.described}: {'; '.join(absent.values())}")
+    return runners
+
+
+def _run(
+    runners: list[Runner],
+    clock: Clock,
+    *,
+    budget: float,
+    rounds: int | None,
+    rng: np.random.Generator,
+    report: Reporter,
+) -> None:
+    start = time.perf_counter()
+    done, wanted = 0, rounds or MIN_ROUNDS
+    while done < wanted:
+        for place in rng.permutation(len(runners)):
+            runner = runners[int(place)]
+            report.turn(runner.name, done, wanted, time.perf_counter() - start)
+            runner.run(clock)
+        done += 1
+        if rounds is None:
+            a_round = (time.perf_counter() - start) / done
+            wanted = max(MIN_ROUNDS, int(budget / a_round))
