@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import trace
-from .dispatch import Array
+from .dispatch import Array, are_rows, explain_received
 from .errors import DtypeError, ShapeError
 
 _FLOAT32: np.dtype[Any] = np.dtype(np.float32)
@@ -30,54 +30,116 @@ def convert(
     function: Callable[..., Any],
     arrays: Mapping[str, Any],
     options: Mapping[str, Any],
-    out: Any,
+    out: Any = None,
+    *,
+    companions: Mapping[str, Any] | None = None,
+    rows: tuple[str, ...] = (),
+    results: int = 1,
 ) -> Any:
     """Call ``function`` with arrays that are ready, and hand the result back as the caller's kind of array.
 
     Parameters
     ----------
     function
-        The public function of an operation; called with ``arrays`` and ``options`` by name.
+        The public function of an operation; called with all arguments by name.
     arrays
         As received; None stays None. Their common dtype is the result's: NumPy's promotion, integers to float64;
         float16 and bfloat16 are computed in float32 and rounded once.
     options
         Passed on.
     out
-        As received: any array of the caller's library into which the result can be cast (``"same_kind"``).
+        As received: any array of the caller's library into which the result can be cast (``"same_kind"``), or a tuple
+        of them where the result is a tuple.
+    companions
+        Indices and masks, which have no part in the dtype of the result: they become C-contiguous int64 or bool.
+    rows
+        Names of the arrays for which `dispatch.are_rows` is enough; all others become C-contiguous.
+    results
+        How many arrays the function returns; more than one as a tuple.
 
     Raises
     ------
     DtypeError
         For complex, text, object and masked arrays, tensors that require grad, and arrays on another device.
     """
-    name = function.__name__
+    name, beside = function.__name__, dict(companions or {})
+    if out is not None and len(_each(out)) != results:
+        kind = "an array" if results == 1 else f"a tuple of {results} arrays"
+        raise DtypeError(f"{name}: out must be {kind}; received {explain_received(out=out)}.")
     torch = sys.modules.get("torch")
-    if torch is not None and any(isinstance(value, torch.Tensor) for value in (*arrays.values(), out)):
-        shared = {key: _from_torch(name, key, value, torch) for key, value in arrays.items()}
-        result = function(**shared, **options, out=_from_torch(name, "out", out, torch))
-        return out if out is not None else torch.from_numpy(np.asarray(result))
-    for key, value in arrays.items():
+    if torch is not None and any(
+        isinstance(value, torch.Tensor) for value in (*arrays.values(), *beside.values(), *_each(out))
+    ):
+        shared = {key: _from_torch(name, key, value, torch) for key, value in {**arrays, **beside}.items()}
+        given_out = _like(out, [_from_torch(name, "out", item, torch) for item in _each(out)])
+        result = function(**shared, **options, **_out(given_out))
+        return out if out is not None else _to_torch(result, torch)
+    for key, value in (*arrays.items(), *beside.items()):
         if value is None and key in _required(function):
             raise DtypeError(f"{name}: {key} is None, and an array is needed.")
     given = {key: _as_array(name, key, value) for key, value in arrays.items()}
     common = _common_dtype(name, given)
     result_dtype = _FLOAT64 if common.kind in "biu" else common.newbyteorder("=")
-    _check_out(name, out, result_dtype)
+    for item in _each(out):
+        _check_out(name, item, result_dtype)
+    more = {**options} | {key: _companion(name, key, value, out) for key, value in beside.items()}
     if result_dtype.name not in _COMPUTED_IN:
-        return _by_reference(function, given, options, out, result_dtype)
+        return _by_reference(function, given, more, out, result_dtype)
     dtype = _COMPUTED_IN[result_dtype.name]
-    prepared = {key: _prepared(key, value, dtype, out) for key, value in given.items()}
-    direct_out = out if _is_target(out, dtype) else None
-    result = function(**prepared, **options, out=direct_out)
-    if direct_out is not None or trace.is_dry():
+    prepared = {key: _prepared(key, value, dtype, out, rows=key in rows) for key, value in given.items()}
+    direct = out is not None and all(_is_target(item, dtype, rows="out" in rows) for item in _each(out))
+    result = function(**prepared, **more, **_out(out if direct else None))
+    if direct or trace.is_dry():
         return out if out is not None else result
     if out is not None:
-        _check_out_shape(name, out, result.shape)
-        trace.note(f"out: copied to, {_obstacle(out, dtype)}")
-        np.copyto(out, result, casting="same_kind")
-        return out
-    return (result if result.dtype == result_dtype else result.astype(result_dtype))[()]
+        return _copied_to(name, out, result, f"out: copied to, {_obstacle(_each(out)[0], dtype)}")
+    return _of_dtypes(result, result_dtype)
+
+
+def _each(out: Any) -> tuple[Any, ...]:
+    return out if isinstance(out, tuple) else (out,)
+
+
+def _like(out: Any, items: list[Any]) -> Any:
+    return tuple(items) if isinstance(out, tuple) else items[0]
+
+
+def _out(out: Any) -> dict[str, Any]:
+    return {} if out is None else {"out": out}
+
+
+def _to_torch(result: Any, torch: Any) -> Any:
+    if isinstance(result, tuple):
+        return tuple(_to_torch(item, torch) for item in result)
+    return torch.from_numpy(np.asarray(result)) if isinstance(result, np.ndarray | np.generic) else result
+
+
+def _of_dtypes(result: Any, dtype: np.dtype[Any]) -> Any:
+    if isinstance(result, tuple):
+        return tuple(_of_dtypes(item, dtype) for item in result)
+    if not isinstance(result, np.ndarray | np.generic):
+        return result
+    cast: Any = result if result.dtype == dtype else result.astype(dtype)
+    return cast[()]
+
+
+def _copied_to(operation: str, out: Any, result: Any, note: str) -> Any:
+    for item, value in zip(_each(out), _each(result), strict=True):
+        _check_out_shape(operation, item, value.shape)
+    trace.note(note)
+    for item, value in zip(_each(out), _each(result), strict=True):
+        np.copyto(item, value, casting="same_kind")
+    return out
+
+
+def _companion(operation: str, name: str, value: Any, out: Any) -> Array | None:
+    array = _as_array(operation, name, value)
+    if array is None:
+        return None
+    if array.dtype.kind not in "biu":
+        raise DtypeError(f"{operation}: {name} must hold integers or booleans; received {array.dtype} {array.shape}.")
+    dtype = np.dtype(bool if array.dtype.kind == "b" else np.int64)
+    return _prepared(name, array, dtype, out, rows=False)
 
 
 def _from_torch(operation: str, name: str, value: Any, torch: Any) -> Any:
@@ -164,20 +226,20 @@ def _check_out_shape(operation: str, out: Array, shape: tuple[int, ...]) -> None
         raise ShapeError(f"{operation}: the result has shape {shape} and out has {out.shape}. Pass np.empty({shape}).")
 
 
-def _is_target(out: Any, dtype: np.dtype[Any]) -> bool:
-    return out is not None and type(out) is np.ndarray and out.dtype == dtype and bool(out.flags.carray)
+def _is_target(out: Any, dtype: np.dtype[Any], *, rows: bool) -> bool:
+    return type(out) is np.ndarray and out.dtype == dtype and (bool(out.flags.carray) or (rows and are_rows(out)))
 
 
-def _prepared(name: str, array: Array | None, dtype: np.dtype[Any], out: Any) -> Array | None:
+def _prepared(name: str, array: Array | None, dtype: np.dtype[Any], out: Any, *, rows: bool) -> Array | None:
     if array is None:
         return None
-    if out is not None and array is not out and np.may_share_memory(array, out):
+    if any(item is not None and array is not item and np.may_share_memory(array, item) for item in _each(out)):
         trace.note(f"{name}: copied, out overlaps it")
         return np.array(array, dtype, order="C")
-    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
-        return array
-    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
-        return _writeable_alias(array)
+    if array.dtype == dtype and array.flags.aligned and array.dtype.isnative:
+        plain = array if type(array) is np.ndarray and array.flags.writeable else _writeable_alias(array)
+        if plain.flags.c_contiguous or (rows and are_rows(plain)):
+            return plain
     trace.note(f"{name}: copied, {_obstacle(array, dtype)}")
     return np.empty(array.shape, dtype) if trace.is_dry() else np.array(array, dtype, order="C")
 
@@ -222,13 +284,15 @@ def _by_reference(
     # A dry run in float64 finds what is wrong with the arguments, in the operation's own words, and the result's shape.
     stand_ins = {key: None if value is None else np.empty(value.shape) for key, value in arrays.items()}
     with trace.tracing(dry=True):
-        shape = function(**stand_ins, **options).shape
-    if out is not None:
-        _check_out_shape(name, out, shape)
+        model = function(**stand_ins, **options)
+    for item, planned in zip(_each(out), _each(model), strict=True) if out is not None else ():
+        _check_out_shape(name, item, planned.shape)
     if trace.listeners and trace.launching("numpy", "reference", f"no kernel for {dtype}"):
-        return out
-    result = OPS[name].reference(**arrays, **options) if 0 not in shape else np.empty(shape, dtype)
+        return model if out is None else out
+    empty = all(0 in getattr(item, "shape", ()) for item in _each(model))
+    result = OPS[name].reference(**arrays, **options) if not empty else _of_dtypes(model, dtype)
     if out is None:
         return result
-    np.copyto(out, result, casting="same_kind")
+    for item, value in zip(_each(out), _each(result), strict=True):
+        np.copyto(item, value, casting="same_kind")
     return out

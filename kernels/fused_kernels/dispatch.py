@@ -7,13 +7,15 @@ goes once through `conversion.convert`, which calls the same function again with
 from __future__ import annotations
 
 import importlib.util
+import operator
 import sys
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .errors import DtypeError
+from . import memory
+from .errors import DtypeError, ShapeError
 
 Array = np.ndarray[Any, Any]
 
@@ -47,6 +49,78 @@ def ready(x: Any, out: Any) -> bool:
     if out is None or out is x:
         return True
     return type(out) is _ndarray and out.dtype == dtype and out.flags.carray and not overlap(x, out)
+
+
+def ready_rows(x: Any, out: Any) -> bool:
+    """Whether kernels on rows can take ``x`` and ``out`` as they are: as `ready`, but rows may lie apart."""
+    if ready(x, out):
+        return True
+    if not are_rows(x) or (x.dtype not in _TAKEN):
+        return False
+    if out is None or out is x:
+        return True
+    return are_rows(out) and out.dtype == x.dtype and not np.may_share_memory(x, out)
+
+
+def are_rows(x: Any) -> bool:
+    """Whether ``x`` is a writeable array whose last axis is contiguous, and whose other axes are one in steps."""
+    if type(x) is not _ndarray or not x.flags.behaved or not x.ndim:
+        return False
+    if x.flags.c_contiguous:
+        return True
+    *steps, last = x.strides
+    if last != x.itemsize and x.shape[-1] != 1:
+        return False
+    expected = None
+    for size, step in zip(reversed(x.shape[:-1]), reversed(steps), strict=True):
+        if size != 1 and expected not in (None, step):
+            return False
+        expected = step * size if size != 1 or expected is None else expected
+    return True
+
+
+def as_rows(x: Array) -> Array:
+    """Return an array that is `are_rows` as one of two axes, (rows, n), without a copy; n is at least 1."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+def result(operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return ``out`` if it has the shape of the result, or new memory if it is None.
+
+    Raises
+    ------
+    ShapeError
+        If it has another shape.
+    """
+    if out is None:
+        return memory.empty(shape, dtype)
+    if out.shape == shape:
+        taken: Array = out
+        return taken
+    raise ShapeError(f"{operation}: the result has shape {shape} and out has {out.shape}. Pass np.empty({shape}).")
+
+
+def axis_of(operation: str, axis: Any, x: Array) -> int:
+    """Return an axis of ``x`` as a number from 0 up.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has no such axis.
+    DtypeError
+        If it is no integer.
+    """
+    dimensions = x.ndim
+    try:
+        number_ = operator.index(axis)
+    except TypeError as error:
+        raise DtypeError(f"{operation}: axis must be one integer; received {axis!r}.") from error
+    if not -dimensions <= number_ < dimensions:
+        raise ShapeError(
+            f"{operation}: axis {axis} is not an axis of x; received {explain_received(x=x)}. "
+            + (f"Choose from {-dimensions} to {dimensions - 1}." if dimensions else "Reshape x to (1,).")
+        )
+    return number_ % dimensions
 
 
 def overlap(x: Array, out: Array) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import mmap
 import sys
@@ -12,21 +13,33 @@ import numpy as np
 
 POOLED_FROM = 4 << 20
 """Bytes from which a result comes from the pool."""
+ALIGNED_FROM = 128 << 10
+"""Bytes from which a result starts on a cache line: worth a tenth of the time there, less than it costs below."""
+LINE = 64
 _HUGE_PAGE = 2 << 20
-_empty = np.empty
+_empty, _ndarray, _BYTE = np.empty, np.ndarray, np.dtype(np.uint8)
+# A third of the time that asking the array for its address takes.
+_address, _first_byte = ctypes.addressof, ctypes.c_char.from_buffer
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     """Return an uninitialised C-contiguous array of ``shape`` and ``dtype``, from the pool if it is large."""
     nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes < ALIGNED_FROM:
+        return _empty(shape, dtype)
     if nbytes < POOLED_FROM:
-        return np.empty(shape, dtype)
+        return _aligned(shape, dtype, nbytes)
     return np.frombuffer(POOL.take(nbytes), dtype, count=nbytes // dtype.itemsize).reshape(shape)
 
 
 def empty_like(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return what `empty` returns for the shape and dtype of ``x``, a C-contiguous array."""
-    return _empty(x.shape, x.dtype) if x.nbytes < POOLED_FROM else empty(x.shape, x.dtype)
+    return _empty(x.shape, x.dtype) if x.nbytes < ALIGNED_FROM else empty(x.shape, x.dtype)
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> np.ndarray[Any, Any]:
+    memory: Any = _empty(nbytes + LINE, _BYTE)
+    return _ndarray(shape, dtype, memory, -_address(_first_byte(memory)) % LINE)
 
 
 class Pool:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 from .compile import Kernel, inline_reduction, kernel
 from .fork_join import parallel
@@ -30,31 +34,24 @@ def row_forms(name: str, row: Kernel, *, parallel_from: int) -> Forms:
     Returns
     -------
     Forms
-        To be run with ``x`` and ``out``, C-contiguous of shape (rows, columns), and the parameters.
+        To be run with ``x`` and ``out`` of shape (rows, columns), each row contiguous, and the parameters.
     """
     # Inlined, so that no call and no reference count is left in the loop; a call into cached code would stay one.
     one_row = inline_reduction(row)
 
     def direct(x: Any, out: Any, *parameters: Any) -> None:
         for i in range(x.shape[0]):
-            one_row(x[i], out[i], *parameters)
-
-    def through_scratch(x: Any, out: Any, *parameters: Any) -> None:
-        scratch = np.empty(x.shape[1], out.dtype)
-        for i in range(x.shape[0]):
-            one_row(x[i], scratch, *parameters)
-            for j in range(scratch.size):
-                out[i, j] = scratch[j]
-
-    some_direct, some_through_scratch = inline_reduction(direct), inline_reduction(through_scratch)
+            one_row(row_of(x, i), row_of(out, i), *parameters)
 
     def share_of_rows(share: int, shares: int, x: Any, out: Any, *parameters: Any) -> None:
-        first, last = share * x.shape[0] // shares, (share + 1) * x.shape[0] // shares
-        some_direct(x[first:last], out[first:last], *parameters)
+        for i in range(share * x.shape[0] // shares, (share + 1) * x.shape[0] // shares):
+            one_row(row_of(x, i), row_of(out, i), *parameters)
 
     def staged_share(share: int, shares: int, streaming: bool, x: Any, out: Any, *parameters: Any) -> None:
-        first, last = share * x.shape[0] // shares, (share + 1) * x.shape[0] // shares
-        some_through_scratch(x[first:last], out[first:last], *parameters)
+        scratch = np.empty(x.shape[1], out.dtype)
+        for i in range(share * x.shape[0] // shares, (share + 1) * x.shape[0] // shares):
+            one_row(row_of(x, i), scratch, *parameters)
+            _copy(scratch, row_of(out, i))
 
     return Forms(
         kernel(f"{name}.direct")(direct),
@@ -65,3 +62,27 @@ def row_forms(name: str, row: Kernel, *, parallel_from: int) -> Forms:
         # 20000 x 768, measured on Zen 5.
         streams=False,
     )
+
+
+@intrinsic
+def row_of(_context: Any, x: Any, index: Any) -> Any:
+    """Return row ``index`` from 0 up as a contiguous array, which it must be, however far apart the rows are."""
+    row = types.Array(x.dtype, 1, "C")
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        source = context.make_array(sig.args[0])(context, builder, args[0])
+        (step, _), (_, count) = (cgutils.unpack_tuple(builder, pair, 2) for pair in (source.strides, source.shape))
+        data = cgutils.pointer_add(builder, source.data, builder.mul(step, args[1]))
+        # Without an owner: references are counted for the whole matrix, not for each row.
+        result = context.make_array(row)(context, builder)
+        strides, size = (source.itemsize,), source.itemsize
+        populate_array(result, data=data, shape=(count,), strides=strides, itemsize=size, meminfo=None)
+        return result._getvalue()
+
+    return row(x, types.intp), emit
+
+
+@inline_reduction
+def _copy(source: Any, target: Any) -> None:
+    for j in range(source.size):
+        target[j] = source[j]

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
-from fused_kernels.dispatch import as_rows, axis_of, lazy_import, ready_rows, result
+from fused_kernels.dispatch import as_rows, axis_of, lazy_import, ready, ready_rows, result
+
 from . import peers
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
     >>> softmax([0.0, 0.0])
     array([0.5, 0.5])
     """
-    if not ready_rows(x, out):
-        return convert(softmax, {"x": x}, {"axis": axis}, out, rows=("x", "out"))
+    last = axis == -1 or (isinstance(x, np.ndarray) and axis == x.ndim - 1)
+    if not (ready_rows(x, out) if last else ready(x, out)):
+        return convert(softmax, {"x": x}, {"axis": axis}, out, rows=("x", "out") if last else ())
     axis = axis_of("softmax", axis, x)
     shape = x.shape
     target = result("softmax", out, shape, x.dtype)
@@ -64,9 +67,8 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
         rows.run(x.nbytes, out is x, as_rows(x), as_rows(target))
         return target
     blocks = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-    if not (x.flags.c_contiguous and target.flags.c_contiguous):
-        target[...] = softmax(np.ascontiguousarray(x), axis)
-        return target
+    if out is x:
+        trace.note("x: copied, each column is read and written in several passes")
     source = x.copy() if out is x else x
     cpu.columns.run(x.nbytes, False, source.reshape(blocks), target.reshape(blocks))
     return target
