@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from . import memory
 from .errors import DtypeError, ShapeError
+from .memory import empty
 
 Array = np.ndarray[Any, Any]
 
@@ -93,7 +93,7 @@ def result(operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any
         If it has another shape.
     """
     if out is None:
-        return memory.empty(shape, dtype)
+        return empty(shape, dtype)
     if out.shape == shape:
         taken: Array = out
         return taken

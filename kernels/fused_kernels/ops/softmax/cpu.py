@@ -11,7 +11,7 @@ from fused_kernels.cpu.fork_join import parallel
 from fused_kernels.cpu.forms import Forms
 from fused_kernels.cpu.intrinsics import larger
 from fused_kernels.cpu.rows import BLOCK, row_forms
-from fused_kernels.cpu.vector_math import exp
+from fused_kernels.cpu.vector_math import exp_nonpositive
 
 _PARALLEL_FROM = 48 << 10
 _WIDTH = 256
@@ -34,7 +34,7 @@ def _exponentials(x: Any, top: Any, out: Any) -> Any:
     """Write ``exp(x - top)`` and return the sum."""
     total = x.dtype.type(0)
     for j in range(x.size):
-        power = exp(x[j] - top)
+        power = exp_nonpositive(x[j] - top)
         out[j] = power
         total += power
     return total
@@ -93,7 +93,7 @@ def _raise(top: Any, row: Any) -> None:
 @inline_reduction
 def _add_exponentials(row: Any, top: Any, out: Any, total: Any) -> None:
     for j in range(row.size):
-        power = exp(row[j] - top[j])
+        power = exp_nonpositive(row[j] - top[j])
         out[j] = power
         total[j] += power
 
