@@ -113,10 +113,12 @@ class _Count:
         self.outside = self.misplaced = self.unbounded = 0
 
     def add(self, result: Array, truth: Array, tolerance: Tolerance) -> None:
-        wide = np.result_type(truth.dtype, np.float64)
-        given, expected = result.astype(wide, copy=False), truth.astype(wide, copy=False)
+        given, expected = (
+            values.astype(np.result_type(truth.dtype, np.float64), copy=False) for values in (result, truth)
+        )
         with np.errstate(invalid="ignore", over="ignore"):
-            difference = np.abs(given - expected)
+            # Subtracted in the truth's own dtype, and no more than that in it: a long double is slow.
+            difference = _narrow(np.abs(given - expected))
         if not np.isfinite(difference.max()):
             finite = np.isfinite(expected)
             same = (given == expected) | (np.isnan(given) & np.isnan(expected))
@@ -124,10 +126,14 @@ class _Count:
             self.unbounded += int(np.count_nonzero(finite & ~np.isfinite(given)))
             both = finite & np.isfinite(given)
             expected, difference = expected[both], difference[both]
-        size = np.abs(expected)
+        size = np.abs(_narrow(expected))
         self.largest = max(self.largest, float(size.max(initial=0)))
         self.difference = max(self.difference, float(difference.max(initial=0)))
         self.outside += int(np.count_nonzero(difference > tolerance.atol + tolerance.rtol * size))
+
+
+def _narrow(values: Array) -> Array:
+    return values.astype(np.complex128 if values.dtype.kind == "c" else np.float64, copy=False)
 
 
 def _same_bits(one: Array, other: Array) -> bool:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -82,7 +82,7 @@ def race_in_child(op: str, *, progress: Report | None = None, **options: Any) ->
 
 def work_in_child(
     task: str, options: Mapping[str, Any], *, progress: Report | None = None, environment: Mapping[str, str] = _NOTHING
-) -> Iterator[Message]:
+) -> Generator[Message, None, None]:
     """Give a child process a task of :mod:`workbench.bench.worker`, and yield its messages until the task is done.
 
     Parameters

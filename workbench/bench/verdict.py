@@ -21,7 +21,7 @@ def verdict(race: Race) -> str:
     right = [result for result in race.results if result.right]
     wrong = [result for result in race.results if not result.right]
     sentences = [_ranking(race, right)] if right else ["No contender computes the right result."]
-    sentences += [f"{_name(result.contender)} {result.fault} and is out of the competition." for result in wrong]
+    sentences += [f"{spelled(result.contender)} {result.fault} and is out of the competition." for result in wrong]
     if race.conditions.get("disturbed"):
         sentences.append("Other programs took part of the machine meanwhile, so repeat it when they rest.")
     return " ".join(sentences)
@@ -73,23 +73,24 @@ def race_text(race: Race) -> str:
 def _ranking(race: Race, right: list[Result]) -> str:
     best = right[0]
     if len(right) == 1:
-        return (
-            f"{_name(best.contender)} takes {format_seconds(best.median)} a call; there is no other to compare it with."
-        )
+        time = format_seconds(best.median)
+        return f"{spelled(best.contender)} takes {time} a call; there is no other to compare it with."
     ratios = {rival.contender: race.speedup(best.contender, over=rival.contender) for rival in right[1:]}
     tied = [name for name, ratio in ratios.items() if not _wins(ratio)]
     if not tied:
         comparisons = [
-            f"{_times(ratios[rival.contender].value)} faster than {_name(rival.contender)}"
+            f"{_times(ratios[rival.contender].value)} faster than {spelled(rival.contender)}"
             for rival in _rivals(race, right)
         ]
-        return f"{_name(best.contender)} is {', and '.join(comparisons)}."
-    first = _and(map(_name, [best.contender, *tied]))
+        return f"{spelled(best.contender)} is {', and '.join(comparisons)}."
+    first = _and(map(spelled, [best.contender, *tied]))
     rivals = [rival for rival in _rivals(race, right) if rival.contender not in tied]
     if not rivals:
         return f"There is no difference between {first}: the interval of their ratio contains 1."
-    comparisons = [f"{_times(ratios[rival.contender].value)} faster than {_name(rival.contender)}" for rival in rivals]
-    return f"There is no difference between {first}; {_name(best.contender)} is {', and '.join(comparisons)}."
+    comparisons = [
+        f"{_times(ratios[rival.contender].value)} faster than {spelled(rival.contender)}" for rival in rivals
+    ]
+    return f"There is no difference between {first}; {spelled(best.contender)} is {', and '.join(comparisons)}."
 
 
 def _rivals(race: Race, right: list[Result]) -> list[Result]:
@@ -120,7 +121,7 @@ def _out(race: Race) -> str:
         return "new results"
     if len(writers) == len(race.results):
         return "out="
-    return f"out= ({', '.join(map(_name, writers))})"
+    return f"out= ({', '.join(map(spelled, writers))})"
 
 
 def _warnings(race: Race) -> list[str]:
@@ -133,7 +134,8 @@ def _warnings(race: Race) -> list[str]:
     ]
 
 
-def _name(contender: str) -> str:
+def spelled(contender: str) -> str:
+    """Return how people write a contender's name."""
     return _NAMES.get(contender, contender)
 
 

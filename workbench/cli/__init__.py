@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from workbench import __version__
 from workbench.errors import InputError, WorkbenchError
 
-from . import tables
+from . import suites, tables
 from .notebook import to_open
+from .terminal import console, progress_bar
 
 if TYPE_CHECKING:
-    from workbench.bench.progress import Report
     from workbench.models.model import Model, Tensor
 
 app = typer.Typer(
@@ -112,54 +110,76 @@ def inspect(
         if as_json:
             print(json.dumps(_model_record(loaded, listed), indent=2))
             return
-        console = _console()
-        console.print(tables.model_card(loaded))
+        screen = console()
+        screen.print(tables.model_card(loaded))
         if listed is not None:
-            console.print()
-            console.print(tables.tensor_table(listed))
+            screen.print()
+            screen.print(tables.tensor_table(listed))
 
 
 @app.command()
 def bench(
-    op: Annotated[str, typer.Argument(help="An operation of the catalogue, such as layer_norm.")],
+    ops: Annotated[list[str] | None, typer.Argument(help="An operation of the catalogue, such as layer_norm.")] = None,
     *,
+    suite: Annotated[
+        str | None, typer.Option(help="kernels: all operations, or those named, at all their shapes and dtypes.")
+    ] = None,
     shape: Annotated[str | None, typer.Option(help="Such as 512x768; the operation's first if none is given.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
-    contenders: Annotated[str | None, typer.Option(help="Such as numpy,numba; all that can run by default.")] = None,
-    budget: Annotated[float, typer.Option(help="Seconds of racing.")] = 3.0,
+    contenders: Annotated[
+        str | None, typer.Option(help="Such as numpy,jax; all; else the usual four, or all of them in a suite.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds of racing; 3, or 1.5 for each cell of a suite.", show_default=False)
+    ] = None,
     rounds: Annotated[int | None, typer.Option(help="Exactly so many rounds, whatever the time.")] = None,
     out: Annotated[bool, typer.Option(help="Write into a preallocated array, those that can.")] = True,
     seed: Annotated[int, typer.Option(help="Of the inputs and of the order of the turns.")] = 0,
     as_json: AsJson = False,
     in_process: Annotated[bool, typer.Option("--in-process", help="Race in this process, not in a child.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Keep a suite in this file after each of its cells.")] = None,
+    load: Annotated[Path | None, typer.Option(help="Show a suite from such a file instead of racing.")] = None,
+    markdown: Annotated[
+        list[Path] | None, typer.Option(help="Write a suite into the marked places of this file; may be repeated.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Race an operation's contenders, with their results checked."""
+    """Race an operation's contenders, with their results checked; or a whole suite."""
     from workbench.bench.compare import compare
     from workbench.bench.process import race_in_child
 
-    options: dict[str, Any] = {
-        "shape": shape,
-        "dtype": dtype,
-        "budget": budget,
-        "rounds": rounds,
-        "out": out,
-        "seed": seed,
-    }
+    options: dict[str, Any] = {"seed": seed}
     if contenders is not None:
-        options["contenders"] = [name.strip() for name in contenders.split(",") if name.strip()]
-    with _sentences(debug), _progress_bar() as report:
-        race = (compare if in_process else race_in_child)(op, progress=report, **options)
+        named = [name.strip() for name in contenders.split(",") if name.strip()]
+        options["contenders"] = "all" if named == ["all"] else named
+    if budget is not None:
+        options["budget"] = budget
+    with _sentences(debug):
+        if suite is not None:
+            if suite != "kernels":
+                raise InputError(f"There is no suite {suite!r}; there is: kernels.")
+            suites.run(ops or [], options, load=load, save=save, markdown=markdown or [], as_json=as_json)
+            return
+        if save or load or markdown:
+            raise InputError("--save, --load and --markdown are for a suite: workbench bench --suite kernels.")
+        if not ops or len(ops) > 1:
+            raise InputError(
+                f"One operation races; got {', '.join(ops or ['none'])}. Several: workbench bench --suite kernels "
+                f"{' '.join(ops or [])}".rstrip()
+            )
+        options |= {"shape": shape, "dtype": dtype, "rounds": rounds, "out": out}
+        with progress_bar() as report:
+            race = (compare if in_process else race_in_child)(ops[0], progress=report, **options)
     if as_json:
         print(json.dumps(race.to_dict(), indent=2))
         return
-    console = _console()
-    console.print(Text(race.verdict, style="bold"), soft_wrap=True)
-    console.print(Text(race.conditions_text, style="dim"), soft_wrap=True)
-    console.print()
-    console.print(tables.race_table(race))
+    screen = console()
+    screen.print(Text(race.verdict, style="bold"), soft_wrap=True)
+    screen.print(Text(race.conditions_text, style="dim"), soft_wrap=True)
+    screen.print()
+    screen.print(tables.race_table(race))
     for name, reason in race.absent.items():
-        console.print(Text(f"{name}: {reason}", style="dim"), soft_wrap=True)
+        screen.print(Text(f"{name}: {reason}", style="dim"), soft_wrap=True)
 
 
 @contextmanager
@@ -176,29 +196,8 @@ def _sentences(debug: bool) -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    _console(stderr=True).print(Text(message, style="red" if code == 1 else ""), soft_wrap=True)
+    console(stderr=True).print(Text(message, style="red" if code == 1 else ""), soft_wrap=True)
     raise typer.Exit(code)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Report]:
-    """Show a bar on the standard error while the race runs; nothing where that is no terminal."""
-    console = _console(stderr=True)
-    columns = (BarColumn(bar_width=30), TextColumn("{task.description}", markup=False))
-    with Progress(
-        *columns, console=console, transient=True, refresh_per_second=4, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda step: bar.update(
-            task, total=1.0 if step.rounds else None, completed=step.fraction, description=str(step)
-        )
-
-
-def _console(*, stderr: bool = False) -> Console:
-    console = Console(stderr=stderr, highlight=False)
-    if not console.is_terminal:
-        console.width = 10_000  # a pipe has no width, and what reads it wants whole lines
-    return console
 
 
 def _model_record(model: Model, tensors: list[Tensor] | None) -> dict[str, Any]:

@@ -30,7 +30,7 @@ Prepare = Callable[[Op | None, Inputs, Any], Entry]
 ALL = "all"
 """In place of names: every contender that can run."""
 
-__all__ = ["ALL", "Contender", "Entry", "absent", "available", "choose", "usual"]
+__all__ = ["ALL", "Contender", "Entry", "absent", "available", "choose", "order", "usual"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,12 @@ def available(op: Op) -> dict[str, str]:
 def usual(op: Op) -> list[str]:
     """Return those that race ``op`` where nobody is named."""
     return [library.name for library in _LIBRARIES if library.usual and not _obstacle(op, library)]
+
+
+def order(name: str) -> tuple[int, str]:
+    """Return a key by which names sort as the contenders are listed here, and others after them."""
+    names = [library.name for library in _LIBRARIES]
+    return (names.index(name) if name in names else len(names), name)
 
 
 def absent(op: Op, names: str | Iterable[str] | None = ALL) -> dict[str, str]:
