@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import functools
 import math
@@ -102,8 +103,10 @@ def _start(workers: int) -> _Team:
             threading.Thread(target=fork_join.work, args=(address, number), name=f"fused_kernels-{number}", daemon=True)
             for number in range(1, workers + 1)
         )
-        for member in members:
-            member.start()
+        # Where no more threads are to be had, callers do the shares of those that are missing.
+        with contextlib.suppress(RuntimeError):
+            for member in members:
+                member.start()
         _watch_process()
         _teams.append(_Team(address, members))
         _team = _teams[-1]
@@ -133,7 +136,8 @@ def _end() -> None:
     for team in _teams:
         fork_join.stop(team.state, len(team.threads))
         for thread in team.threads:
-            thread.join(_EXIT_PATIENCE)
+            if thread.is_alive():
+                thread.join(_EXIT_PATIENCE)
 
 
 def _at_start() -> int:
