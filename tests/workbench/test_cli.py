@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 import workbench
 from workbench import cli
+from workbench.bench.compare import compare
 from workbench.bench.race import Race
+from workbench.bench.suite import Cell, Suite
 from workbench.cli import notebook
 
 RESNET = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / "light_resnet50.onnx"
@@ -94,6 +96,13 @@ def test_inspect_as_json() -> None:
         (["inspect", str(RESNET), "--filter", "nobody"], "'nobody'"),
         (["bench", "softmx"], "Did you mean 'softmax'?"),
         (["bench", "softmax", "--contenders", "nunpy", "--in-process"], "Did you mean 'numpy'?"),
+        (["bench"], "One operation races; got none."),
+        (["bench", "softmax", "scale"], "workbench bench --suite kernels softmax scale"),
+        (["bench", "softmax", "--save", "suite.json"], "--suite kernels"),
+        (["bench", "--suite", "models"], "there is: kernels"),
+        (["bench", "--suite", "kernels", "softmx"], "Did you mean 'softmax'?"),
+        (["bench", "--suite", "kernels", "--load", "nothing.json"], "nothing.json"),
+        (["bench", "--suite", "kernels", "--markdown", os.devnull], "has no place"),
         (["lab", "nothing.ipynb"], "nothing.ipynb"),
     ],
 )
@@ -131,6 +140,18 @@ def test_bench_as_json(where: list[str]) -> None:
     race = Race.from_dict(json.loads(done.stdout))
     assert (race.op, race.shape, race.dtype, race.conditions["out"]) == ("softmax", (16, 32), "float64", [])
     assert race["numpy"].right
+
+
+def test_a_suite_that_was_kept_is_shown_again(tmp_path: Path) -> None:
+    race = compare("softmax", shape=(8, 64), contenders=["numpy", "numba"], budget=0)
+    suite = Suite((Cell("softmax", (8, 64), "float32", True, race),), planned=1)
+    (tmp_path / "suite.json").write_text(json.dumps(suite.to_dict()))
+    done = run("bench", "--suite", "kernels", "--load", "suite.json", "--markdown", "page.md", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == repr(suite)
+    assert "### softmax" in (tmp_path / "page.md").read_text()
+    again = run("bench", "--suite", "kernels", "--load", "suite.json", "--json", cwd=tmp_path)
+    assert Suite.from_dict(json.loads(again.stdout)) == suite
 
 
 def test_lab_prints_the_address_of_the_first_tutorial(tmp_path: Path) -> None:

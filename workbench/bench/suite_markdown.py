@@ -39,7 +39,10 @@ def write_into(path: Path, suite: Suite) -> None:
 
 def check_marks(path: Path) -> str:
     """Return the text of a file that has marks; that of an empty table if there is no file."""
-    text = path.read_text(encoding="utf-8") if path.exists() else "<!-- suite: all -->\n<!-- suite end -->\n"
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else "<!-- suite: all -->\n<!-- suite end -->\n"
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as text: {error}.") from error
     if not _MARKS.search(text):
         raise InputError(
             f"{path.name} has no place for the table: put a line <!-- suite: all --> (or short) and a line "

@@ -91,8 +91,8 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
 
     def _options(self) -> dict[str, Any]:
         chosen = self.contenders
-        everyone = chosen == list(self.checks)
-        return {"shape": self.shape, "dtype": self.dtypes.value, "contenders": None if everyone else chosen}
+        usual = chosen == contenders.usual(OPS[self.operation.value])
+        return {"shape": self.shape, "dtype": self.dtypes.value, "contenders": None if usual else chosen}
 
     def show_model(self, model: Model | None) -> None:
         """Offer the shapes that the operations have in a model, beside their own; None takes them away."""
@@ -120,13 +120,15 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         choice.value = before if before in values else values[0]
 
     def _choose_contenders(self, name: str) -> None:
-        unticked = {name for name, check in self.checks.items() if not check.value}
-        present, absent = contenders.available(OPS[name]), contenders.absent(OPS[name])
+        ticked = {name: check.value for name, check in self.checks.items()}
+        usual = contenders.usual(OPS[name])
+        present, absent = contenders.available(OPS[name]), contenders.absent(OPS[name], None)
         colours = theme.contender_colours(list(present))
         self.checks = {}
         rows: list[widgets.Widget] = [widgets.HTML('<div class="fw-label">Contenders</div>')]
         for contender, version in present.items():
-            check = widgets.Checkbox(value=contender not in unticked, description=contender, indent=False)
+            chosen = ticked.get(contender, contender in usual)
+            check = widgets.Checkbox(value=chosen, description=contender, indent=False)
             check.observe(guarded(self._update, self.job.failure), "value")
             self.checks[contender] = check
             swatch = widgets.HTML(f'<span class="fw-swatch" style="background:{colours[contender]}"></span>')

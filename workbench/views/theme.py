@@ -21,8 +21,13 @@ CONTENDER_COLOURS = {
     "cupy": "#CC79A7",
     "numexpr": "#56B4E9",
     "numpy": "#8C8C8C",
+    "torch.compile": "#9C5A3C",
+    "polyglot-bridge": "#8A6BBE",
 }
-"""One colour per contender wherever it is drawn: Okabe and Ito's palette, which colour-blind people can tell apart."""
+"""One colour per contender wherever it is drawn: Okabe and Ito's palette, which colour-blind people can tell apart.
+
+The last two race only by name; the palette is used up, so they are as far from the others as is left.
+"""
 
 _OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#0072B2", "#D55E00", "#E69F00")
 

@@ -65,10 +65,16 @@ def test_the_code_follows_the_choices(panel):
     everyone = panel.code_footer.code
     assert everyone == 'wb.compare("layer_norm", shape=(512, 768), dtype="float32")'
     panel.checks["torch"].value = False
-    others = ", ".join(f'"{name}"' for name in panel.checks if name != "torch")
+    others = ", ".join(f'"{name}"' for name in panel.contenders)
     assert panel.code_footer.code == f"{everyone[:-1]}, contenders=[{others}])"
     panel.operation.value = "softmax"
     assert not panel.checks["torch"].value
+
+
+def test_who_is_not_usual_has_to_be_chosen(panel):
+    assert not panel.checks["torch.compile"].value
+    panel.checks["torch.compile"].value = True
+    assert panel.code_footer.code.endswith('"torch.compile"])')
 
 
 def test_a_shape_can_be_typed(panel):
