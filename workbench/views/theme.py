@@ -22,7 +22,7 @@ CONTENDER_COLOURS = {
     "numexpr": "#56B4E9",
     "numpy": "#8C8C8C",
     "torch.compile": "#9C5A3C",
-    "polyglot-bridge": "#8A6BBE",
+    "polyglot-bridge": "#7E5FB5",
 }
 """One colour per contender wherever it is drawn: Okabe and Ito's palette, which colour-blind people can tell apart.
 
