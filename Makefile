@@ -15,19 +15,22 @@ ifneq ($(shell [ -x $(BIN)/python ] && $(BIN)/python -I -c '$(FINDS_US)'),yes)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-slow browser bench notebooks format clean
+.PHONY: help lab test test-slow test-large browser bench notebooks docs format clean
 
 help: ## List these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf 'make %-11s %s\n' "$$name" "$$text"; done
 
 lab: $(STAMP) ## Open JupyterLab on the first notebook
 	@$(BIN)/workbench lab
 
-test: $(STAMP) ## Run every test but the slow ones: style, types, behaviour, notebooks, the browser
+test: $(STAMP) ## Run every test but the slow and large ones: style, types, behaviour, notebooks, the browser
 	@$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-slow: $(STAMP) ## Run the slow tests, some of which ask the package registry
 	@$(BIN)/pytest -m slow $(ARGS)
+
+test-large: $(STAMP) ## Run the tests on arrays of many gigabytes, one at a time; they need 20 GiB of free memory
+	@$(BIN)/pytest -m large -rs $(ARGS)
 
 browser: $(STAMP) ## Run only the tests that drive JupyterLab in headless Chromium
 	@$(BIN)/pytest -m browser -rs $(ARGS)
@@ -37,6 +40,9 @@ bench: $(STAMP) ## Race every operation of the catalogue against all others, at 
 
 notebooks: $(STAMP) ## Run all notebooks in place and keep their outputs
 	@$(BIN)/python tests/notebooks/run.py
+
+docs: $(STAMP) ## Write docs/operations.md anew from the catalogue
+	@$(BIN)/python tests/documentation/operations.py
 
 format: $(STAMP) ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format
