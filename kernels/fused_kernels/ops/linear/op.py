@@ -184,6 +184,6 @@ OPERATIONS = (
         shapes=((512, 768, 768), (8, 64, 64), (1000, 1000, 1000), (512, 768, 3072)),
         dimensions=("m", "k", "n"),
         tolerance={"float32": Tolerance(2e-5, 2e-5), "float64": Tolerance(1e-13, 1e-13)},
-        peers={"torch": peers.torch, "onnx": peers.onnx},
+        peers={"torch": peers.torch, "onnx": peers.onnx, "jax": peers.jax, "polyglot": peers.polyglot},
     ),
 )

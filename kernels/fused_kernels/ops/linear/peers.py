@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fused_kernels.catalog import OnnxGraph, OnnxNode
+from fused_kernels.ops._peers import polyglot as _polyglot
 
 
 def torch() -> Callable[..., Any]:
@@ -22,6 +23,40 @@ def torch() -> Callable[..., Any]:
 
     def call(x: Any, weight: Any, bias: Any = None, *, activation: str | None = None) -> Any:
         return activations[activation](functional.linear(x, weight.T, bias))
+
+    return call
+
+
+def jax() -> Callable[..., Any]:
+    """Return the product, the sum and jax.nn's activation."""
+    from jax import nn
+
+    activations: dict[str | None, Callable[[Any], Any]] = {
+        None: lambda y: y,
+        "relu": nn.relu,
+        "silu": nn.silu,
+        "gelu": lambda y: nn.gelu(y, approximate=False),
+        "gelu_tanh": nn.gelu,
+    }
+
+    def call(x: Any, weight: Any, bias: Any = None, *, activation: str | None = None) -> Any:
+        product = x @ weight
+        return activations[activation](product if bias is None else product + bias)
+
+    return call
+
+
+def polyglot() -> Callable[..., Any]:
+    """Return fused_linear and fused_linear_relu; a flat result, as those for float32 give, gets its shape."""
+    functions = {
+        name: _polyglot(function, "x", "weight", "bias", flat=False)()
+        for name, function in ((None, "fused_linear"), ("relu", "fused_linear_relu"))
+    }
+
+    def call(x: Any, weight: Any, bias: Any, *, activation: str | None = None) -> Any:
+        if activation not in functions:
+            raise ValueError(f"polyglot-bridge has no linear with {activation}")
+        return functions[activation](x=x, weight=weight, bias=bias).reshape(len(x), -1)
 
     return call
 
