@@ -1,0 +1,5 @@
+"""Statistics and histogram of a tensor in one pass."""
+
+from .op import OPERATIONS
+
+__all__ = ["OPERATIONS"]
