@@ -98,6 +98,44 @@ def power_of_two(_context: Any, biased: Any) -> Any:
     return biased(biased), emit
 
 
+@intrinsic
+def copysign(_context: Any, magnitude: Any, sign: Any) -> Any:
+    """Return ``magnitude`` with the sign of ``sign``."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _call(builder, f"llvm.copysign.{_suffix(args[0].type)}", args)
+
+    return magnitude(magnitude, sign), emit
+
+
+@intrinsic
+def split_exponent(_context: Any, x: Any) -> Any:
+    """Return ``(power, mantissa)``, floats, of a positive normal ``x = mantissa * 2**power``.
+
+    The mantissa lies between sqrt(1/2) and sqrt(2). Only integer additions and shifts that AVX2 has too.
+    """
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = args[0].type
+        word, bits, bias = _layout(kind)
+
+        def constant(value: int) -> Any:
+            return ir.Constant(word, value)
+
+        one, root = bias << bits, 0x3FE6A09E667F3BCD if bits == 52 else 0x3F3504F3  # 1 and sqrt(1/2), as stored
+        shifted = builder.add(builder.bitcast(args[0], word), constant(one - root))
+        mantissa = builder.add(builder.and_(shifted, constant((1 << bits) - 1)), constant(root))
+        # A float of exponent `bits` holds an integer in its mantissa: no conversion is needed.
+        integer = builder.bitcast(
+            builder.or_(builder.lshr(shifted, constant(bits)), constant(bias + bits << bits)), kind
+        )
+        power = builder.fsub(integer, ir.Constant(kind, 2.0**bits + bias))
+        return context.make_tuple(builder, result, [power, builder.bitcast(mantissa, kind)])
+
+    result = types.UniTuple(x, 2)
+    return result(x), emit
+
+
 def _to_exponent(builder: Any, biased: Any, kind: Any) -> Any:
     word, mantissa, _ = _layout(kind)
     return builder.bitcast(builder.shl(biased, ir.Constant(word, mantissa)), kind)

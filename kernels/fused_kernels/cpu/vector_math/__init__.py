@@ -2,11 +2,32 @@
 
 Numba calls the C library's function for each element, which keeps a loop scalar; these are straight arithmetic and
 selections, inlined into the loop that calls them. They are callable from kernels only, with float32 or float64;
-integers are taken as float64.
+integers become floats.
 """
 
 from __future__ import annotations
 
-from .exponential import exp, exp_nonpositive
+from .error_function import erf, erfc, normal_cdf
+from .exponential import exp, exp2, exp_nonpositive, expm1
+from .hyperbolic import cosh, sigmoid, sinh, tanh
+from .logarithm import log, log1p, log2, log10
+from .power import power
 
-__all__ = ["exp", "exp_nonpositive"]
+__all__ = [
+    "cosh",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "exp_nonpositive",
+    "expm1",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "normal_cdf",
+    "power",
+    "sigmoid",
+    "sinh",
+    "tanh",
+]

@@ -1,4 +1,4 @@
-"""exp and its relatives.
+"""exp and its relatives, and the parts of which other functions make theirs.
 
 The range reduction is Cody and Waite's: x = n * ln(2) + r, in two steps with fused multiply-add. Polynomials are
 Chebyshev fits made with mpmath at 50 digits.
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fused_kernels.cpu.compile import inline
 from fused_kernels.cpu.intrinsics import fma, polynomial, power_of_two, round_even, scale_by_power_of_two
 
 from .function import Formula, compiled
@@ -36,15 +37,99 @@ _SERIES = {
 }
 """exp(r) for abs(r) <= ln(2) / 2, the highest power first."""
 
+_SERIES_2 = {
+    np.float32: (
+        0.00015453163359779865,
+        0.0013390863314270973,
+        0.009618083015084267,
+        0.055503569543361664,
+        0.24022650718688965,
+        0.6931471824645996,
+        1.0,
+    ),
+    np.float64: (
+        4.4549605981865186e-10,
+        7.072585949269223e-09,
+        1.0178062445845774e-07,
+        1.321544258792169e-06,
+        1.525273382983612e-05,
+        0.0001540353044173605,
+        0.0013333558146416936,
+        0.009618129107606888,
+        0.0555041086648216,
+        0.24022650695910097,
+        0.6931471805599453,
+        1.0,
+    ),
+}
+"""2**r for abs(r) <= 1/2."""
+
+_EXPM1 = {
+    np.float32: (
+        0.001452549360692501,
+        0.008356690406799316,
+        0.04166150838136673,
+        0.16666604578495026,
+        0.5000000596046448,
+    ),
+    np.float64: (
+        2.636378813897074e-08,
+        2.758727334865093e-07,
+        2.755473441681514e-06,
+        2.4801577435510803e-05,
+        0.0001984127159193226,
+        0.0013888888887715115,
+        0.008333333332883561,
+        0.04166666666667227,
+        0.16666666666666985,
+        0.5,
+    ),
+}
+"""(exp(r) - 1 - r) / r**2 for r from log(3 / 4) to log(3 / 2)."""
+
 # Below the first the result rounds to 0, above the second it is inf.
 _RANGE = {np.float32: (-104.5, 89.0), np.float64: (-746.0, 710.0)}
+_RANGE_2 = {np.float32: (-151.0, 129.0), np.float64: (-1076.0, 1025.0)}
 # From here down 2**n has the exponent of 0.
 _VANISHES = {np.float32: -88.0, np.float64: -709.4}
+# Below the first the result rounds to -1; below the second, in absolute value, to x.
+_EXPM1_RANGE = {np.float32: (-20.0, 1e-8), np.float64: (-40.0, 1e-17)}
+
+
+def exp_series(dtype: Any) -> tuple[Any, ...]:
+    """Return the coefficients of exp(r) for abs(r) <= ln(2) / 2, the highest power first; the last two are 1."""
+    return tuple(dtype(value) for value in _SERIES[dtype])
+
+
+def exp2_series(dtype: Any) -> tuple[Any, ...]:
+    """Return the coefficients of 2**r for abs(r) <= 1/2."""
+    return tuple(dtype(value) for value in _SERIES_2[dtype])
+
+
+def rounding_to_power(dtype: Any, offset: int = 0) -> Any:
+    """Return what, added to x, leaves ``2**(round(x) + offset)`` for `power_of_two` in the last bits of the sum."""
+    information = np.finfo(dtype)
+    return dtype(1.5 * 2.0**information.nmant + information.maxexp - 1 + offset)
+
+
+def exp_reduction(dtype: Any) -> Formula:
+    """Make a function of x and what `rounding_to_power` gives: r and 2**(n + offset), where x = n * ln(2) + r.
+
+    n + offset must lie in the range of normal exponents, or one below it, which gives 0.
+    """
+    per_ln2, minus_ln2, minus_rest = dtype(1 / np.log(2)), dtype(-LN2[dtype][0]), dtype(-LN2[dtype][1])
+
+    def reduce(x: Any, rounder: Any) -> Any:
+        shifted = fma(x, per_ln2, rounder)
+        power = shifted - rounder
+        return fma(power, minus_rest, fma(power, minus_ln2, x)), power_of_two(shifted)
+
+    return inline(reduce)
 
 
 def _exp(dtype: Any) -> Formula:
     low, high = (dtype(value) for value in _RANGE[dtype])
-    series = tuple(dtype(value) for value in _SERIES[dtype])
+    series = exp_series(dtype)
     per_ln2, minus_ln2, minus_rest = dtype(1 / np.log(2)), dtype(-LN2[dtype][0]), dtype(-LN2[dtype][1])
 
     def exp(x: Any) -> Any:
@@ -64,16 +149,16 @@ def exp(x: Any) -> Any:
 
 
 def _exp_nonpositive(dtype: Any) -> Formula:
-    low, series = dtype(_VANISHES[dtype]), tuple(dtype(value) for value in _SERIES[dtype])
-    per_ln2, minus_ln2, minus_rest = dtype(1 / np.log(2)), dtype(-LN2[dtype][0]), dtype(-LN2[dtype][1])
-    rounder = dtype(rounding_to_power(dtype))
+    low, series, rounder, reduce = (
+        dtype(_VANISHES[dtype]),
+        exp_series(dtype),
+        rounding_to_power(dtype),
+        exp_reduction(dtype),
+    )
 
     def exp_nonpositive(x: Any) -> Any:
-        bounded = low if low > x else x
-        shifted = fma(bounded, per_ln2, rounder)
-        power = shifted - rounder
-        rest = fma(power, minus_rest, fma(power, minus_ln2, bounded))
-        return polynomial(rest, series) * power_of_two(shifted)
+        rest, scale = reduce(low if low > x else x, rounder)
+        return polynomial(rest, series) * scale
 
     return exp_nonpositive
 
@@ -88,7 +173,46 @@ def exp_nonpositive(x: Any) -> Any:
     """
 
 
-def rounding_to_power(dtype: Any) -> float:
-    """Return what, added to x, leaves 2**round(x) for `power_of_two` to find in the last bits of the sum."""
-    information = np.finfo(dtype)
-    return float(1.5 * 2.0**information.nmant + information.maxexp - 1)
+def _exp2(dtype: Any) -> Formula:
+    low, high = (dtype(value) for value in _RANGE_2[dtype])
+    series = exp2_series(dtype)
+
+    def exp2(x: Any) -> Any:
+        bounded = low if low > x else x
+        bounded = high if high < bounded else bounded
+        power = round_even(bounded)
+        return scale_by_power_of_two(polynomial(bounded - power, series), power)
+
+    return exp2
+
+
+@compiled(_exp2)
+def exp2(x: Any) -> Any:
+    """Return ``2**x``, denormal results included; exact for integers."""
+
+
+def _expm1(dtype: Any) -> Formula:
+    high, half, (low, tiny) = dtype(_RANGE[dtype][1]), dtype(0.5), (dtype(value) for value in _EXPM1_RANGE[dtype])
+    series, rounder = tuple(dtype(value) for value in _EXPM1[dtype]), rounding_to_power(dtype, -1)
+    per_ln2, minus_ln2, minus_rest = dtype(1 / np.log(2)), dtype(-LN2[dtype][0]), dtype(-LN2[dtype][1])
+    minus_lean = dtype(0.5 - np.log2(1.5))
+
+    def expm1(x: Any) -> Any:
+        bounded = low if low > x else x
+        bounded = high if high < bounded else bounded
+        # exp(r) from 3/4 to 3/2: with r to either side alike, 2**n - 1 would cancel more of the rest.
+        shifted = fma(bounded, per_ln2, minus_lean) + rounder
+        power = shifted - rounder
+        rest = fma(power, minus_rest, fma(power, minus_ln2, bounded))
+        # Half of the result, since 2**n may overflow: (1 + w) * 2**n / 2 - 1 / 2.
+        w, scale = fma(polynomial(rest, series) * rest, rest, rest), power_of_two(shifted)
+        result = fma(w, scale, scale - half)
+        # Halving would cost a denormal number its last bit, and -0 its sign.
+        return x if abs(x) < tiny else result + result
+
+    return expm1
+
+
+@compiled(_expm1)
+def expm1(x: Any) -> Any:
+    """Return ``e**x - 1`` without cancellation near 0; -0 stays -0."""
