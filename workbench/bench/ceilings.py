@@ -83,6 +83,15 @@ class Ceilings:
         kind = "read" if cost.bytes_written < cost.bytes_read / 20 else "scale"
         return max(cost.nbytes / self.bandwidth(cost.nbytes, kind=kind), cost.flops / self.flops[dtype])
 
+    def or_higher(self, other: Ceilings) -> Ceilings:
+        """Return the higher of each pair: of two measurements the lower one was disturbed."""
+        pairs = zip(self.bandwidths, other.bandwidths, strict=True)
+        return Ceilings(
+            self.threads,
+            tuple(max(pair, key=lambda one: one.bytes_per_second) for pair in pairs),
+            {dtype: max(rate, other.flops[dtype]) for dtype, rate in self.flops.items()},
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; :meth:`from_dict` gives equal ceilings."""
         return asdict(self)

@@ -52,6 +52,40 @@ class Progress:
         return f"{self.stage} {self.contender}" if self.contender else self.stage
 
 
+@dataclass(frozen=True)
+class SuiteProgress:
+    """Where a suite stands.
+
+    Parameters
+    ----------
+    done, planned
+        Cells.
+    what
+        What is going on, in words.
+    seconds_left
+        Estimate; None before the first cell is done.
+    """
+
+    done: int
+    planned: int
+    what: str
+    seconds_left: float | None
+
+    @property
+    def fraction(self) -> float:
+        """Share of the cells that are done, 0 to 1."""
+        return self.done / self.planned if self.planned else 1.0
+
+    def __str__(self) -> str:
+        """Return one line.
+
+        >>> print(SuiteProgress(3, 160, "softmax 8 x 64 float32, out=: checking jax", 600.0))
+        3 of 160 · about 10 min left · softmax 8 x 64 float32, out=: checking jax
+        """
+        left = "" if self.seconds_left is None else f" · about {max(self.seconds_left / 60, 1):.0f} min left"
+        return f"{self.done} of {self.planned}{left} · {self.what}"
+
+
 Report = Callable[[Progress], object]
 """What ``progress=`` takes: it is called with each :class:`Progress`, a few times a second."""
 

@@ -21,7 +21,7 @@ from .ceilings import Ceilings
 from .contenders import ALL
 from .contenders.entry import takes_out
 from .process import work_in_child
-from .progress import Progress
+from .progress import Progress, SuiteProgress
 from .race import Race, Ratio
 
 OURS = "numba"
@@ -148,40 +148,6 @@ class Suite:
         return suite_text(self)
 
 
-@dataclass(frozen=True)
-class SuiteProgress:
-    """Where a suite stands.
-
-    Parameters
-    ----------
-    done, planned
-        Cells.
-    what
-        What is going on, in words.
-    seconds_left
-        Estimate; None before the first cell is done.
-    """
-
-    done: int
-    planned: int
-    what: str
-    seconds_left: float | None
-
-    @property
-    def fraction(self) -> float:
-        """Share of the cells that are done, 0 to 1."""
-        return self.done / self.planned if self.planned else 1.0
-
-    def __str__(self) -> str:
-        """Return one line.
-
-        >>> print(SuiteProgress(3, 160, "softmax 8 x 64 float32, out=: checking jax", 600.0))
-        3 of 160 · about 10 min left · softmax 8 x 64 float32, out=: checking jax
-        """
-        left = "" if self.seconds_left is None else f" · about {max(self.seconds_left / 60, 1):.0f} min left"
-        return f"{self.done} of {self.planned}{left} · {self.what}"
-
-
 def kernels(
     ops: Iterable[str] = (),
     *,
@@ -219,16 +185,14 @@ def kernels(
             raise InputError(f"There is no operation {name!r}.{hint} The catalogue has: {', '.join(OPS)}.")
     plan = {name: plan_of(name) for name in names}
     run = _Run(sum(map(len, plan.values())), progress)
-    run.say("ceilings of this machine")
-    with closing(work_in_child("ceilings", {})) as messages:
-        for message in messages:
-            run.ceilings = Ceilings.from_dict(message["ceilings"])
+    run.measure_ceilings()
     yield run.suite
     options = {"contenders": list(contenders) if isinstance(contenders, Iterable) and contenders != ALL else contenders}
     for name in names:
         for cell in _raced(plan[name], {**options, "budget": budget, "seed": seed}, run):
             run.cells.append(cell)
             yield run.suite
+    run.measure_ceilings()
     for name in names:
         run.say(f"{name}: first and second start")
         run.starts.append(_start(name))
@@ -256,6 +220,13 @@ class _Run:
     @property
     def suite(self) -> Suite:
         return Suite(tuple(self.cells), tuple(self.starts), self.ceilings, self.planned)
+
+    def measure_ceilings(self) -> None:
+        """Measure them, before the races and after: other programs may have disturbed one of the two."""
+        self.say("ceilings of this machine")
+        with closing(work_in_child("ceilings", {})) as messages:
+            found = Ceilings.from_dict(next(messages)["ceilings"])
+        self.ceilings = found if self.ceilings is None else found.or_higher(self.ceilings)
 
     def say(self, what: str) -> None:
         if self.progress is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,18 @@ MADE_UP = Ceilings(
 )
 def test_the_least_seconds_are_those_of_the_narrower_way(cost: Cost, dtype: str, seconds: float) -> None:
     assert MADE_UP.seconds(cost, dtype) == pytest.approx(seconds)
+
+
+def test_of_two_measurements_the_higher_counts() -> None:
+    disturbed = replace(
+        MADE_UP,
+        bandwidths=tuple(replace(one, bytes_per_second=one.bytes_per_second / 2) for one in MADE_UP.bandwidths),
+        flops={"float32": 2e12, "float64": 1.0},
+    )
+    best = disturbed.or_higher(MADE_UP)
+    assert best == MADE_UP.or_higher(disturbed)
+    assert best.bandwidths == MADE_UP.bandwidths
+    assert best.flops == {"float32": 2e12, "float64": 1e3}
 
 
 def test_ceilings_survive_json() -> None:

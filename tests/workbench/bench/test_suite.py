@@ -12,8 +12,9 @@ import pytest
 from fused_kernels import OPS
 from workbench.bench import losses, suite
 from workbench.bench.ceilings import Bandwidth, Ceilings
+from workbench.bench.progress import SuiteProgress
 from workbench.bench.race import Race, Result
-from workbench.bench.suite import Cell, Start, Suite, SuiteProgress, kernels, plan_of
+from workbench.bench.suite import Cell, Start, Suite, kernels, plan_of
 from workbench.bench.suite_markdown import short, whole, write_into
 from workbench.bench.suite_text import suite_text
 from workbench.errors import InputError
