@@ -18,11 +18,11 @@ from .entry import Entry
 
 
 def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
-    """Return the entry; shapes are fixed, as compiled models have them."""
+    """Return the entry; shapes are fixed, as compiled models have them, and what is no single graph is refused."""
     import torch
 
     function = _own_copy(op.peers["torch"]())
-    return replace(eager.entry(torch.compile(function, dynamic=False), inputs, out), around=_one_process)
+    return replace(eager.entry(torch.compile(function, fullgraph=True, dynamic=False), inputs, out), around=_one_process)
 
 
 def _own_copy(function: Callable[..., Any]) -> Callable[..., Any]:
