@@ -15,8 +15,9 @@ from typing import Any
 
 from .catalog import OPS, Catalog, Cost, Op, Tolerance
 from .cpu.threads import get_num_threads, set_num_threads
-from .errors import DtypeError, KernelError, ShapeError, UnknownOperationError
+from .errors import DtypeError, FormulaError, KernelError, ShapeError, UnknownOperationError
 from .explanation import Explanation, explain
+from .formula import elementwise
 
 __all__ = [
     "OPS",
@@ -24,11 +25,13 @@ __all__ = [
     "Cost",
     "DtypeError",
     "Explanation",
+    "FormulaError",
     "KernelError",
     "Op",
     "ShapeError",
     "Tolerance",
     "UnknownOperationError",
+    "elementwise",
     "explain",
     "get_num_threads",
     "set_num_threads",
@@ -40,7 +43,8 @@ def __getattr__(name: str) -> Any:
         known = ", ".join(OPS) if not name.startswith("_") else ""
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its operations are: {known}")
     function = OPS[name].function
-    globals()[name] = function
+    if not OPS.is_added(name):
+        globals()[name] = function
     return function
 
 

@@ -144,11 +144,18 @@ class Catalog(Mapping[str, Op]):
 
     def __init__(self) -> None:
         self._ops: dict[str, Op] = {}
+        self._added: set[str] = set()
         self._complete = False
 
     def add(self, op: Op) -> None:
-        """Enter ``op``; an operation of the same name is replaced."""
+        """Enter the operation of a user; an earlier one of the same name is replaced."""
+        self._found()
         self._ops[op.name] = op
+        self._added.add(op.name)
+
+    def is_added(self, name: str) -> bool:
+        """Whether the operation of this name is a user's."""
+        return name in self._added
 
     def __getitem__(self, name: str) -> Op:
         found = self._found()

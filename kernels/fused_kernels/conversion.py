@@ -70,18 +70,18 @@ def convert(
     if torch is not None and any(
         isinstance(value, torch.Tensor) for value in (*arrays.values(), *beside.values(), *_each(out))
     ):
-        shared = {key: _from_torch(name, key, value, torch) for key, value in {**arrays, **beside}.items()}
-        given_out = _like(out, [_from_torch(name, "out", item, torch) for item in _each(out)])
+        shared = {key: from_torch(name, key, value, torch) for key, value in {**arrays, **beside}.items()}
+        given_out = _like(out, [from_torch(name, "out", item, torch) for item in _each(out)])
         result = function(**shared, **options, **_out(given_out))
-        return out if out is not None else _to_torch(result, torch)
+        return out if out is not None else to_torch(result, torch)
     for key, value in (*arrays.items(), *beside.items()):
         if value is None and key in _required(function):
             raise DtypeError(f"{name}: {key} is None, and an array is needed.")
-    given = {key: _as_array(name, key, value) for key, value in arrays.items()}
+    given = {key: as_array(name, key, value) for key, value in arrays.items()}
     common = _common_dtype(name, given)
     result_dtype = _FLOAT64 if common.kind in "biu" else common.newbyteorder("=")
     for item in _each(out):
-        _check_out(name, item, result_dtype)
+        check_out(name, item, result_dtype)
     more = {**options} | {key: _companion(name, key, value, out) for key, value in beside.items()}
     if result_dtype.name not in _COMPUTED_IN:
         return _by_reference(function, given, more, out, result_dtype)
@@ -96,6 +96,11 @@ def convert(
     return _of_dtypes(result, result_dtype)
 
 
+def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """Return the dtype of the kernel for results of ``dtype``; None if there is none."""
+    return _COMPUTED_IN.get(dtype.name)
+
+
 def _each(out: Any) -> tuple[Any, ...]:
     return out if isinstance(out, tuple) else (out,)
 
@@ -108,9 +113,10 @@ def _out(out: Any) -> dict[str, Any]:
     return {} if out is None else {"out": out}
 
 
-def _to_torch(result: Any, torch: Any) -> Any:
+def to_torch(result: Any, torch: Any) -> Any:
+    """Return arrays and NumPy's scalars, also in a tuple, as tensors that share their memory."""
     if isinstance(result, tuple):
-        return tuple(_to_torch(item, torch) for item in result)
+        return tuple(to_torch(item, torch) for item in result)
     return torch.from_numpy(np.asarray(result)) if isinstance(result, np.ndarray | np.generic) else result
 
 
@@ -133,7 +139,7 @@ def _copied_to(operation: str, out: Any, result: Any, note: str) -> Any:
 
 
 def _companion(operation: str, name: str, value: Any, out: Any) -> Array | None:
-    array = _as_array(operation, name, value)
+    array = as_array(operation, name, value)
     if array is None:
         return None
     if array.dtype.kind not in "biu":
@@ -142,7 +148,7 @@ def _companion(operation: str, name: str, value: Any, out: Any) -> Array | None:
     return _prepared(name, array, dtype, out, rows=False)
 
 
-def _from_torch(operation: str, name: str, value: Any, torch: Any) -> Any:
+def from_torch(operation: str, name: str, value: Any, torch: Any) -> Any:
     """Return a NumPy view of a tensor's memory."""
     if not isinstance(value, torch.Tensor):
         return value
@@ -187,7 +193,14 @@ def _common_dtype(operation: str, arrays: Mapping[str, Array | None]) -> np.dtyp
         ) from error
 
 
-def _as_array(operation: str, name: str, value: Any) -> Array | None:
+def as_array(operation: str, name: str, value: Any) -> Array | None:
+    """Return an argument as an array of real numbers; None stays None.
+
+    Raises
+    ------
+    DtypeError
+        For anything else, and for what lies on another device.
+    """
     if value is None:
         return None
     if isinstance(value, np.ma.MaskedArray):
@@ -208,7 +221,8 @@ def _as_array(operation: str, name: str, value: Any) -> Array | None:
     return array
 
 
-def _check_out(operation: str, out: Any, dtype: np.dtype[Any]) -> None:
+def check_out(operation: str, out: Any, dtype: np.dtype[Any]) -> None:
+    """Raise DtypeError if ``out`` is given and cannot receive results of ``dtype``."""
     if out is None:
         return
     if not isinstance(out, np.ndarray):
@@ -237,7 +251,7 @@ def _prepared(name: str, array: Array | None, dtype: np.dtype[Any], out: Any, *,
         trace.note(f"{name}: copied, out overlaps it")
         return np.array(array, dtype, order="C")
     if array.dtype == dtype and array.flags.aligned and array.dtype.isnative:
-        plain = array if type(array) is np.ndarray and array.flags.writeable else _writeable_alias(array)
+        plain = array if type(array) is np.ndarray and array.flags.writeable else writeable_alias(array)
         if plain.flags.c_contiguous or (rows and are_rows(plain)):
             return plain
     trace.note(f"{name}: copied, {_obstacle(array, dtype)}")
@@ -259,7 +273,7 @@ class _Alias:
     __array_interface__: dict[str, Any]
 
 
-def _writeable_alias(array: Array) -> Array:
+def writeable_alias(array: Array) -> Array:
     """Return the same memory without the read-only flag or a subclass, for which Numba would compile everything again.
 
     Kernels never write to an input.

@@ -18,6 +18,10 @@ class DtypeError(KernelError, TypeError):
     """A dtype or a kind of array that the operation does not take."""
 
 
+class FormulaError(KernelError):
+    """A Python function that cannot become a kernel; the message names the line."""
+
+
 class UnknownOperationError(KernelError, KeyError):
     """A name that is not in the catalogue."""
 

@@ -9,10 +9,9 @@ import pytest
 
 CALL = """
 import warnings, numpy as np, fused_kernels as fk
-from fused_kernels.ops.elementwise import cpu
 warnings.simplefilter("error")
 np.testing.assert_allclose(fk.scale(np.ones((2, 3), 'f4'), 2), 2)
-dispatcher = cpu.scale.direct
+dispatcher = fk.scale.forms().same_size.direct
 print('hits', sum(dispatcher.stats.cache_hits.values()), 'misses', sum(dispatcher.stats.cache_misses.values()))
 """
 

@@ -339,7 +339,7 @@ def test_the_catalogue_entry_is_complete(op: fk.Op) -> None:
 
 def test_the_examples_of_its_documentation_run(op: fk.Op) -> None:
     module = importlib.import_module(op.function.__module__)
-    found = doctest.DocTestFinder().find(op.function, op.name, globs=vars(module))
+    found = doctest.DocTestFinder().find(op.function, op.name, globs=vars(module) | {op.name: op.function})
     results = [doctest.DocTestRunner().run(test) for test in found]
     assert sum(result.attempted for result in results) > 0
     assert sum(result.failed for result in results) == 0

@@ -35,15 +35,15 @@ Only contraction to fused multiply-add is allowed, so error-compensated steps st
 
 def inline(function: Kernel) -> Kernel:
     """Compile a helper with the options `INLINED`."""
-    return _njit(function, **INLINED)
+    return njit(function, **INLINED)
 
 
 def inline_reduction(function: Kernel) -> Kernel:
     """Compile a helper that is inlined into kernels and whose sums may be reordered, so that they vectorise."""
-    return _njit(function, **{**INLINED, "fastmath": _REORDERED})
+    return njit(function, **{**INLINED, "fastmath": _REORDERED})
 
 
-def kernel(name: str, *, key: str = "") -> Callable[[Kernel], Kernel]:
+def kernel(name: str, *, key: str | None = "") -> Callable[[Kernel], Kernel]:
     """Compile a function as a kernel; its machine code is kept on disk under ``name``.
 
     Sums may be reordered, so reductions vectorise; NaN and inf keep their meaning.
@@ -53,20 +53,35 @@ def kernel(name: str, *, key: str = "") -> Callable[[Kernel], Kernel]:
     name
         Unique in the package: closures made by one factory differ only by it.
     key
-        Text that the code depends on beside this package's own sources.
+        Text that the code depends on beside this package's own sources; None keeps it out of the cache on disk.
     """
 
     def decorate(function: Kernel) -> Kernel:
-        dispatcher: Any = _njit(function, **_OPTIONS, fastmath=_REORDERED)
-        folder = cache_folder()
-        dispatcher._cache = NullCache() if folder is None else _DiskCache(folder, name, key)
+        dispatcher: Any = njit(function, **_OPTIONS, fastmath=_REORDERED)
+        folder = cache_folder() if key is not None else None
+        dispatcher._cache = NullCache() if folder is None or key is None else _DiskCache(folder, name, key)
         compiled: Kernel = dispatcher
         return compiled
 
     return decorate
 
 
-def _njit(function: Kernel, **options: Any) -> Kernel:
+def machine_code(function: Any, arguments: int) -> int:
+    """Return the address of the code of a kernel that takes so many int64, to be called from other kernels.
+
+    Its caller is then compiled without it, once for all that are called in the same way.
+    """
+    result = function.get_compile_result(numba.void(*[numba.int64] * arguments))
+    _kept.append(result)
+    return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
+
+
+_kept: list[Any] = []
+"""Whose code is called by its address must not be unloaded."""
+
+
+def njit(function: Kernel, **options: Any) -> Kernel:
+    """Compile by Numba, when it is first called."""
     compiled: Kernel = numba.njit(**options)(function)
     return compiled
 
@@ -77,13 +92,13 @@ def cache_folder() -> Path | None:
 
     ``NUMBA_CACHE_DIR`` and ``XDG_CACHE_HOME`` are honoured.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    folder = Path(numba.config.CACHE_DIR or home) / "fused_kernels"
+    given = numba.config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME")
     try:
+        folder = Path(given or Path("~/.cache").expanduser()) / "fused_kernels"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError:
+    except (OSError, RuntimeError):  # nowhere to write, or a user without a home
         return None
 
 

@@ -37,7 +37,7 @@ def state_bytes(workers: int) -> int:
     return _WORKERS + workers * _BLOCK
 
 
-def parallel(name: str, body: Callable[..., None], *, key: str = "") -> Callable[..., int]:
+def parallel(name: str, body: Callable[..., None], *, key: str | None = "") -> Callable[..., int]:
     """Compile ``body(share, shares, *arguments)`` so that it runs once for each share, on as many threads.
 
     Parameters
@@ -88,7 +88,7 @@ def work(state: int, worker: int) -> None:
             _store(block + _ASLEEP, 0)
             _mutex_unlock(block + _MUTEX)
         elif _swap_if(block + _OFFERED, offered, 0):
-            _call(_load(state + _CODE), _load(state + _ARGUMENTS), worker, _load(state + _SHARES))
+            call(_load(state + _CODE), (_load(state + _ARGUMENTS), worker, _load(state + _SHARES)))
             _add(state + _FINISHED, 1)
 
 
@@ -105,7 +105,7 @@ def run(state: int, shares: int, code: int, arguments: int) -> int:
     """Call the machine code ``code(arguments, share, shares)`` for each share; return how many workers took."""
     if shares == 1 or not _swap_if(state + _BUSY, 0, 1):
         for share in range(shares):
-            _call(code, arguments, share, shares)
+            call(code, (arguments, share, shares))
         return 0
     generation = _load(state + _GENERATION) + 1
     _store(state + _GENERATION, generation)
@@ -119,11 +119,11 @@ def run(state: int, shares: int, code: int, arguments: int) -> int:
         _store(block + _OFFERED, generation)
         if _load(block + _ASLEEP) != 0:
             _wake(block)
-    _call(code, arguments, 0, shares)
+    call(code, (arguments, 0, shares))
     taken = 0
     for share in range(shares - 1, 0, -1):
         if _swap_if(state + _WORKERS + (share - 1) * _BLOCK + _OFFERED, generation, 0):
-            _call(code, arguments, share, shares)
+            call(code, (arguments, share, shares))
         else:
             taken += 1
     pauses = 0
@@ -185,13 +185,19 @@ def _task(_context: Any, body: Any, arguments: Any) -> Any:
 
 
 @intrinsic
-def _call(_context: Any, code: Any, arguments: Any, share: Any, shares: Any) -> Any:
+def call(_context: Any, code: Any, arguments: Any) -> Any:
+    """Call machine code by its address, with a tuple of integers."""
+
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        function = ir.FunctionType(ir.VoidType(), [_WORD] * 3)
-        builder.call(builder.inttoptr(args[0], function.as_pointer()), args[1:])
+        values = cgutils.unpack_tuple(builder, args[1])
+        values = [
+            context.cast(builder, value, kind, types.int64) for value, kind in zip(values, arguments, strict=True)
+        ]
+        function = ir.FunctionType(ir.VoidType(), [_WORD] * len(values))
+        builder.call(builder.inttoptr(args[0], function.as_pointer()), values)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 4), emit
+    return types.void(types.int64, arguments), emit
 
 
 @intrinsic

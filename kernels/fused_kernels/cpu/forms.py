@@ -55,8 +55,12 @@ class Forms:
         else:
             self._run_on_threads(nbytes, overlap, arrays)
 
+    def shares(self, nbytes: int) -> int:
+        """Return the number of threads that pay for a result of ``nbytes``."""
+        return min(threads.count(), max(1, 2 * nbytes // self.parallel_from)) if nbytes >= self.parallel_from else 1
+
     def _run_on_threads(self, nbytes: int, overlap: bool, arrays: tuple[Any, ...]) -> None:
-        shares = min(threads.count(), max(1, 2 * nbytes // self.parallel_from))
+        shares = self.shares(nbytes)
         streaming = self.streams and nbytes >= last_level_cache() and not overlap
         if trace.listeners:
             form = "staged" if overlap else "streaming" if streaming else "parallel" if shares > 1 else "serial"

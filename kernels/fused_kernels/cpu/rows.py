@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from .compile import Kernel, inline_reduction, kernel
 from .fork_join import parallel
 from .forms import Forms
+from .views import row_of
 
 BLOCK = 4096
 """Elements of a row that are summed apart: the error of one long float32 sum grows with its length."""
@@ -62,24 +59,6 @@ def row_forms(name: str, row: Kernel, *, parallel_from: int) -> Forms:
         # 20000 x 768, measured on Zen 5.
         streams=False,
     )
-
-
-@intrinsic
-def row_of(_context: Any, x: Any, index: Any) -> Any:
-    """Return row ``index`` from 0 up as a contiguous array, which it must be, however far apart the rows are."""
-    row = types.Array(x.dtype, 1, "C")
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        source = context.make_array(sig.args[0])(context, builder, args[0])
-        (step, _), (_, count) = (cgutils.unpack_tuple(builder, pair, 2) for pair in (source.strides, source.shape))
-        data = cgutils.pointer_add(builder, source.data, builder.mul(step, args[1]))
-        # Without an owner: references are counted for the whole matrix, not for each row.
-        result = context.make_array(row)(context, builder)
-        strides, size = (source.itemsize,), source.itemsize
-        populate_array(result, data=data, shape=(count,), strides=strides, itemsize=size, meminfo=None)
-        return result._getvalue()
-
-    return row(x, types.intp), emit
 
 
 @inline_reduction
