@@ -11,7 +11,8 @@ import pytest
 
 from fused_kernels import trace
 from fused_kernels.cpu import gemm
-from fused_kernels.cpu.gemm_core import RELU
+from fused_kernels.cpu.gemm_finish import PLAIN, RELU
+from fused_kernels.cpu.gemm_launch import Settings
 from fused_kernels.cpu.gemm_tile import tiles
 
 TOLERANCE = {"float32": 2e-5, "float64": 5e-14}
@@ -27,7 +28,7 @@ def matrices(m, k, n, dtype, seed=0):
 def check(x, weight, bias, activation=RELU):
     out = np.full((x.shape[0], weight.shape[1]), np.nan, x.dtype)
     with trace.tracing() as found:
-        gemm.product(x, weight, bias, out, activation)
+        gemm.product(x, weight, out, bias, activation)
     truth = x.astype(np.longdouble) @ weight.astype(np.longdouble) + (0 if bias is None else bias)
     if activation is RELU:
         truth = np.maximum(truth, 0)
@@ -61,7 +62,8 @@ def test_sums_over_several_blocks(dtype, depths):
         ((90, 40, 50), "packed"),
         ((3, 50, 500), "flat"),
         ((1, 300, 500), "blas"),
-        ((300, 400, 3), "blas"),
+        ((300, 400, 1), "blas"),
+        ((300, 400, 3), "packed"),
         ((200, 150, 130), "packed-parallel"),
         ((1201, 60, 70), "packed-parallel"),
         ((3, 700, 900), "flat-parallel"),
@@ -99,21 +101,69 @@ def test_the_number_of_threads_does_not_change_a_bit(monkeypatch):
     for count in (1, 2, 3, 8):
         monkeypatch.setattr(gemm.threads, "count", lambda count=count: count)
         out = np.empty((203, 517), np.float32)
-        gemm.product(x, weight, bias, out, None)
+        gemm.product(x, weight, out, bias, PLAIN)
         results.append(out)
     assert all(np.array_equal(results[0], other) for other in results[1:])
 
 
-def test_tasks_cover_the_result_and_keep_the_threads_busy():
-    for m, k, n in ((1, 9, 900), (5000, 64, 64), (64, 64, 5000), (700, 700, 700), (33, 4096, 33)):
+def test_units_cover_the_result_and_keep_the_threads_busy():
+    for m, k, n in ((2, 9, 900), (5000, 64, 64), (64, 64, 5000), (700, 700, 700), (33, 4096, 33)):
         for count in (1, 2, 7, 64):
-            blocking = gemm.blocking_for(m, k, n, "float32", count)
-            tile = blocking.tile
-            assert blocking.rows % tile.height == 0 and blocking.columns % tile.width == 0
-            # What each thread packs into holds the rows of a task.
-            assert blocking.rows <= tile.rows
-            tasks = -(-m // blocking.rows) * -(-n // blocking.columns)
-            assert tasks >= min(count, -(-m // tile.height) * -(-n // tile.width)) / 2
+            cut = gemm.cut_of(m, k, n, 4, count, False)
+            tile = tiles("float32")[cut.flat]
+            settings = Settings(*cut.settings.tolist())
+            assert settings.block % tile.width == 0
+            assert settings.depth <= tile.depth
+            units = -(-m // tile.height) * -(-n // settings.block)
+            assert cut.threads == min(count, units)
+            assert count == 1 or units >= min(4 * count, -(-m // tile.height) * -(-n // tile.width)) / 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_slabs_of_a_large_right_side(dtype, monkeypatch):
+    from fused_kernels.cpu import gemm_cut
+
+    gemm_cut.cut_of.cache_clear()
+    monkeypatch.setattr(gemm_cut, "_SLAB_BYTES", 1 << 17)
+    monkeypatch.setattr(gemm_cut, "_BLOCK_BYTES", 1 << 16)
+    x, weight, bias = matrices(150, 1000, 300, dtype)
+    settings = Settings(*gemm_cut.cut_of(150, 1000, 300, x.itemsize, 2, True).settings.tolist())
+    assert settings.slab_columns < 300
+    assert settings.slab_terms < 1000
+    check(x, weight, bias)
+    gemm_cut.cut_of.cache_clear()
+
+
+def test_a_small_product_is_one_call_and_what_is_not_small_or_not_right_is_left_alone():
+    x, weight, bias = matrices(8, 64, 64, "float32")
+    out = np.zeros((8, 64), "float32")
+    gemm.product(x, weight, out, bias, RELU)
+    assert gemm.attempt(x, weight, out, bias, RELU.kits)
+    assert gemm.attempt(x, weight.T, out, None, RELU.kits)
+    locked = out.copy()
+    locked.flags.writeable = False
+    wide = np.zeros((8, 128), "float32")
+    for refused in (
+        (x[:, :63], weight, out, bias),
+        (x, weight, out[:7], bias),
+        (x, weight, wide[:, ::2], bias),
+        (x, weight, locked, bias),
+        (x, weight, out, bias[:63]),
+        (x, weight, out, np.zeros(128, "float32")[::2]),
+        (x, weight, out, bias[None]),
+        (x[0], weight, out, bias),
+        (x, weight, out.astype("float64"), bias),
+        (x.astype(">f4"), weight, out, bias),
+        (x.astype("int32"), weight, out, bias),
+        (x, weight, x, bias),
+        (x, weight, weight[:8], bias),
+        (x, weight, out, out[0]),
+        (np.zeros((8, 0), "float32"), weight[:0], out, bias),
+        (np.frombuffer(b"x" + x.tobytes(), np.uint8)[1:].view("float32").reshape(8, 64), weight, out, bias),
+    ):
+        before = out.copy()
+        assert not gemm.attempt(*refused, RELU.kits)
+        np.testing.assert_array_equal(out, before)
 
 
 NARROW = textwrap.dedent(

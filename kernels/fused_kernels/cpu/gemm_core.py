@@ -1,194 +1,156 @@
-"""The blocks of a matrix product, and the start of the threads that take them."""
+"""What each thread of a matrix product does.
+
+First the right side is packed, piece by piece, by whoever comes; a thread that finds no piece left waits for the last
+ones, which are being packed at that moment. Then the result is computed in units, a row of tiles high and a block of
+columns wide. A thread takes several neighbouring units at once, fewer towards the end, so that a thread that comes
+late or is held up holds up no other. The sums of an element are added in one order, whatever the threads.
+"""
+
 # ruff: noqa: PLR0917 (kernels take their arguments by position)
 
 from __future__ import annotations
 
-import functools
-import math
-from dataclasses import dataclass
 from typing import Any
 
-import numba
-import numpy as np
-from numba import types
+from . import atomic
+from .addresses import on_stack
+from .compile import inline, kernel
+from .fork_join import call
+from .gemm_plan import NEXT_PIECE, NEXT_UNIT, OPERANDS, PIECES_DONE, PLAN, load_kit, load_operands, load_plan
 
-from .compile import Kernel, inline, kernel
-from .fork_join import run
-from .gemm_pack import packer
-from .gemm_plan import PLAN_WORDS, address_of, claim, elements_at, pack, read_plan, row_copy, write_plan
-from .gemm_tile import Tile, tile_product
+_PANELS = 8
+"""Panels of the right side that are packed together: long reads of one row suit the memory."""
+_LINE_BYTES = 512
+"""More than a row of any tile."""
+_LEFT_BYTES = 16 * 1600
+"""As much as any tile packs of the left side."""
 
-_LINE = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Activation:
-    """A function of a scalar that finishes each element of a product; ``formula`` is compiled into the kernel."""
-
-    name: str
-    formula: Kernel
+_left_room = on_stack(_LEFT_BYTES)
+_line_room = on_stack(2 * _LINE_BYTES, cleared=_LINE_BYTES)
 
 
-RELU = Activation("relu", lambda x: x)
-"""Relu is a bound in the innermost loop, which costs nothing; its formula is not called."""
-
-
-def workspace_words(tile: Tile, count: int) -> int:
-    """Return how many int64 `launch` needs for ``count`` threads: the plan, and what each thread packs."""
-    return _LINE // 8 + PLAN_WORDS + count * _slot_bytes(tile) // 8
-
-
-@functools.cache
-def machine_code(tile: Tile, activation: Activation | None) -> tuple[int, int]:
-    """Compile the blocks and the copies of a product; return their addresses.
-
-    `launch` takes them as numbers, so it is compiled once for all tiles and activations, and the copies once for all
-    activations; and the blocks are compiled in a tenth of the time that they would take with all inlined.
-    """
-    name = f"{tile.name}.{activation.name}" if activation and activation is not RELU else tile.name
-    blocks = kernel(f"gemm.blocks.{name}")(_make_core(tile, activation))
-    return _code_of(blocks, 3), _packer(tile)
-
-
-@functools.cache
-def _packer(tile: Tile) -> int:
-    return _code_of(kernel(f"gemm.pack.{tile.name}")(packer(tile)), 9)
-
-
-def _code_of(function: Any, arguments: int) -> int:
-    result = function.get_compile_result(numba.void(*[types.int64] * arguments))
-    _kept.append(result)
-    return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
-
-
-_kept: list[Any] = []
-"""Whose code is called by its address must not be unloaded."""
-
-
-@functools.cache
-def _slot_bytes(tile: Tile) -> int:
-    """Bytes that one thread packs into: zeros, a bias, one tile of the result, the left and the right side."""
-    row, depth_row = tile.width * tile.itemsize, tile.depth * tile.itemsize
-    size = depth_row + (1 + tile.height) * row + (tile.rows + tile.height) * tile.left_stride
-    return math.ceil((size + tile.group * tile.depth * row) / _LINE) * _LINE
-
-
-def _make_core(tile: Tile, activation: Activation | None) -> Kernel:  # noqa: PLR0915, one loop nest
-    size, width, height, depth, left_stride = tile.itemsize, tile.width, tile.height, tile.depth, tile.left_stride
-    panel, group, row_bytes, slot_bytes = width * depth * size, tile.group * width, width * size, _slot_bytes(tile)
-    infinity, zero = np.dtype(tile.dtype).type(np.inf), np.dtype(tile.dtype).type(0)
-    multiply, at, copy, heights = tile_product(tile), elements_at(tile), row_copy(tile), tile.heights
-    finishing = activation is not None and activation is not RELU
-    formula = inline(activation.formula if activation else RELU.formula)
-
-    def core(plan, slot, _slots):  # type: ignore[no-untyped-def]
-        (
-            x, weight, bias, out, m_all, k, n_all, x_row, x_column, weight_row, weight_column, out_row,
-            task_rows, task_columns, direct, bounded, slots, tasks_across, tasks, packer,
-        ) = read_plan(plan)  # fmt: skip
-        zeros = slots + slot * slot_bytes
-        shift = zeros + depth * size
-        piece = shift + row_bytes
-        left = piece + height * row_bytes
-        right = left + (task_rows + height) * left_stride
-        for j in range(depth):
-            at(zeros)[j] = zero
-        task = claim(plan)
-        while task < tasks:
-            i0, j0 = task // tasks_across * task_rows, task % tasks_across * task_columns
-            m, n = min(task_rows, m_all - i0), min(task_columns, n_all - j0)
-            for k0 in range(0, k, depth):
-                terms, first, last = min(depth, k - k0), k0 == 0, k0 + depth >= k
-                low = zero if last and bounded != 0 else -infinity
-                here = x + i0 * x_row + k0 * x_column
-                pack(packer, here, x_row, x_column, left, left_stride, 0, depth, m, terms)
-                # Zeros for the rows that a tile has beyond the last: what lay there could be slow to compute with.
-                copy(packer, zeros, 0, left + m * left_stride, left_stride, -m % height, terms)
-                for g0 in range(0, n, group):
-                    here = weight + k0 * weight_row + (j0 + g0) * weight_column
-                    count = min(group, n - g0)
-                    straight = count // width * width if direct != 0 and weight_column == size else 0
-                    if straight < count:
-                        pack(
-                            packer, here + straight * size, weight_row, weight_column,
-                            right + straight // width * panel, row_bytes, panel, width, terms, count - straight,
-                        )  # fmt: skip
-                    for p0 in range(0, count, width):
-                        columns, place = min(width, count - p0), j0 + g0 + p0
-                        source, source_row = right + p0 // width * panel, row_bytes
-                        if p0 < straight:
-                            source, source_row = here + p0 * size, weight_row
-                        added = zeros
-                        if last and bias != 0:
-                            added = bias + place * size
-                            if columns < width:
-                                copy(packer, added, 0, shift, 0, 1, columns)
-                                added = shift
-                        for i in range(0, m, height):
-                            rows = min(height, m - i)
-                            target = out + (i0 + i) * out_row + place * size
-                            there, there_row, whole = target, out_row, columns == width and rows in heights
-                            if not whole:
-                                there, there_row = piece, row_bytes
-                                if not first:
-                                    copy(packer, target, out_row, piece, row_bytes, rows, columns)
-                            multiply(
-                                rows, left + i * left_stride, source, source_row, there, there_row, terms, int(first),
-                                added, low,
-                            )  # fmt: skip
-                            if finishing and last:
-                                for row in range(rows):
-                                    line = at(there + row * there_row)
-                                    for j in range(width):
-                                        line[j] = formula(line[j])
-                            if not whole:
-                                copy(packer, piece, row_bytes, target, out_row, rows, columns)
-            task = claim(plan)
-
-    return core
-
-
-@kernel("gemm.launch")
-def launch(state, count, template, workspace, x, weight, bias, out):  # type: ignore[no-untyped-def]
-    """Fill in the plan of a product and start ``count`` threads on it.
-
-    ``template`` is from `plan_template`; of the arrays only the addresses are used, and whether there is a bias.
-
-    Returns
-    -------
-    bool
-        False, and nothing is done, if ``out`` may overlap an input: rows that are still needed would be overwritten.
-    """
-    plan = (address_of(workspace) + _LINE - 1) // _LINE * _LINE
-    m, k, n, size = template[0], template[1], template[2], template[3]
-    x_row, x_column, weight_row, weight_column = template[4], template[5], template[6], template[7]
-    task_rows, task_columns = template[8], template[9]
-    here, to, shift = address_of(x), address_of(out), address_of(bias) if bias.size else 0
-    end = to + m * n * size
-    if (
-        _meets(to, end, here, m, x_row, k, x_column, size)
-        or _meets(to, end, address_of(weight), k, weight_row, n, weight_column, size)
-        or (shift != 0 and _meets(to, end, shift, 1, 0, n, size, size))
-    ):
-        return False
-    tasks_across = (n + task_columns - 1) // task_columns
-    tasks = (m + task_rows - 1) // task_rows * tasks_across
-    write_plan(
-        plan,
-        (
-            here, address_of(weight), shift, to, m, k, n, x_row, x_column, weight_row, weight_column, n * size,
-            task_rows, task_columns, template[10], template[11], plan + PLAN_WORDS * 8, tasks_across, tasks,
-            template[13],
-        ),
-    )  # fmt: skip
-    run(state, count, template[12], plan)
-    return True
+@kernel("gemm.core")
+def core(at: int, _share: int, _shares: int) -> None:
+    """Do a share of the product whose counters and plan are at this address."""
+    plan, given = load_plan(at + PLAN), load_operands(at + OPERANDS)
+    kit = load_kit(plan.kit)
+    if plan.in_place < plan.n:
+        _pack_right(at, plan, given, kit)
+    left, zeros = _left_room(), _line_room()
+    blocks, rows_of_tiles = _ceil(plan.n, plan.block), _ceil(plan.m, kit.height)
+    units = blocks * rows_of_tiles
+    unit = atomic.load(at + NEXT_UNIT)
+    while unit < units:
+        # Of one block only, whose right side then stays in the cache.
+        count = rows_of_tiles - unit % rows_of_tiles
+        alone = plan.threads == 1
+        if not alone:
+            count = min(count, max(1, (units - unit) // (2 * plan.threads)))
+        if alone or atomic.swap_if(at + NEXT_UNIT, unit, unit + count):
+            _multiply(plan, given, kit, left, zeros, unit // rows_of_tiles * plan.block, unit % rows_of_tiles, count)
+        unit = unit + count if alone else atomic.load(at + NEXT_UNIT)
 
 
 @inline
-def _meets(start, end, address, rows, row_stride, columns, column_stride, size):  # type: ignore[no-untyped-def]
-    """Whether bytes ``start:end`` have any between the first and the last of a matrix."""
-    down, across = (rows - 1) * row_stride, (columns - 1) * column_stride
-    first = address + min(down, 0) + min(across, 0)
-    last = address + max(down, 0) + max(across, 0) + size
-    return start < last and first < end
+def _pack_right(at: int, plan: Any, given: Any, kit: Any) -> None:
+    columns = plan.n - plan.in_place
+    groups = _ceil(columns, _PANELS * kit.width)
+    pieces = groups * _ceil(plan.k, plan.depth)
+    piece = atomic.add(at + NEXT_PIECE, 1)
+    while piece < pieces:
+        k0, first = piece // groups * plan.depth, piece % groups * _PANELS * kit.width
+        terms = min(plan.depth, plan.k - k0)
+        call(
+            kit.pack,
+            (
+                given.weight + k0 * given.weight_row + (plan.in_place + first) * given.weight_column,
+                given.weight_row, given.weight_column,
+                _packed(plan, given, kit, k0, terms, first), kit.width * kit.size, kit.width * kit.size * terms,
+                kit.width, terms, min(_PANELS * kit.width, columns - first),
+            ),
+        )  # fmt: skip
+        atomic.add(at + PIECES_DONE, 1)
+        piece = atomic.add(at + NEXT_PIECE, 1)
+    while atomic.load(at + PIECES_DONE) < pieces:
+        atomic.pause()
+
+
+@inline
+def _packed(plan: Any, given: Any, kit: Any, k0: int, terms: int, column: int) -> int:
+    """Return where the panel of ``column``, counted from the first that is packed, begins."""
+    columns = _ceil(plan.n - plan.in_place, kit.width) * kit.width
+    result: int = given.packed + (k0 * columns + terms * column) * kit.size
+    return result
+
+
+@inline
+def _multiply(plan: Any, given: Any, kit: Any, left: int, zeros: int, column: int, first_tile: int, count: int) -> None:
+    """Compute some rows of tiles of one block of columns."""
+    end = min(column + plan.block, plan.n)
+    for k0 in range(0, max(plan.k, 1), plan.depth):
+        terms = min(plan.depth, plan.k - k0)
+        last = plan.last != 0 and k0 + plan.depth >= plan.k
+        for tile in range(first_tile, first_tile + count):
+            row = tile * kit.height
+            rows = min(kit.height, plan.m - row)
+            start = max(column, row // kit.square * kit.square) if plan.mirrored != 0 else column
+            if start < end:
+                _pack_left(plan, given, kit, left, k0, terms, row, rows)
+            for place in range(start, end, kit.width):
+                columns = min(kit.width, plan.n - place)
+                if place < plan.in_place:
+                    right, right_row = given.weight + k0 * given.weight_row + place * kit.size, given.weight_row
+                else:
+                    right = _packed(plan, given, kit, k0, terms, place - plan.in_place)
+                    right_row = kit.width * kit.size
+                out = given.out + row * given.out_row + place * kit.size
+                bias = given.bias + place * kit.size if last and given.bias != 0 else zeros
+                call(
+                    kit.multiply,
+                    (
+                        rows, columns, left, right, right_row, out, given.out_row, terms,
+                        plan.first if k0 == 0 else 0, bias, kit.bounded if last else 0, zeros + _LINE_BYTES,
+                    ),
+                )  # fmt: skip
+                if last and kit.finish != 0:
+                    down, across = given.down + row * kit.size, given.across + place * kit.size
+                    call(kit.finish, (out, given.out_row, rows, columns, down, across))
+    if plan.mirrored != 0 and plan.last != 0:
+        _mirror(plan, given, kit, column, end, first_tile * kit.height, min((first_tile + count) * kit.height, plan.m))
+
+
+@inline
+def _pack_left(plan: Any, given: Any, kit: Any, left: int, k0: int, terms: int, row: int, rows: int) -> None:
+    source = given.x + row * given.x_row + k0 * given.x_column
+    # Whole squares can be transposed in registers; rows beyond those of the tile do no harm.
+    taken = kit.padded if given.x_row == kit.size and row + kit.padded <= plan.m else rows
+    call(kit.pack, (source, given.x_row, given.x_column, left, kit.left_stride, 0, max(terms, 1), taken, terms))
+    if rows < kit.height:
+        # What lay in the rows that are missing could be slow to compute with: take a row that is there.
+        source += (rows - 1) * given.x_row
+        target = left + rows * kit.left_stride
+        missing = kit.height - rows
+        call(kit.pack, (source, 0, given.x_column, target, kit.left_stride, 0, max(terms, 1), missing, terms))
+
+
+@inline
+def _mirror(plan: Any, given: Any, kit: Any, column: int, end: int, row: int, end_row: int) -> None:
+    """Copy what was computed right of the diagonal's squares to its place below them."""
+    while row < end_row:
+        next_square = (row // kit.square + 1) * kit.square
+        below, first = min(end_row, next_square), max(column, next_square)
+        if first < end:
+            call(
+                kit.pack,
+                (
+                    given.out + row * given.out_row + first * kit.size, kit.size, given.out_row,
+                    given.out + first * given.out_row + row * kit.size, given.out_row,
+                    0, below - row, end - first, below - row,
+                ),
+            )  # fmt: skip
+        row = below
+
+
+@inline
+def _ceil(number: int, unit: int) -> int:
+    return (number + unit - 1) // unit

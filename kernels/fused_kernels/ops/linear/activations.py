@@ -7,7 +7,7 @@ from typing import Any
 
 from numba.extending import intrinsic
 
-from fused_kernels.cpu.gemm_core import RELU, Activation
+from fused_kernels.cpu.gemm_finish import PLAIN, RELU, Finish
 from fused_kernels.cpu.intrinsics import fma
 from fused_kernels.cpu.vector_math import normal_cdf, sigmoid
 
@@ -25,12 +25,12 @@ def _gelu(x: Any) -> Any:
     return x * normal_cdf(x)
 
 
-ACTIVATIONS: dict[str | None, Activation | None] = {
-    None: None,
+ACTIVATIONS: dict[str | None, Finish] = {
+    None: PLAIN,
     "relu": RELU,
-    "gelu": Activation("gelu", _gelu),
-    "gelu_tanh": Activation("gelu_tanh", _gelu_tanh),
-    "silu": Activation("silu", _silu),
+    "gelu": Finish("gelu", formula=_gelu),
+    "gelu_tanh": Finish("gelu_tanh", formula=_gelu_tanh),
+    "silu": Finish("silu", formula=_silu),
 }
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fused_kernels import memory, trace
+from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
-from fused_kernels.dispatch import explain_received, lazy_import
+from fused_kernels.dispatch import explain_received, lazy_import, result
 from fused_kernels.errors import KernelError, ShapeError
+from fused_kernels.ops._matrices import ready
 
 from . import peers
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 else:
     cpu = lazy_import(f"{__package__}.cpu")
 
-_ARRAY = np.ndarray
-_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_ndarray = np.ndarray
 
 
 def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = None, out: Any = None) -> Any:
@@ -64,10 +64,15 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
     >>> linear([[1.0, -2.0]], [[1.0, 0.0], [0.0, 1.0]], activation="relu")
     array([[1., 0.]])
     """
+    if type(x) is type(weight) is type(out) is _ndarray and (bias is None or type(bias) is _ndarray):
+        # A small product with all that it needs: one call, which checks the rest itself.
+        kits = cpu.KITS.get(activation) if activation is None or type(activation) is str else None
+        if kits is not None and not trace.listeners and cpu.attempt(x, weight, out, bias, kits):
+            return out
     if not (activation is None or isinstance(activation, str)) or activation not in _ACTIVATIONS:
         known = ", ".join(map(repr, _ACTIVATIONS))
         raise KernelError(f"linear: there is no activation {activation!r}. Choose one of {known}.")
-    if not _ready(x, weight, bias, out):
+    if not ready(x, weight, out, bias):
         arrays = {"x": x, "weight": weight, "bias": bias}
         return convert(linear, arrays, {"activation": activation}, out)
     shape, inner = x.shape, weight.shape
@@ -80,37 +85,15 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
             f"received {explain_received(x=x, weight=weight, bias=bias)}."
             + (" Pass bias.reshape(-1)." if bias.size == n != 0 else "")
         )
-    result = (shape[0], n) if len(shape) == 2 else (*shape[:-1], n)
-    if out is None:
-        target = memory.empty(result, x.dtype)
-    elif out.shape == result:
-        target = out
-    else:
-        raise ShapeError(f"linear: out needs shape {result}; received {explain_received(x=x, weight=weight, out=out)}.")
-    if not k or 0 in result:
+    target = result("linear", out, (*shape[:-1], n), x.dtype)
+    if not k or not target.size:
         if not trace.is_dry():
             target[...] = _reference(np.zeros(k, x.dtype), weight, bias, activation=activation)
-        return target
-    if len(shape) == 2:
-        cpu.product(x, weight, bias, target, cpu.ACTIVATIONS[activation])
+    elif len(shape) == 2:
+        cpu.product(x, weight, target, bias, cpu.ACTIVATIONS[activation])
     else:
-        cpu.product(x.reshape(-1, k), weight, bias, target.reshape(-1, n), cpu.ACTIVATIONS[activation])
+        cpu.product(x.reshape(-1, k), weight, target.reshape(-1, n), bias, cpu.ACTIVATIONS[activation])
     return target
-
-
-def _ready(x: Any, weight: Any, bias: Any, out: Any) -> bool:
-    """Whether the kernel takes all as they are: one native float dtype, any strides, ``out`` contiguous."""
-    if type(x) is not _ARRAY or type(weight) is not _ARRAY:
-        return False
-    dtype = x.dtype
-    return (
-        (dtype is _FLOAT32 or dtype is _FLOAT64 or dtype in (_FLOAT32, _FLOAT64))
-        and weight.dtype == dtype
-        and x.flags.aligned
-        and weight.flags.aligned
-        and (bias is None or (type(bias) is _ARRAY and bias.dtype == dtype and bias.flags.aligned))
-        and (out is None or (type(out) is _ARRAY and out.dtype == dtype and out.flags.carray))
-    )
 
 
 def _mismatch(x: Any, weight: Any, bias: Any) -> str:

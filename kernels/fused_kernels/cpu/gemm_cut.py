@@ -1,0 +1,97 @@
+"""How a matrix product is cut, and in which form it runs: decided from its sizes alone."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .gemm_launch import Settings
+from .gemm_tile import tiles
+
+Array = np.ndarray[Any, Any]
+
+_DIRECT_BYTES = 1 << 18
+"""A right side up to this size stays in the second-level cache as it is; packing it for a few rows would not pay."""
+_BLAS_WORK = 1 << 16
+_BLOCK_BYTES = 1 << 19
+"""Of the packed right side of one block of columns, which stays in the second-level cache."""
+_SLAB_BYTES = 1 << 25
+"""Of the packed right side that is kept at once."""
+_UNITS_PER_THREAD = 4
+
+
+class Cut(NamedTuple):
+    """How one product is cut, and in which form it runs.
+
+    Parameters
+    ----------
+    form
+        ``"direct"``: the right side is read where it is, for little work. ``"flat"``: so too, in the flat tile, for a
+        few rows. ``"packed"``: both sides are packed. ``"blas"``: NumPy's product, finished by our kernel, for a
+        vector: BLAS reads a matrix once at the memory's speed, where nothing is left to gain. ``"-parallel"`` is added
+        for more than one thread.
+    reason
+        What was decided, in words.
+    flat
+        Whether the flat tile is used.
+    threads
+        How many.
+    settings
+        The `Settings`, as an array.
+    packed_bytes
+        What the packed right side takes.
+    """
+
+    form: str
+    reason: str
+    flat: bool
+    threads: int
+    settings: Array
+    packed_bytes: int
+
+
+@functools.lru_cache(maxsize=4096)
+def cut_of(  # noqa: PLR0917, by position for speed
+    m: int, k: int, n: int, size: int, count: int, row_major: bool, mirrored: bool = False
+) -> Cut:
+    """Return how an (m, k) by (k, n) product of elements of ``size`` bytes is cut for ``count`` threads.
+
+    ``row_major`` tells whether the rows of the right side are contiguous, ``mirrored`` whether only one half is
+    computed.
+    """
+    wide, flat = tiles("float32" if size == 4 else "float64")
+    if (m == 1 or n == 1) and m * k * n >= _BLAS_WORK:
+        settings = Settings(1, 1, _ceil(n, wide.width) * wide.width, n // wide.width * wide.width, 1, n, 1, 0)
+        told = "a vector: NumPy's product, then bias and activation in one pass"
+        return Cut("blas", told, False, 1, np.array(settings), 0)
+    tile = flat if m <= flat.height and n >= 2 * flat.width else wide
+    # A few rows use each element of the right side a few times: packing it would cost as much as it saves.
+    in_place = row_major and (tile is flat or (m <= 2 * tile.height and k * n * size <= _DIRECT_BYTES))
+    row_tiles, panels = _ceil(m, tile.height), _ceil(n, tile.width)
+    depth = _ceil(k, _ceil(k, tile.depth))
+    blocks = _ceil(panels * tile.width * depth * size, _BLOCK_BYTES)
+    if count > 1:
+        blocks = max(blocks, min(panels, _ceil(_UNITS_PER_THREAD * count, row_tiles)))
+    block = _ceil(panels, blocks) * tile.width
+    used = min(count, row_tiles * _ceil(n, block))
+    columns = n // tile.width * tile.width if in_place else 0
+    slab_columns, slab_terms = n, k
+    if not in_place:
+        slab_columns = n if mirrored else max(block, _SLAB_BYTES // (depth * size) // block * block)
+        slab_terms = max(depth, _SLAB_BYTES // (min(n, slab_columns) * size) // depth * depth)
+    packed = _ceil(min(n, slab_columns) - columns, tile.width) * tile.width * min(k, slab_terms) * size
+    form = ("flat" if tile is flat else "direct") if in_place else "packed"
+    return Cut(
+        form if used == 1 else f"{form}-parallel",
+        f"tiles of {tile.height}x{tile.width} on {used} thread{'s' if used > 1 else ''}",
+        tile is flat,
+        used,
+        np.array(Settings(used, depth, block, columns, slab_terms, slab_columns, 0, mirrored)),
+        packed,
+    )
+
+
+def _ceil(number: int, unit: int) -> int:
+    return -(-number // unit)

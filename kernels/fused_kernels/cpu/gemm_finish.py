@@ -1,0 +1,140 @@
+"""What is done to the elements of a product while they are in the first cache."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from .compile import Kernel, inline, kernel, machine_code
+from .gemm_core import core
+from .gemm_kernel import tile_product
+from .gemm_pack import packer
+from .gemm_plan import Kit
+from .gemm_tile import Tile, tiles
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Finish:
+    """How the elements of ``x @ weight + bias`` become those of the result, in this order.
+
+    Parameters
+    ----------
+    name
+        Unique in the package.
+    bounded
+        Whether what is below 0 becomes 0, which costs nothing: it is done in registers.
+    scaled
+        Whether each is multiplied by a factor of its row and one of its column.
+    formula
+        A function of a scalar, to be compiled into the pass, or None.
+    """
+
+    name: str
+    bounded: bool = False
+    scaled: bool = False
+    formula: Kernel | None = None
+
+    @functools.cached_property
+    def kits(self) -> Array:
+        """The kits by dtype and tile, one in a row; zeros where none was made yet."""
+        return np.zeros((4, len(Kit._fields)), np.int64)
+
+    def kit(self, itemsize: int, flat: bool) -> Array:
+        """Return the `Kit` for float32 (``itemsize`` 4) or float64 (8) as an array; compile what it needs."""
+        row: Array = self.kits[(itemsize == 8) + 2 * flat]
+        if not row[0]:
+            row[:] = _kit(self, "float32" if itemsize == 4 else "float64", flat)
+        return row
+
+
+PLAIN = Finish("plain")
+RELU = Finish("relu", bounded=True)
+
+
+def _kit(finish: Finish, dtype: str, flat: bool) -> Kit:
+    wide_tile, flat_tile = tiles(dtype)
+    tile = flat_tile if flat else wide_tile
+    return Kit(
+        size=tile.itemsize,
+        height=tile.height,
+        width=tile.width,
+        padded=tile.padded,
+        square=tile.square,
+        depth=tile.depth,
+        left_stride=tile.left_stride,
+        bounded=finish.bounded,
+        flat_height=flat_tile.height,
+        flat_width=2 * flat_tile.width,
+        core=_core(),
+        multiply=_multiply(tile),
+        pack=_pack(tile),
+        finish=_pass(finish, tile) if finish.scaled or finish.formula else 0,
+    )
+
+
+# Called by their addresses, so each is compiled once: the core for all tiles, the tile and the copies for all finishes.
+
+
+@functools.cache
+def _core() -> int:
+    return machine_code(core, 3)
+
+
+@functools.cache
+def _multiply(tile: Tile) -> int:
+    return machine_code(kernel(f"gemm.tile.{tile.name}")(tile_product(tile)), 12)
+
+
+@functools.cache
+def _pack(tile: Tile) -> int:
+    return machine_code(kernel(f"gemm.pack.{tile.name}")(packer(tile)), 9)
+
+
+def _pass(finish: Finish, tile: Tile) -> int:
+    """Compile the pass over a tile of the result."""
+    width, scaled, at = tile.width, finish.scaled, _elements(tile)
+    formula = inline(finish.formula or _same)
+
+    @inline
+    def over_row(line, factor, across, columns):  # type: ignore[no-untyped-def]
+        for j in range(columns):
+            value = line[j] * (factor * across[j]) if scaled else line[j]
+            line[j] = formula(value)
+
+    def over_tile(out, out_row, rows, columns, down, across):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+        factors, others = at(down), at(across)
+        for row in range(rows):
+            line = at(out + row * out_row)
+            factor = factors[row] if scaled else line[0]
+            if columns == width:
+                # A number of columns that the compiler knows leaves no remainder to be computed one by one.
+                over_row(line, factor, others, width)
+            else:
+                over_row(line, factor, others, columns)
+
+    return machine_code(kernel(f"gemm.finish.{finish.name}.{tile.name}")(over_tile), 6)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _elements(tile: Tile) -> Any:
+    """Make the intrinsic that turns an address into a pointer to elements."""
+    pointer = types.CPointer(getattr(types, tile.dtype))
+
+    @intrinsic
+    def elements(_context: Any, place: Any) -> Any:
+        def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], context.get_value_type(pointer))
+
+        return pointer(types.int64), emit
+
+    return elements
