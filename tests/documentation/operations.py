@@ -26,8 +26,7 @@ float32, integers in float64. [kernels/README.md](../kernels/README.md) says wha
 
 def page() -> str:
     """Return the text of docs/operations.md."""
-    # Not those that somebody has defined in this process.
-    ops = [OPS[name] for name in OPS if OPS[name].function.__module__.startswith("fused_kernels.ops")]
+    ops = [OPS[name] for name in OPS if not OPS.is_added(name)]
     families = sorted({op.family for op in ops})
     return "\n".join([_HEAD, *(_family(name, [op for op in ops if op.family == name]) for name in families)])
 

@@ -22,9 +22,11 @@ from typing import Any
 
 import fused_kernels
 import workbench
+from fused_kernels.catalog import OPS
 from workbench import errors
 from workbench.errors import InputError, RaceError, WorkbenchError
 
+from .compare import compare
 from .progress import Progress, Report
 from .race import Race
 
@@ -35,6 +37,9 @@ Message = dict[str, Any]
 
 async def race_in_process(op: str, *, progress: Report | None = None, **options: Any) -> Race:
     """Race in a child process, as :func:`workbench.compare` does here, without blocking the event loop.
+
+    An operation that was defined in this process, with ``fk.elementwise``, is known to no other: it races here, in a
+    thread.
 
     Parameters
     ----------
@@ -54,6 +59,8 @@ async def race_in_process(op: str, *, progress: Report | None = None, **options:
     asyncio.CancelledError
         If the task is cancelled: the child is then dead already.
     """
+    if OPS.is_added(_name(op)):
+        return await _race_in_thread(op, progress=progress, **options)
     loop = asyncio.get_running_loop()
     messages: asyncio.Queue[Message | None] = asyncio.Queue()
 
@@ -68,6 +75,22 @@ async def race_in_process(op: str, *, progress: Report | None = None, **options:
             if (found := _outcome(message, progress)) is not None:
                 return Race.from_dict(found["race"])
         raise child.death()
+
+
+async def _race_in_thread(op: str, *, progress: Report | None, **options: Any) -> Race:
+    """Race in a thread of this process; one that is cancelled ends with its next report."""
+    loop, cancelled = asyncio.get_running_loop(), threading.Event()
+
+    def report(step: Progress) -> None:
+        if cancelled.is_set():
+            raise RaceError("cancelled")
+        if progress is not None:
+            loop.call_soon_threadsafe(progress, step)
+
+    try:
+        return await asyncio.to_thread(compare, op, progress=report, **options)
+    finally:
+        cancelled.set()
 
 
 def race_in_child(op: str, *, progress: Report | None = None, **options: Any) -> Race:

@@ -84,7 +84,9 @@ def test_a_race_as_a_table(layer_norm: Race) -> None:
 def test_every_operation_of_the_catalogue_races(name: str, out: bool) -> None:
     small = tuple(min(size, 24) for size in OPS[name].shapes[0])
     found = wb.compare(name, shape=small, dtype="float64", rounds=1, out=out)
-    assert not set(found.absent) & set(contenders.available(OPS[name])), found.absent
+    # A library may have no such operation in float64, as ONNX Runtime has no Erf.
+    failed = {who: why for who, why in found.absent.items() if "NOT_IMPLEMENTED" not in why}
+    assert not set(failed) & set(contenders.available(OPS[name])), failed
     assert all(result.right for result in found.results), found.verdict
     assert bool(found.conditions["out"]) == (out and "out" in inspect.signature(OPS[name].function).parameters)
 

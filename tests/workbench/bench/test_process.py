@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+import fused_kernels as fk
 from workbench.bench.process import race_in_child, race_in_process
 from workbench.bench.progress import Progress
 from workbench.errors import InputError, RaceError
@@ -43,6 +45,38 @@ def test_a_race_comes_back_with_its_progress() -> None:
     assert race.shape == (8, 8)
     assert {step.stage for step in steps} == {"preparing", "checking", "racing"}
     assert not children()
+
+
+@pytest.fixture
+def cube() -> Iterator[str]:
+    """An operation that only this process knows."""
+
+    @fk.elementwise
+    def cube(x: Any) -> Any:
+        return x * x * x
+
+    yield "cube"
+    fk.OPS._ops.pop("cube")
+    fk.OPS._added.discard("cube")
+
+
+def test_an_operation_of_this_process_races_here(cube: str) -> None:
+    steps: list[Progress] = []
+    race = asyncio.run(race_in_process(cube, progress=steps.append, shape=(8, 8), rounds=2))
+    assert race["numba"].right, race.verdict
+    assert {step.stage for step in steps} >= {"preparing", "checking"}
+
+
+def test_cancel_ends_a_race_in_this_process(cube: str) -> None:
+    async def cancel() -> None:
+        steps: list[Progress] = []
+        task = asyncio.create_task(race_in_process(cube, progress=steps.append, shape=(8, 8), budget=600.0))
+        await until_it_races(steps)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())  # which waits for the threads of its executor: this ends only if the race does
 
 
 def test_cancel_kills_the_child_and_a_second_race_works() -> None:

@@ -22,7 +22,9 @@ def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
     import torch
 
     function = _own_copy(op.peers["torch"]())
-    return replace(eager.entry(torch.compile(function, fullgraph=True, dynamic=False), inputs, out), around=_one_process)
+    return replace(
+        eager.entry(torch.compile(function, fullgraph=True, dynamic=False), inputs, out), around=_one_process
+    )
 
 
 def _own_copy(function: Callable[..., Any]) -> Callable[..., Any]:
