@@ -1,0 +1,5 @@
+"""The sum of squares."""
+
+from .op import OPERATIONS
+
+__all__ = ["OPERATIONS"]
