@@ -1,13 +1,8 @@
-"""The elementary functions against long double and mpmath: how exact, at the ends of the range, and as vector code."""
+"""The elementary functions against long double and mpmath: how exact, and at the ends of the range."""
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -46,6 +41,8 @@ FUNCTIONS: dict[str, tuple[Any, tuple[float, float], tuple[float, float], tuple[
     "tanh": (np.tanh, (-11, 11), (-22, 22), (1.4, 1.5)),
     "sinh": (np.sinh, (-91, 91), (-712, 712), (1.5, 1.5)),
     "cosh": (np.cosh, (-91, 91), (-712, 712), (1.4, 1.4)),
+    "sin": (np.sin, (-50, 50), (-50, 50), (1.0, 1.0)),
+    "cos": (np.cos, (-50, 50), (-50, 50), (1.0, 1.0)),
     "sigmoid": (logistic, (-106, 30), (-748, 50), (1.2, 1.1)),
     "erf": (by_mpmath(mpmath.erf), (-5, 5), (-6.5, 6.5), (1.0, 1.1)),
     "erfc": (by_mpmath(mpmath.erfc), (-6, 11), (-7, 28), (4.0, 6.0)),
@@ -237,85 +234,3 @@ def test_integers_become_floats() -> None:
 def test_from_python_the_error_says_where_to_go() -> None:
     with pytest.raises(TypeError, match=r"vector_math\.log1p is compiled into kernels; from Python call .* NumPy"):
         vector_math.log1p(1.0)
-
-
-MATHEMATICS = re.compile(
-    r"(?:exp|exp2|expm1|log|log2|log10|log1p|pow|sin|cos|tan|sinh|cosh|tanh|erf|erfc|fma|ldexp|floor|rint|round|roundeven)f?"
-)
-
-
-def vectorised(code: str) -> bool:
-    """Whether the machine code has packed arithmetic and calls nothing of C's mathematical library."""
-    packed = re.search(r"\tvfn?m(?:add|sub)\w+p[sd]\s.*%[yz]mm|\tfml[as]\s+v\d+\.(?:4s|2d)", code)
-    called = re.findall(r"(?:movabsq\s+\$|\tcall\w*\s+|\tbl\s+)(\w+)", code)
-    return packed is not None and not any(MATHEMATICS.fullmatch(name) for name in called)
-
-
-def not_vectorised(translate: Callable[[Any], str]) -> list[str]:
-    """Compile the loop of each function in each dtype; return which are no vector code in what ``translate`` makes."""
-    for name, function in (ONE | TWO).items():
-        for dtype in DTYPES:
-            function(*([np.ones(3, dtype)] * (2 if name in ONE else 3)))
-    return [
-        f"{name} {signature[0].dtype}"
-        for name, function in (ONE | TWO).items()
-        for signature, compiled in function.overloads.items()
-        if not vectorised(translate(compiled.library))
-    ]
-
-
-def translated_for_neon(library: Any) -> str:
-    import llvmlite.binding as llvm
-
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    triple = "aarch64-unknown-linux-gnu"
-    machine = llvm.Target.from_triple(triple).create_target_machine(cpu="neoverse-n1", opt=3)
-    code = re.sub(r'target triple = ".*"', f'target triple = "{triple}"', library.get_llvm_str())
-    module = llvm.parse_assembly(
-        re.sub(r'target datalayout = ".*"', f'target datalayout = "{machine.target_data}"', code)
-    )
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = True
-    passes = llvm.create_pass_builder(machine, options)
-    passes.getModulePassManager().run(module, passes)
-    return str(machine.emit_assembly(module))
-
-
-AVX2 = {
-    "NUMBA_CPU_NAME": "haswell",
-    "NUMBA_CPU_FEATURES": "+avx2,+fma",
-}  # the name alone leaves this machine's features on
-x86 = pytest.mark.skipif(os.uname().machine != "x86_64", reason="haswell is an x86-64 processor")
-
-
-def elsewhere(code: str, folder: Path, **variables: str) -> None:
-    """Run code with this module as ``t`` in a process of its own: machine code from a cache cannot be looked at."""
-    command = [
-        sys.executable,
-        "-c",
-        f"import sys; sys.path.insert(0, sys.argv[1]); import test_vector_math as t; {code}",
-    ]
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder), **variables}
-    subprocess.run([*command, str(Path(__file__).parent)], check=True, env=environment, timeout=200)
-
-
-CHECK = "wrong = t.not_vectorised({}); assert not wrong, wrong"
-
-
-def test_vector_code_for_this_processor(tmp_path: Path) -> None:
-    elsewhere(CHECK.format("lambda library: library.get_asm_str()"), tmp_path)
-
-
-@x86
-def test_vector_code_for_avx2_and_as_exact(tmp_path: Path) -> None:
-    exact = "[t.test_how_exact(name, dtype) for name in ('exp', 'exp2') for dtype in t.DTYPES]"
-    power = "t.test_power_is_exact(t.np.float64)"
-    check = CHECK.format("lambda library: library.get_asm_str().replace('zmm', 'of another processor')")
-    elsewhere(f"{check}; {exact}; {power}", tmp_path, **AVX2)
-
-
-@x86
-def test_vector_code_for_neon(tmp_path: Path) -> None:
-    # Without optimisation by Numba, so that LLVM's vectoriser decides as it would on that processor.
-    elsewhere(CHECK.format("t.translated_for_neon"), tmp_path, **AVX2, NUMBA_OPT="0")

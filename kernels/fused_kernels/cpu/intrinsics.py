@@ -136,6 +136,34 @@ def split_exponent(_context: Any, x: Any) -> Any:
     return result(x), emit
 
 
+@intrinsic
+def biased_exponent(_context: Any, x: Any) -> Any:
+    """Return ``(m, e)``: x with the exponent of 1, and the exponent as stored, an unsigned integer."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = args[0].type
+        word, bits, bias = _layout(kind)
+        stored, mask = builder.bitcast(args[0], word), (2 * bias + 1) << bits
+        mantissa = builder.or_(builder.and_(stored, ir.Constant(word, ~mask)), ir.Constant(word, bias << bits))
+        exponent = builder.lshr(builder.and_(stored, ir.Constant(word, mask)), ir.Constant(word, bits))
+        exponent = exponent if word.width == 64 else builder.zext(exponent, ir.IntType(64))
+        return context.make_tuple(builder, result, [builder.bitcast(mantissa, kind), exponent])
+
+    result = types.Tuple((x, types.uint64))
+    return result(x), emit
+
+
+@intrinsic
+def last_bits(_context: Any, x: Any) -> Any:
+    """Return the last two bits of a float, as stored, as an integer."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        word = _layout(args[0].type)[0]
+        return builder.trunc(builder.and_(builder.bitcast(args[0], word), ir.Constant(word, 3)), ir.IntType(8))
+
+    return types.uint8(x), emit
+
+
 def _to_exponent(builder: Any, biased: Any, kind: Any) -> Any:
     word, mantissa, _ = _layout(kind)
     return builder.bitcast(builder.shl(biased, ir.Constant(word, mantissa)), kind)

@@ -12,8 +12,10 @@ from .exponential import exp, exp2, exp_nonpositive, expm1
 from .hyperbolic import cosh, sigmoid, sinh, tanh
 from .logarithm import log, log1p, log2, log10
 from .power import power
+from .trigonometric import cos, sin
 
 __all__ = [
+    "cos",
     "cosh",
     "erf",
     "erfc",
@@ -28,6 +30,7 @@ __all__ = [
     "normal_cdf",
     "power",
     "sigmoid",
+    "sin",
     "sinh",
     "tanh",
 ]
