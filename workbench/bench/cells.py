@@ -25,7 +25,7 @@ def run(
     op: str,
     cells: Iterable[tuple[Sequence[int], str, bool]],
     contenders: str | Iterable[str] | None = ALL,
-    budget: float = 1.5,
+    budget: float = 1.0,
     seed: int = 0,
     progress: Report | None = None,
 ) -> Iterator[Race | str]:

@@ -85,6 +85,15 @@ def leaves(value: Any) -> list[Array]:
     return [array] if array.dtype.kind in "biufc" else []
 
 
+def rounded(truth: Any) -> Any:
+    """Return a truth with its long doubles as float64: half a unit in the last place off, and far faster."""
+    if isinstance(truth, np.ndarray):
+        return truth.astype(np.float64) if truth.dtype.kind == "f" else truth
+    if isinstance(truth, tuple):
+        return tuple(map(rounded, truth))
+    return truth
+
+
 def _compare(result: Array, truth: Array, tolerance: Tolerance) -> Finding:
     if result.shape != truth.shape:
         return Finding(math.inf, f"returns the shape {result.shape} instead of {truth.shape}")
@@ -113,12 +122,10 @@ class _Count:
         self.outside = self.misplaced = self.unbounded = 0
 
     def add(self, result: Array, truth: Array, tolerance: Tolerance) -> None:
-        given, expected = (
-            values.astype(np.result_type(truth.dtype, np.float64), copy=False) for values in (result, truth)
-        )
+        wide = np.result_type(truth.dtype, np.float64)
+        given, expected = result.astype(wide, copy=False), truth.astype(wide, copy=False)
         with np.errstate(invalid="ignore", over="ignore"):
-            # Subtracted in the truth's own dtype, and no more than that in it: a long double is slow.
-            difference = _narrow(np.abs(given - expected))
+            difference = np.abs(given - expected)
         if not np.isfinite(difference.max()):
             finite = np.isfinite(expected)
             same = (given == expected) | (np.isnan(given) & np.isnan(expected))
@@ -126,14 +133,10 @@ class _Count:
             self.unbounded += int(np.count_nonzero(finite & ~np.isfinite(given)))
             both = finite & np.isfinite(given)
             expected, difference = expected[both], difference[both]
-        size = np.abs(_narrow(expected))
+        size = np.abs(expected)
         self.largest = max(self.largest, float(size.max(initial=0)))
         self.difference = max(self.difference, float(difference.max(initial=0)))
         self.outside += int(np.count_nonzero(difference > tolerance.atol + tolerance.rtol * size))
-
-
-def _narrow(values: Array) -> Array:
-    return values.astype(np.complex128 if values.dtype.kind == "c" else np.float64, copy=False)
 
 
 def _same_bits(one: Array, other: Array) -> bool:

@@ -152,7 +152,7 @@ def kernels(
     ops: Iterable[str] = (),
     *,
     contenders: str | Iterable[str] | None = ALL,
-    budget: float = 1.5,
+    budget: float = 1.0,
     seed: int = 0,
     progress: Callable[[SuiteProgress], object] | None = None,
 ) -> Iterator[Suite]:
@@ -200,7 +200,7 @@ def kernels(
 
 
 def plan_of(op: str) -> list[Cell]:
-    """Return the cells of an operation, not raced yet."""
+    """Return the cells of an operation, not raced yet: each shape in both dtypes, with ``out=`` and without."""
     found = OPS[op]
     outs = (True, False) if takes_out(found.function) else (False,)
     return [Cell(op, shape, dtype, out) for dtype in ("float32", "float64") for shape in found.shapes for out in outs]

@@ -130,7 +130,7 @@ def bench(
         str | None, typer.Option(help="Such as numpy,jax; all; else the usual four, or all of them in a suite.")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds of racing; 3, or 1.5 for each cell of a suite.", show_default=False)
+        float | None, typer.Option(help="Seconds of racing; 3, or 1 for each cell of a suite.", show_default=False)
     ] = None,
     rounds: Annotated[int | None, typer.Option(help="Exactly so many rounds, whatever the time.")] = None,
     out: Annotated[bool, typer.Option(help="Write into a preallocated array, those that can.")] = True,
