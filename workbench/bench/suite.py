@@ -6,6 +6,7 @@ a crash costs one cell, and what is done is kept when the suite is cancelled.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,13 +14,15 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from fused_kernels.catalog import OPS, Cost
 from workbench.errors import InputError, RaceError
 from workbench.text import did_you_mean, format_sizes
 
 from .ceilings import Ceilings
 from .contenders import ALL
-from .contenders.entry import takes_out
+from .memory import slots_of
 from .process import work_in_child
 from .progress import Progress, SuiteProgress
 from .race import Race, Ratio
@@ -202,7 +205,9 @@ def kernels(
 def plan_of(op: str) -> list[Cell]:
     """Return the cells of an operation, not raced yet: each shape in both dtypes, with ``out=`` and without."""
     found = OPS[op]
-    outs = (True, False) if takes_out(found.function) else (False,)
+    smallest = found.sample(min(found.shapes, key=math.prod), np.dtype(np.float32), np.random.default_rng(0))
+    # A sum or a record is written nowhere.
+    outs = (True, False) if slots_of(found.reference(**smallest)) is not None else (False,)
     return [Cell(op, shape, dtype, out) for dtype in ("float32", "float64") for shape in found.shapes for out in outs]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import json
 from typing import Any
 
@@ -88,7 +87,8 @@ def test_every_operation_of_the_catalogue_races(name: str, out: bool) -> None:
     failed = {who: why for who, why in found.absent.items() if "NOT_IMPLEMENTED" not in why}
     assert not set(failed) & set(contenders.available(OPS[name])), failed
     assert all(result.right for result in found.results), found.verdict
-    assert bool(found.conditions["out"]) == (out and "out" in inspect.signature(OPS[name].function).parameters)
+    # A number or a record is written nowhere.
+    assert bool(found.conditions["out"]) == (out and name not in ("sum_of_squares", "tensor_stats"))
 
 
 def test_the_best_wins_by_name() -> None:

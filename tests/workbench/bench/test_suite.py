@@ -70,6 +70,10 @@ def test_the_cells_are_those_of_the_catalogue() -> None:
     assert {each.dtype for each in cells} == {"float32", "float64"}
 
 
+def test_what_is_a_number_has_no_cell_that_writes() -> None:
+    assert not any(each.out for each in plan_of("sum_of_squares"))
+
+
 def test_a_suite_races_each_cell_and_measures_the_starts(few_cells: None) -> None:
     steps: list[SuiteProgress] = []
     *_, found = kernels(["softmax", "scale"], progress=steps.append, **QUICK)

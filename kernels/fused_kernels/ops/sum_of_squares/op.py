@@ -120,6 +120,12 @@ OPERATIONS = (
         shapes=((512, 768), (8, 64), (1000, 1000), (4096, 4096)),
         dimensions=("rows", "columns"),
         tolerance={"float32": Tolerance(1e-5, 1e-30), "float64": Tolerance(1e-13, 1e-290)},
-        peers={"torch": peers.torch, "onnx": peers.onnx},
+        peers={
+            "torch": peers.torch,
+            "onnx": peers.onnx,
+            "jax": peers.jax,
+            "numexpr": peers.numexpr,
+            "polyglot": peers.polyglot,
+        },
     ),
 )
