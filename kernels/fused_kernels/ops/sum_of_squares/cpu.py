@@ -33,15 +33,17 @@ _LIKE = {dtype: np.empty(0, dtype) for dtype in (np.dtype(np.float32), np.dtype(
 
 def whole(x: Any) -> Any:
     """Return the sum over all of ``x``, C-contiguous, as a NumPy scalar."""
-    dtype, nbytes = x.dtype, x.nbytes
+    nbytes = x.nbytes
     if nbytes < _PARALLEL_FROM:
         if trace.listeners and trace.launching("numba", "serial", f"{nbytes} bytes: too few for threads"):
-            return dtype.type(0)
-        return dtype.type(_whole(x))
-    total = np.zeros(1, dtype)
-    address = x.__array_interface__["data"][0]
-    sums(x, Layout("rows", address, (1, 1, 1, x.size), (0, 0, 0, x.itemsize)), total)
-    return total[0]
+            return x.dtype.type(0)
+        return x.dtype.type(_whole(x))
+    shares = _shares(nbytes)
+    if trace.listeners and trace.launching("numba", *_told(nbytes, shares)):
+        return x.dtype.type(0)
+    parts = np.empty(-(-x.size // _UNIT))
+    _flat(threads.state(shares), shares, x.reshape(-1), parts)
+    return x.dtype.type(_joined(parts))
 
 
 def sums(x: Any, found: Layout, out: Any) -> None:
@@ -63,14 +65,20 @@ def sums(x: Any, found: Layout, out: Any) -> None:
 
 def _run(launch: Any, x: Any, memory: Any, parts: Any, size: int) -> bool:
     nbytes = x.size * x.itemsize
-    shares = min(threads.count(), max(1, 2 * nbytes // _PARALLEL_FROM)) if nbytes >= _PARALLEL_FROM else 1
-    if trace.listeners:
-        reason = f"{nbytes} bytes on {shares} thread{'s' if shares > 1 else ''}"
-        if trace.launching("numba", "parallel" if shares > 1 else "serial", reason):
-            return False
+    shares = _shares(nbytes) if nbytes >= _PARALLEL_FROM else 1
+    if trace.listeners and trace.launching("numba", *_told(nbytes, shares)):
+        return False
     # By address, since an array's type would be compiled once for each layout.
     launch(threads.state(shares), shares, _LIKE[x.dtype], memory, parts, size)
     return True
+
+
+def _shares(nbytes: int) -> int:
+    return min(threads.count(), 2 * nbytes // _PARALLEL_FROM)
+
+
+def _told(nbytes: int, shares: int) -> tuple[str, str]:
+    return "parallel" if shares > 1 else "serial", f"{nbytes} bytes on {shares} thread{'s' if shares > 1 else ''}"
 
 
 @inline_reduction
@@ -121,6 +129,20 @@ def _whole(x: Any) -> Any:
     total, rest = 0.0, 0.0
     for first in range(0, flat.size, _UNIT):
         total, rest = _add(total, rest, _unit(flat[first : first + _UNIT]))
+    return _result(total, rest)
+
+
+@inline
+def _share_of_all(share: int, shares: int, x: Any, parts: Any) -> None:
+    for unit in range(share * parts.size // shares, (share + 1) * parts.size // shares):
+        parts[unit] = _unit(x[unit * _UNIT : (unit + 1) * _UNIT])
+
+
+@kernel("sum_of_squares.joined")
+def _joined(parts: Any) -> Any:
+    total, rest = 0.0, 0.0
+    for k in range(parts.size):
+        total, rest = _add(total, rest, parts[k])
     return _result(total, rest)
 
 
@@ -193,5 +215,6 @@ def _share_of_columns(share: int, shares: int, like: Any, memory: Any, parts: An
             totals[j] = 0
 
 
+_flat = parallel("sum_of_squares.flat", _share_of_all)
 _rows = parallel("sum_of_squares.rows", _share_of_rows)
 _columns = parallel("sum_of_squares.columns", _share_of_columns)
