@@ -60,13 +60,13 @@ def is_none(array):  # type: ignore[no-untyped-def]
 def address_of(array):  # type: ignore[no-untyped-def]
     """Return the address of the first element, 0 for None."""
     place = _place(array)
-    return _word(place + _DATA) if place != 0 else 0
+    return word_at(place + _DATA) if place != 0 else 0
 
 
 @inline
 def axes_of(array):  # type: ignore[no-untyped-def]
     """Return the number of axes."""
-    return _word(_place(array) + _AXES) & 0xFFFFFFFF
+    return word_at(_place(array) + _AXES) & 0xFFFFFFFF
 
 
 @inline
@@ -75,8 +75,8 @@ def matrix_of(array):  # type: ignore[no-untyped-def]
     place = _place(array)
     # The last axis but one, in bytes.
     axis = 8 * (axes_of(array) - 2)
-    shape, strides = _word(place + _SHAPE) + axis, _word(place + _STRIDES) + axis
-    return Matrix(_word(place + _DATA), _word(shape), _word(shape + 8), _word(strides), _word(strides + 8))
+    shape, strides = word_at(place + _SHAPE) + axis, word_at(place + _STRIDES) + axis
+    return Matrix(word_at(place + _DATA), word_at(shape), word_at(shape + 8), word_at(strides), word_at(strides + 8))
 
 
 @inline
@@ -84,9 +84,9 @@ def float_size(array):  # type: ignore[no-untyped-def]
     """Return 4 for a native float32, 8 for a native float64, 0 for any other dtype and where elements lie askew."""
     place = _place(array)
     # In one word: kind, letter, byte order, flags, each of 8 bits, and NumPy's number of the dtype.
-    words = _word(_word(place + _DTYPE) + _KIND)
+    words = word_at(word_at(place + _DTYPE) + _KIND)
     number, order = words >> 32, (words >> 16) & 0xFF
-    if order != 0x3D or _word(place + _FLAGS) & _ALIGNED == 0:  # "="
+    if order != 0x3D or word_at(place + _FLAGS) & _ALIGNED == 0:  # "="
         return 0
     return 4 if number == _FLOAT32 else 8 if number == _FLOAT64 else 0
 
@@ -95,14 +95,16 @@ def float_size(array):  # type: ignore[no-untyped-def]
 def is_row(array, size):  # type: ignore[no-untyped-def]
     """Whether an array has one axis of ``size`` elements, that are neighbours."""
     place = _place(array)
-    return axes_of(array) == 1 and _word(_word(place + _SHAPE)) == size and _word(place + _FLAGS) & _CONTIGUOUS != 0
+    return (
+        axes_of(array) == 1 and word_at(word_at(place + _SHAPE)) == size and word_at(place + _FLAGS) & _CONTIGUOUS != 0
+    )
 
 
 @inline
 def is_target(array):  # type: ignore[no-untyped-def]
     """Whether an array is contiguous and may be written to."""
     wanted = _CONTIGUOUS | _WRITEABLE
-    return _word(_place(array) + _FLAGS) & wanted == wanted
+    return word_at(_place(array) + _FLAGS) & wanted == wanted
 
 
 def entry(kernel: Callable[..., Any], *parameters: Any) -> Callable[..., Any]:
@@ -136,11 +138,12 @@ def _place(_context: Any, array: Any) -> Any:
 
 
 @intrinsic
-def _word(_context: Any, place: Any) -> Any:
-    return types.int64(types.int64), lambda context, builder, sig, args: _word_at(builder, args[0], 0)
+def word_at(_context: Any, place: Any) -> Any:
+    """Return the int64 at an address."""
+    return types.int64(types.int64), lambda context, builder, sig, args: _load(builder, args[0], 0)
 
 
-def _word_at(builder: Any, place: Any, offset: int) -> Any:
+def _load(builder: Any, place: Any, offset: int) -> Any:
     return builder.load(builder.inttoptr(builder.add(place, _WORD(offset)), _WORD.as_pointer()))
 
 
@@ -173,7 +176,7 @@ def record(kind: type) -> tuple[Any, Any]:
     @intrinsic
     def load(_context: Any, place: Any) -> Any:
         def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            values = [_word_at(builder, args[0], 8 * index) for index in range(len(names))]
+            values = [_load(builder, args[0], 8 * index) for index in range(len(names))]
             return context.make_tuple(builder, sig.return_type, values)
 
         return fields(types.int64), emit

@@ -34,7 +34,6 @@ def product(  # noqa: PLR0917, by position for speed
     bias: Array | None = None,
     finish: Finish = PLAIN,
     factors: tuple[Array, Array] | tuple[None, None] = (None, None),
-    mirrored: bool = False,
 ) -> None:
     """Set ``out`` to ``finish(x @ weight + bias)``.
 
@@ -52,8 +51,6 @@ def product(  # noqa: PLR0917, by position for speed
         What follows the sum.
     factors
         For a finish that is scaled: of the rows, (m,), and of the columns, (n,), contiguous.
-    mirrored
-        That the product is its own transpose, so that half of it need not be computed.
     """
     if not trace.listeners and not finish.scaled and attempt(x, weight, out, bias, finish.kits):
         return
@@ -62,7 +59,10 @@ def product(  # noqa: PLR0917, by position for speed
     if bias is not None and not bias.flags.c_contiguous:
         bias = bias.copy()
     size = x.itemsize
-    count = 1 if (m if m > _STREAM_ROWS else _STREAM_ROWS) * k * n < _SERIAL_WORK else threads.count()
+    count, mirrored = 1, False
+    if (m if m > _STREAM_ROWS else _STREAM_ROWS) * k * n >= _SERIAL_WORK:
+        count = threads.count()
+        mirrored = bias is None and factors[0] is factors[1] and _is_transpose(x, weight)
     cut = cut_of(m, k, n, size, count, weight.strides[1] == size, mirrored)
     if trace.listeners and trace.launching("numba", cut.form, cut.reason):
         return
@@ -76,8 +76,16 @@ def product(  # noqa: PLR0917, by position for speed
     kit, state = finish.kit(size, cut.flat), threads.state(cut.threads)
     if not launch(state, cut.settings, x, weight, out, bias, *factors, kit, workspace):
         result = np.empty_like(out)
-        product(x, weight, result, bias, finish, factors, mirrored)
+        product(x, weight, result, bias, finish, factors)
         np.copyto(out, result)
 
 
 _BYTE = np.dtype(np.uint8)
+
+
+def _is_transpose(x: Array, weight: Array) -> bool:
+    """Whether the one is a view of the other, so that the product is symmetric."""
+    if x.shape != weight.shape[::-1] or x.strides != weight.strides[::-1]:
+        return False
+    first, second = x.__array_interface__, weight.__array_interface__
+    return bool(first["data"][0] == second["data"][0])

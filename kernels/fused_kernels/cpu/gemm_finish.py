@@ -99,7 +99,7 @@ def _pack(tile: Tile) -> int:
 
 def _pass(finish: Finish, tile: Tile) -> int:
     """Compile the pass over a tile of the result."""
-    width, scaled, at = tile.width, finish.scaled, _elements(tile)
+    width, scaled, at = tile.width, finish.scaled, elements(tile.dtype)
     formula = inline(finish.formula or _same)
 
     @inline
@@ -126,15 +126,15 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _elements(tile: Tile) -> Any:
+def elements(dtype: str) -> Any:
     """Make the intrinsic that turns an address into a pointer to elements."""
-    pointer = types.CPointer(getattr(types, tile.dtype))
+    pointer = types.CPointer(getattr(types, dtype))
 
     @intrinsic
-    def elements(_context: Any, place: Any) -> Any:
+    def at(_context: Any, place: Any) -> Any:
         def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             return builder.inttoptr(args[0], context.get_value_type(pointer))
 
         return pointer(types.int64), emit
 
-    return elements
+    return at

@@ -59,11 +59,11 @@ class Settings(NamedTuple):
     mirrored: int
 
 
-_load_settings, _ = record(Settings)
+load_settings, _ = record(Settings)
 
 
 @inline
-def _write(at, settings, kit_at, x, weight, out, bias, down, across, packed, k0, terms, first_column, columns):  # type: ignore[no-untyped-def]
+def write_plan(at, settings, kit_at, x, weight, out, bias, down, across, packed, k0, terms, first_column, columns):  # type: ignore[no-untyped-def]
     """Write down the product of a slab: ``terms`` from ``k0`` on, ``columns`` from ``first_column`` on."""
     size = load_kit(kit_at).size
     bias_here = bias + first_column * size if bias != 0 else 0
@@ -107,7 +107,7 @@ def _write(at, settings, kit_at, x, weight, out, bias, down, across, packed, k0,
 @kernel("gemm.launch")
 def _launch(state, settings, x, weight, out, bias, down, across, kit, packed):  # type: ignore[no-untyped-def]
     settings, left, right, result = (
-        _load_settings(address_of(settings)), matrix_of(x), matrix_of(weight), matrix_of(out)
+        load_settings(address_of(settings)), matrix_of(x), matrix_of(weight), matrix_of(out)
     )  # fmt: skip
     kit_at, shift, at = address_of(kit), address_of(bias), _plan_room()
     n, k = result.columns, 0 if settings.resumed != 0 else left.columns
@@ -116,7 +116,7 @@ def _launch(state, settings, x, weight, out, bias, down, across, kit, packed):  
     for first_column in range(0, n, settings.slab_columns):
         for k0 in range(0, max(k, 1), settings.slab_terms):
             terms, columns = min(settings.slab_terms, k - k0), min(settings.slab_columns, n - first_column)
-            _write(
+            write_plan(
                 at, settings, kit_at, left, right, result, shift, address_of(down), address_of(across),
                 address_of(packed), k0, terms, first_column, columns,
             )  # fmt: skip
@@ -149,7 +149,7 @@ def _attempt(x, weight, out, bias, kits):  # type: ignore[no-untyped-def]
     if _overlap(result, left, right, address_of(bias), size):
         return False
     at = _plan_room()
-    _write(
+    write_plan(
         at, Settings(1, k, panels * kit.width, in_place, k, n, 0, 0), kit_at, left, right, result, address_of(bias),
         0, 0, _packed_room(), 0, k, 0, n,
     )  # fmt: skip

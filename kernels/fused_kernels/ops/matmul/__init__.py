@@ -1,0 +1,5 @@
+"""The matrix product."""
+
+from .op import OPERATIONS
+
+__all__ = ["OPERATIONS"]

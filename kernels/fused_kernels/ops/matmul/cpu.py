@@ -1,0 +1,11 @@
+"""matmul in Numba: our own matrix product, one by one or over a stack."""
+
+from __future__ import annotations
+
+from fused_kernels.cpu.gemm import PLAIN, attempt, product
+from fused_kernels.cpu.gemm_stack import stack_product
+
+__all__ = ["KITS", "attempt", "product", "stack_product"]
+
+KITS = PLAIN.kits
+"""What `attempt` takes."""
