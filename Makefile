@@ -54,7 +54,7 @@ clean: ## Remove .venv and all that was generated
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed as $(PYTHON); another one is named by: make PYTHON=python3.12" >&2; exit 1; }
-	@echo "Setting up .venv, about 2.3 GB, which takes a minute or more ..."
+	@echo "Setting up .venv, about 2.8 GB, which takes a minute or more ..."
 	@grep -qsF "$(CURDIR)/.venv" $(BIN)/activate && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@rm -f .venv/installed-*
 	@$(INSTALL) -e ".[cpu,peers,test]"
