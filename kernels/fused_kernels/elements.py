@@ -14,6 +14,7 @@ from . import trace
 from .conversion import as_array, check_out, computed_in, from_torch, to_torch, writeable_alias
 from .dispatch import Array, explain_received, ready, result
 from .errors import DtypeError, ShapeError
+from .memory import ALIGNED_FROM
 
 if TYPE_CHECKING:
     from .cpu.elements import Elements
@@ -34,8 +35,7 @@ def public(function: Function, name: str, *, parallel_from: int, key: str | None
         As for `cpu.elements.element_forms`.
     """
     signature = inspect.signature(function)
-    parameters = tuple(signature.parameters)
-    arity = len(parameters)
+    arity = len(signature.parameters)
 
     @functools.cache
     def forms() -> Elements:
@@ -44,54 +44,105 @@ def public(function: Function, name: str, *, parallel_from: int, key: str | None
 
         return element_forms(name, compile_formula(function), arity, parallel_from=parallel_from, key=key)
 
-    def call(*args: Any, out: Any = None, **named: Any) -> Any:
-        if named or len(args) != arity:
-            bound = signature.bind(*args, **named)
-            bound.apply_defaults()
-            args = bound.args
+    def call(args: tuple[Any, ...], out: Any) -> Any:
         model, in_place = None, False
         for value in args:
-            kind = type(value)
-            if kind is float:
+            if type(value) is float:
                 continue
             if not ready(value, out) or (
                 model is not None and (value.shape != model.shape or value.dtype != model.dtype)
             ):
-                return _anyhow(call, args, out)
+                return _anyhow(operation, args, out)
             model = value
             in_place = in_place or value is out
         if model is None:
-            return _anyhow(call, args, out)
+            return _anyhow(operation, args, out)
         target = result(name, out, model.shape, model.dtype)
         forms().same_size.run(model.nbytes, in_place, target, *args)
-        return target
+        return target if model.shape or out is not None else target[()]
 
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = function.__doc__
-    call.__module__ = function.__module__
-    call.formula = function  # type: ignore[attr-defined]
-    call.forms = forms  # type: ignore[attr-defined]
-    call.parameters = parameters  # type: ignore[attr-defined]
-    last = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
-    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), last])  # type: ignore[attr-defined]
-    return call
+    names: dict[str, Any] = {
+        "_ndarray": np.ndarray,
+        "_empty": np.empty,
+        "_float32": np.dtype(np.float32),
+        "_float64": _FLOAT64,
+        "_trace": trace,
+        "_small": min(parallel_from, ALIGNED_FROM),
+        "_call": call,
+    }
+
+    def first(*args: Any) -> None:
+        names["_direct"] = forms().same_size.direct
+        names["_direct"](*args)
+
+    operation: Any = _written(name, signature, {**names, "_direct": first})
+    names = operation.__globals__
+    operation.__module__ = function.__module__
+    operation.formula, operation.forms, operation.parameters = function, forms, tuple(signature.parameters)
+    taking: Function = operation
+    return taking
 
 
-def _anyhow(call: Any, args: tuple[Any, ...], out: Any) -> Any:
+_SOURCE = """
+def {name}({given}, *, out=None):
+    if type({model}) is _ndarray and {model}.flags.carray and 8 < {model}.nbytes < _small and not _trace.listeners:
+        kind = {model}.dtype
+        if (kind is _float32 or kind is _float64){others}:
+            if out is None:
+                out = _empty({model}.shape, kind)
+                _direct(out, {passed})
+                return out
+            if type(out) is _ndarray and out.dtype is kind and out.shape == {model}.shape and out.flags.carray{apart}:
+                _direct(out, {passed})
+                return out
+    return _call(({passed},), out)
+"""
+_OTHER = (
+    " and (type({key}) is float or type({key}) is _ndarray and {key}.dtype is kind and {key}.shape == {model}.shape"
+    " and {key}.flags.carray)"
+)
+
+
+def _written(name: str, signature: inspect.Signature, names: dict[str, Any]) -> Function:
+    """Return the public function: written out for its arguments, since loops over them would cost more than the kernel.
+
+    Small plain arrays of one shape, with a result of their own memory, go straight to the serial kernel.
+    """
+    keys = list(signature.parameters)
+    source = _SOURCE.format(
+        name=name,
+        model=keys[0],
+        passed=", ".join(keys),
+        given=", ".join(
+            key if parameter.default is parameter.empty else f"{key}={float(parameter.default)!r}"
+            for key, parameter in signature.parameters.items()
+        ),
+        others="".join(_OTHER.format(key=key, model=keys[0]) for key in keys[1:]),
+        apart=" and out.base is None"
+        + "".join(f" and out is not {key}" for key in keys)
+        + f" and {keys[0]}.base is None"
+        + "".join(f" and (type({key}) is float or {key}.base is None)" for key in keys[1:]),
+    )
+    exec(source, names)
+    written: Function = names[name]
+    return written
+
+
+def _anyhow(operation: Any, args: tuple[Any, ...], out: Any) -> Any:
     """Compute what is not a call with plain arrays of one shape and dtype."""
-    name = call.__name__
+    name = operation.__name__
     torch = sys.modules.get("torch")
     if torch is not None and any(isinstance(value, torch.Tensor) for value in (*args, out)):
-        shared = [from_torch(name, key, value, torch) for key, value in zip(call.parameters, args, strict=True)]
-        found = call(*shared, out=from_torch(name, "out", out, torch))
+        shared = [from_torch(name, key, value, torch) for key, value in zip(operation.parameters, args, strict=True)]
+        found = operation(*shared, out=from_torch(name, "out", out, torch))
         return out if out is not None else to_torch(found, torch)
     if isinstance(out, tuple):
         raise DtypeError(f"{name}: out must be an array; received {explain_received(out=out)}.")
-    values = [_taken(name, key, value) for key, value in zip(call.parameters, args, strict=True)]
+    values = [_taken(name, key, value) for key, value in zip(operation.parameters, args, strict=True)]
     arrays = [value for value in values if isinstance(value, np.ndarray)]
     common = _common(name, values)
     check_out(name, out, common)
-    shape = _shape(name, call.parameters, values)
+    shape = _shape(name, operation.parameters, values)
     if out is not None:
         result(name, out, shape, common)
     dtype = computed_in(common)
@@ -101,13 +152,13 @@ def _anyhow(call: Any, args: tuple[Any, ...], out: Any) -> Any:
     target = out if direct else None
     prepared = [
         _prepared(key, value, dtype, out) if isinstance(value, np.ndarray) else value
-        for key, value in zip(call.parameters, values, strict=True)
+        for key, value in zip(operation.parameters, values, strict=True)
     ]
     if arrays and all(isinstance(value, float) or _is_plain(value, target, shape, dtype) for value in prepared):
-        found = call(*prepared, out=target)
+        found = operation(*prepared, out=target)
     else:
         operands = [np.asarray(value, dtype) if isinstance(value, float) else value for value in prepared]
-        found = call.forms().run_anyhow(operands, target, shape, dtype)
+        found = operation.forms().run_anyhow(operands, target, shape, dtype)
     if direct or trace.is_dry():
         return out if out is not None else found
     if out is not None:
