@@ -87,7 +87,9 @@ class Op:
     peers
         How other libraries do the same: ``"torch"`` is a function without
         arguments that imports torch and returns a callable on tensors;
-        ``"onnx"`` is a function of the inputs that returns :class:`OnnxGraph`.
+        ``"onnx"`` is a function of the inputs that returns :class:`OnnxGraph`;
+        ``"jax"``, ``"numexpr"`` and ``"polyglot"`` (polyglot-bridge) are like
+        ``"torch"``, on the library's own arrays, and may be missing.
     """
 
     name: str
