@@ -24,6 +24,17 @@ def row_of(_context: Any, x: Any, index: Any) -> Any:
 
 
 @intrinsic
+def part_of(_context: Any, x: Any, first: Any, count: Any) -> Any:
+    """Return ``x[first : first + count]`` of a contiguous row that has so many, without what a slice costs."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return _array(context, builder, sig.return_type, builder.gep(data, [args[1]]), args[2])
+
+    return types.Array(x.dtype, 1, "C")(x, types.intp, types.intp), emit
+
+
+@intrinsic
 def array_at(_context: Any, like: Any, address: Any, count: Any) -> Any:
     """Return the ``count`` elements at ``address`` as an array of the dtype of ``like``."""
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
-from fused_kernels.dispatch import as_rows, explain_received, lazy_import, number, ready_rows, ready_with, result
-from fused_kernels.errors import KernelError, ShapeError
+from fused_kernels.dispatch import as_rows, lazy_import, ready_rows, ready_with, result
+from fused_kernels.ops._rows import affine, columns_of, epsilon
 
 from . import peers
 
@@ -56,33 +56,16 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
     >>> layer_norm([[1.0, 3.0]]).round(3)
     array([[-1.,  1.]])
     """
-    if type(eps) is not float:
-        eps = number("layer_norm", "eps", eps)
-    if not eps >= 0:
-        raise KernelError(f"layer_norm: eps must be 0 or more, and is {eps}. The usual value is 1e-5.")
+    eps = epsilon("layer_norm", eps, "1e-5")
     if not (ready_rows(x, out) and ready_with(x, out, weight) and ready_with(x, out, bias)):
         return convert(layer_norm, {"x": x, "weight": weight, "bias": bias}, {"eps": eps}, out, rows=("x", "out"))
-    shape = x.shape
-    if not shape or not shape[-1]:
-        raise ShapeError(
-            f"layer_norm: the last axis needs at least one element; received {explain_received(x=x)}. "
-            "Reshape x to (..., n)."
-        )
-    columns = shape[-1]
-    for value in (weight, bias):
-        if value is not None and value.shape != (columns,):
-            raise ShapeError(
-                f"layer_norm: weight and bias need shape ({columns},), the length of x's last axis; "
-                f"received {explain_received(x=x, weight=weight, bias=bias)}."
-            )
-    target = result("layer_norm", out, shape, x.dtype)
+    columns_of("layer_norm", x, weight=weight, bias=bias)
+    target = result("layer_norm", out, x.shape, x.dtype)
     rows, results = as_rows(x), as_rows(target)
     if weight is None and bias is None:
         cpu.plain.run(x.nbytes, out is x, rows, results, eps)
     else:
-        weight = np.ones(columns, x.dtype) if weight is None else weight
-        bias = np.zeros(columns, x.dtype) if bias is None else bias
-        cpu.affine.run(x.nbytes, out is x, rows, results, weight, bias, eps)
+        cpu.affine.run(x.nbytes, out is x, rows, results, *affine(x, weight, bias), eps)
     return target
 
 

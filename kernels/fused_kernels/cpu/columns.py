@@ -1,0 +1,54 @@
+"""Operations along an axis that is not the last: the columns of a block are worked on side by side, strip by strip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .compile import Kernel, inline_reduction, kernel
+from .fork_join import parallel
+from .forms import Forms
+
+WIDTH = 256
+"""Columns of a strip: what is known of each, a sum say, stays in the first-level cache."""
+
+
+def column_forms(name: str, strip: Kernel, *, parallel_from: int) -> Forms:
+    """Make the forms of an operation along the middle axis of (blocks, n, inner).
+
+    Parameters
+    ----------
+    name
+        Of the operation, unique; the compiled code is kept under it.
+    strip
+        ``strip(x, out, first, last, *parameters)``: computes the columns ``first:last`` of one block, shape (n, inner).
+    parallel_from
+        Bytes of the result from which threads pay.
+
+    Returns
+    -------
+    Forms
+        To be run with ``x`` and ``out`` of shape (blocks, n, inner), C-contiguous, which must not overlap, and the
+        parameters.
+    """
+    one_strip = inline_reduction(strip)
+
+    def share_of_strips(share: Any, shares: Any, x: Any, out: Any, *parameters: Any) -> None:
+        inner = x.shape[2]
+        strips = (inner + WIDTH - 1) // WIDTH
+        units = x.shape[0] * strips
+        for unit in range(share * units // shares, (share + 1) * units // shares):
+            block, first = unit // strips, unit % strips * WIDTH
+            one_strip(x[block], out[block], first, min(first + WIDTH, inner), *parameters)
+
+    one_share = inline_reduction(share_of_strips)
+
+    def direct(x: Any, out: Any, *parameters: Any) -> None:
+        one_share(0, 1, x, out, *parameters)
+
+    return Forms(
+        kernel(f"{name}.direct")(direct),
+        parallel(f"{name}.parallel", one_share),
+        None,
+        parallel_from,
+        streams=False,
+    )

@@ -1,0 +1,5 @@
+"""Cross entropy from logits."""
+
+from .op import OPERATIONS
+
+__all__ = ["OPERATIONS"]

@@ -1,0 +1,176 @@
+"""cross_entropy: what it is, how NumPy writes it, and what one call costs."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fused_kernels import memory, trace
+from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
+from fused_kernels.conversion import convert
+from fused_kernels.dispatch import Array, as_rows, explain_received, lazy_import, ready_rows, result
+from fused_kernels.errors import DtypeError, KernelError, ShapeError
+
+from . import peers
+
+if TYPE_CHECKING:
+    from . import cpu
+else:
+    cpu = lazy_import(f"{__package__}.cpu")
+
+_INT64 = np.dtype(np.int64)
+_REDUCTIONS = ("mean", "sum", "none")
+
+
+def cross_entropy(
+    logits: Any, target: Any, *, ignore_index: int = -100, reduction: str = "mean", out: Any = None
+) -> Any:
+    """``-log(softmax(logits)[target])``: how surprised a classifier is by the right class, from its logits.
+
+    Parameters
+    ----------
+    logits
+        Array of shape (..., classes), not normalised; float32 or float64, other real dtypes are converted.
+    target
+        The right class of each row: integers of shape (...), from 0 up and less than the number of classes.
+    ignore_index
+        A target whose row counts for nothing.
+    reduction
+        ``"mean"`` over the rows that count, ``"sum"``, or ``"none"`` for the loss of each row, 0 where it is ignored.
+    out
+        Array that receives the result: of no axes, or of the shape of ``target`` for ``"none"``.
+
+    Returns
+    -------
+    scalar or array
+        A NumPy scalar (for torch a tensor without axes), or an array of the shape of ``target`` for ``"none"``; in the
+        dtype of ``logits``, integers give float64. In nats.
+
+    Raises
+    ------
+    ShapeError
+        If ``target`` does not have the shape of ``logits`` without its last axis, or there are no classes.
+    DtypeError
+        For complex, text, object or masked arrays and tensors that require grad, a ``target`` that holds no integers,
+        and an ``ignore_index`` that is none.
+    KernelError
+        For a target that is no class, which the message names, and an unknown ``reduction``.
+
+    Notes
+    -----
+    Names and meaning of ``torch.nn.functional.cross_entropy`` with integer targets, but classes are always the last
+    axis; for more than two axes torch has them second. The mean over no rows is NaN, as there. The softmax matrix is
+    not formed: each row is read twice, from the cache the second time.
+
+    Examples
+    --------
+    >>> float(cross_entropy([[2.0, 0.0], [0.0, 2.0]], [0, 1]))
+    0.1269280110429726
+    >>> cross_entropy([[2.0, 0.0], [0.0, 2.0]], [0, -100], reduction="none").round(3)
+    array([0.127, 0.   ])
+    """
+    if reduction not in _REDUCTIONS:
+        raise KernelError(f"cross_entropy: reduction must be one of {', '.join(_REDUCTIONS)}; received {reduction!r}.")
+    if type(ignore_index) is not int:
+        ignore_index = _index(ignore_index)
+    if not (ready_rows(logits, out) and out is not logits and _is_target(target, out)):
+        options = {"ignore_index": ignore_index, "reduction": reduction}
+        return convert(cross_entropy, {"logits": logits}, options, out, companions={"target": target}, rows=("logits",))
+    shape = logits.shape
+    if not shape or not shape[-1] or target.shape != shape[:-1]:
+        raise ShapeError(_mismatch(logits, target))
+    each = reduction == "none"
+    given = result("cross_entropy", out, target.shape if each else (), logits.dtype)
+    losses = given if each else memory.empty(target.shape, logits.dtype)
+    flat, rows = target.reshape(-1), as_rows(logits)
+    cpu.losses.run(logits.nbytes, False, rows, flat, losses.reshape(-1), ignore_index)
+    if trace.is_dry():
+        return given
+    total, count, wrong = cpu.total(losses.reshape(-1), flat, ignore_index, shape[-1])
+    if wrong >= 0:
+        raise KernelError(_no_class(target, wrong, shape[-1], ignore_index))
+    if not each:
+        given[...] = total if reduction == "sum" else total / count if count else np.nan
+    return given if out is not None or each else given[()]
+
+
+def _is_target(target: Any, out: Any) -> bool:
+    """Whether the kernel takes it as it is."""
+    if type(target) is not np.ndarray or not target.flags.carray or target.dtype != _INT64:
+        if getattr(target, "dtype", None) == np.bool_:
+            raise DtypeError(
+                f"cross_entropy: target must hold the numbers of classes; received {explain_received(target=target)}. "
+                "Pass target.astype(int) if False is class 0 and True class 1."
+            )
+        return False
+    return out is None or not np.may_share_memory(target, out)
+
+
+def _index(ignore_index: Any) -> int:
+    try:
+        return operator.index(ignore_index)
+    except TypeError as error:
+        raise DtypeError(f"cross_entropy: ignore_index must be an integer; received {ignore_index!r}.") from error
+
+
+def _mismatch(logits: Array, target: Array) -> str:
+    received = f"received {explain_received(logits=logits, target=target)}."
+    if logits.ndim > 2 and target.shape == (logits.shape[0], *logits.shape[2:]):
+        return f"cross_entropy: classes are the last axis; {received} Pass np.moveaxis(logits, 1, -1)."
+    if not logits.ndim or not logits.shape[-1]:
+        return (
+            f"cross_entropy: logits need a last axis of at least one class; {received} Reshape them to (rows, classes)."
+        )
+    return f"cross_entropy: target needs the shape of logits without the last axis, {logits.shape[:-1]}; {received}"
+
+
+def _no_class(target: Array, row: int, classes: int, ignore_index: int) -> str:
+    place = tuple(int(index) for index in np.unravel_index(row, target.shape))
+    where = "target" + (f"[{', '.join(map(str, place))}]" if place else "")
+    return (
+        f"cross_entropy: {where} is {target[place]}, and there are {classes} classes, 0 to {classes - 1}. "
+        f"To leave a row out, set its target to ignore_index={ignore_index}."
+    )
+
+
+def _reference(logits: Any, target: Any, *, ignore_index: int = -100, reduction: str = "mean") -> Any:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    kept = target != ignore_index
+    chosen = np.where(kept, target, 0)[..., np.newaxis]
+    losses = np.where(kept, -np.take_along_axis(log_probabilities, chosen, axis=-1)[..., 0], logits.dtype.type(0))
+    if reduction == "none":
+        return losses
+    total = losses.sum()
+    return total / logits.dtype.type(np.count_nonzero(kept)) if reduction == "mean" else total
+
+
+def _sample(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Inputs:
+    target = rng.integers(0, shape[-1], shape[:-1])
+    target.reshape(-1)[1::10] = -100
+    return {"logits": (3 * rng.standard_normal(shape)).astype(dtype), "target": target}
+
+
+def _cost(logits: Any, target: Any, *, ignore_index: int = -100, reduction: str = "mean") -> Cost:
+    written = logits.itemsize * (target.size if reduction == "none" else 1)
+    # Maximum; subtract, exp, sum.
+    return Cost(bytes_read=logits.nbytes + target.nbytes, bytes_written=written, flops=4 * logits.size)
+
+
+OPERATIONS = (
+    Op(
+        name="cross_entropy",
+        summary="-log(softmax(logits)[target]), from logits, with ignore_index",
+        family="rows",
+        function=cross_entropy,
+        reference=_reference,
+        sample=_sample,
+        cost=_cost,
+        shapes=((512, 768), (8, 64), (1000, 1000), (128, 32000)),
+        dimensions=("rows", "classes"),
+        tolerance={"float32": Tolerance(2e-6, 1e-6), "float64": Tolerance(1e-14, 1e-14)},
+        peers={"torch": peers.torch, "onnx": peers.onnx, "jax": peers.jax},
+    ),
+)

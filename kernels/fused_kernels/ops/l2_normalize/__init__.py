@@ -1,0 +1,5 @@
+"""Normalisation to length 1."""
+
+from .op import OPERATIONS
+
+__all__ = ["OPERATIONS"]

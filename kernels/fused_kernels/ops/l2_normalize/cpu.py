@@ -1,0 +1,62 @@
+"""l2_normalize in Numba: over rows, and over any other axis, where columns are worked on side by side."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fused_kernels.cpu.columns import column_forms
+from fused_kernels.cpu.compile import inline, inline_reduction
+from fused_kernels.cpu.moments import sum_of_squares
+from fused_kernels.cpu.normalise import multiply
+from fused_kernels.cpu.rows import row_forms
+
+_PARALLEL_FROM = 32 << 10
+_ROWS = 512
+"""Rows of a column that are summed apart: the error of one long float32 sum grows with its length."""
+
+
+@inline
+def _factor(squares: Any, eps: Any) -> Any:
+    norm = math.sqrt(squares)
+    # A NaN fails the comparison and stays.
+    return type(norm)(1) / (eps if norm < eps else norm)
+
+
+def _row(x: Any, out: Any, eps: float) -> None:
+    multiply(x, _factor(sum_of_squares(x), x.dtype.type(eps)), out)
+
+
+rows = row_forms("l2_normalize.rows", _row, parallel_from=_PARALLEL_FROM)
+
+
+def _strip(x: Any, out: Any, first: Any, last: Any, eps: float) -> None:
+    total, part = np.zeros(last - first, x.dtype), np.zeros(last - first, x.dtype)
+    for i in range(x.shape[0]):
+        _add_squares(x[i][first:last], part)
+        if i % _ROWS == _ROWS - 1:
+            total += part
+            part[:] = 0
+    total += part
+    for j in range(total.size):
+        total[j] = _factor(total[j], x.dtype.type(eps))
+    for i in range(x.shape[0]):
+        _multiply_each(x[i][first:last], total, out[i][first:last])
+
+
+# Loops over whole arrays, not over x[i, first + j]: an index of unknown sign keeps a loop scalar.
+@inline_reduction
+def _add_squares(row: Any, total: Any) -> None:
+    for j in range(row.size):
+        total[j] += row[j] * row[j]
+
+
+@inline
+def _multiply_each(row: Any, factors: Any, out: Any) -> None:
+    for j in range(row.size):
+        out[j] = row[j] * factors[j]
+
+
+columns = column_forms("l2_normalize.columns", _strip, parallel_from=_PARALLEL_FROM)

@@ -1,0 +1,5 @@
+"""Logarithm of softmax."""
+
+from .op import OPERATIONS
+
+__all__ = ["OPERATIONS"]

@@ -1,0 +1,77 @@
+"""log_softmax in Numba: over rows, and over any other axis, where columns are worked on side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fused_kernels.cpu.columns import column_forms
+from fused_kernels.cpu.compile import inline, inline_reduction
+from fused_kernels.cpu.intrinsics import larger
+from fused_kernels.cpu.log_sum_exp import log_sum_exp
+from fused_kernels.cpu.rows import row_forms
+from fused_kernels.cpu.vector_math import exp_nonpositive, log
+
+_PARALLEL_FROM = 16 << 10
+_ROWS = 512
+"""Rows of a column that are summed apart: the error of one long float32 sum grows with its length."""
+
+
+# In this order, not x - (top + rest): of large logits only the differences have digits to spare.
+@inline
+def _subtract(x: Any, top: Any, rest: Any, out: Any) -> None:
+    for j in range(x.size):
+        out[j] = (x[j] - top) - rest
+
+
+def _row(x: Any, out: Any) -> None:
+    top, rest = log_sum_exp(x)
+    _subtract(x, top, rest, out)
+
+
+rows = row_forms("log_softmax.rows", _row, parallel_from=_PARALLEL_FROM)
+
+
+def _strip(x: Any, out: Any, first: Any, last: Any) -> None:
+    top = x[0, first:last].copy()
+    total, part = np.zeros(last - first, x.dtype), np.zeros(last - first, x.dtype)
+    for i in range(1, x.shape[0]):
+        _raise(top, x[i][first:last])
+    for i in range(x.shape[0]):
+        _add_exponentials(x[i][first:last], top, part)
+        if i % _ROWS == _ROWS - 1:
+            total += part
+            part[:] = 0
+    total += part
+    _logarithms(total)
+    for i in range(x.shape[0]):
+        _subtract_each(x[i][first:last], top, total, out[i][first:last])
+
+
+# Loops over whole arrays, not over x[i, first + j]: an index of unknown sign keeps a loop scalar.
+@inline_reduction
+def _raise(top: Any, row: Any) -> None:
+    for j in range(row.size):
+        top[j] = larger(top[j], row[j])
+
+
+@inline_reduction
+def _add_exponentials(row: Any, top: Any, total: Any) -> None:
+    for j in range(row.size):
+        total[j] += exp_nonpositive(row[j] - top[j])
+
+
+@inline
+def _logarithms(x: Any) -> None:
+    for j in range(x.size):
+        x[j] = log(x[j])
+
+
+@inline
+def _subtract_each(row: Any, top: Any, rest: Any, out: Any) -> None:
+    for j in range(row.size):
+        out[j] = (row[j] - top[j]) - rest[j]
+
+
+columns = column_forms("log_softmax.columns", _strip, parallel_from=_PARALLEL_FROM)

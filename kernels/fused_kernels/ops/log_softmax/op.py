@@ -1,0 +1,87 @@
+"""log_softmax: what it is, how NumPy writes it, and what one call costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
+from fused_kernels.dispatch import lazy_import
+from fused_kernels.ops._axis import along_axis
+
+from . import peers
+
+if TYPE_CHECKING:
+    from . import cpu
+else:
+    cpu = lazy_import(f"{__package__}.cpu")
+
+
+def log_softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
+    """``x - log(sum(exp(x)))`` over an axis, the logarithm of softmax, computed so that nothing overflows.
+
+    Parameters
+    ----------
+    x
+        Array with at least one axis; float32 or float64, other real dtypes are converted.
+    axis
+        The axis along which the exponentials of the result sum to 1.
+    out
+        Array of the shape of ``x`` that receives the result; it may be ``x`` itself.
+
+    Returns
+    -------
+    array
+        Shape and kind of ``x``; integers give float64.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has no such axis, or ``out`` another shape.
+    DtypeError
+        For complex, text, object or masked arrays and tensors that require grad, and an axis that is no integer.
+
+    Notes
+    -----
+    Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax functions, IMA J. Numer. Anal. 41
+    (2021). As for softmax, -inf gives -inf (softmax's 0), and elements that share a sum with a NaN or +inf, or that are
+    all -inf, become NaN; SciPy and torch agree.
+
+    Examples
+    --------
+    >>> log_softmax([0.0, 0.0]).round(3)
+    array([-0.693, -0.693])
+    """
+    return along_axis(log_softmax, cpu, x, axis, out)
+
+
+def _reference(x: Any, axis: int = -1) -> Any:
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+def _sample(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Inputs:
+    return {"x": (3 * rng.standard_normal(shape)).astype(dtype)}
+
+
+def _cost(x: Any, axis: int = -1) -> Cost:
+    # Maximum; subtract, exp, sum; subtract twice.
+    return Cost(bytes_read=x.nbytes, bytes_written=x.nbytes, flops=6 * x.size)
+
+
+OPERATIONS = (
+    Op(
+        name="log_softmax",
+        summary="x - log(sum(exp(x))) over an axis, without overflow",
+        family="rows",
+        function=log_softmax,
+        reference=_reference,
+        sample=_sample,
+        cost=_cost,
+        shapes=((512, 768), (8, 64), (1000, 1000), (4096, 4096)),
+        dimensions=("rows", "columns"),
+        tolerance={"float32": Tolerance(1e-6, 1e-6), "float64": Tolerance(1e-15, 2e-15)},
+        peers={"torch": peers.torch, "onnx": peers.onnx, "jax": peers.jax},
+    ),
+)

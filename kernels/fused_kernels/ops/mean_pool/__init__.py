@@ -1,0 +1,5 @@
+"""Mean over tokens, with a mask."""
+
+from .op import OPERATIONS
+
+__all__ = ["OPERATIONS"]

@@ -1,0 +1,5 @@
+"""Root mean square normalisation."""
+
+from .op import OPERATIONS
+
+__all__ = ["OPERATIONS"]
