@@ -15,6 +15,7 @@ from fused_kernels import trace
 from fused_kernels.cpu import threads
 from fused_kernels.cpu.compile import inline, inline_reduction, kernel
 from fused_kernels.cpu.fork_join import parallel
+from fused_kernels.cpu.reductions import shares_of, skipped
 from fused_kernels.cpu.views import address_of, array_at
 
 from .axes import Layout
@@ -34,12 +35,10 @@ _LIKE = {dtype: np.empty(0, dtype) for dtype in (np.dtype(np.float32), np.dtype(
 def whole(x: Any) -> Any:
     """Return the sum over all of ``x``, C-contiguous, as a NumPy scalar."""
     nbytes = x.nbytes
-    if nbytes < _PARALLEL_FROM:
-        if trace.listeners and trace.launching("numba", "serial", f"{nbytes} bytes: too few for threads"):
-            return x.dtype.type(0)
+    if nbytes < _PARALLEL_FROM and not trace.listeners:
         return x.dtype.type(_whole(x))
-    shares = _shares(nbytes)
-    if trace.listeners and trace.launching("numba", *_told(nbytes, shares)):
+    shares = shares_of(nbytes, _PARALLEL_FROM)
+    if skipped(nbytes, shares):
         return x.dtype.type(0)
     parts = np.empty(-(-x.size // _UNIT))
     _flat(threads.state(shares), shares, x.reshape(-1), parts)
@@ -64,21 +63,12 @@ def sums(x: Any, found: Layout, out: Any) -> None:
 
 
 def _run(launch: Any, x: Any, memory: Any, parts: Any, size: int) -> bool:
-    nbytes = x.size * x.itemsize
-    shares = _shares(nbytes) if nbytes >= _PARALLEL_FROM else 1
-    if trace.listeners and trace.launching("numba", *_told(nbytes, shares)):
+    shares = shares_of(x.nbytes, _PARALLEL_FROM)
+    if skipped(x.nbytes, shares):
         return False
     # By address, since an array's type would be compiled once for each layout.
     launch(threads.state(shares), shares, _LIKE[x.dtype], memory, parts, size)
     return True
-
-
-def _shares(nbytes: int) -> int:
-    return min(threads.count(), 2 * nbytes // _PARALLEL_FROM)
-
-
-def _told(nbytes: int, shares: int) -> tuple[str, str]:
-    return "parallel" if shares > 1 else "serial", f"{nbytes} bytes on {shares} thread{'s' if shares > 1 else ''}"
 
 
 @inline_reduction

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from fused_kernels.cpu import threads
 from fused_kernels.cpu.compile import INLINED, inline, inline_reduction
 from fused_kernels.cpu.fork_join import parallel
-from fused_kernels.cpu.forms import Forms
-from fused_kernels.cpu.reductions import before_line, smaller
+from fused_kernels.cpu.reductions import before_line, shares_of, skipped, smaller
 from fused_kernels.cpu.views import row_of
 
 from . import grid
@@ -34,6 +34,7 @@ from .state import (
     TILE,
     WORDS,
     ZEROS,
+    State,
 )
 from .tile import measure, measure_signed, summarise, tally
 
@@ -101,13 +102,31 @@ def _tile(x: Any, settings: Any, known: Any, buffers: Any) -> None:
             _count(values, low, high, known, buffers)
             counts[_bin(filler, known)] -= extra
         tallies[ZEROS] += int(zeros) - (extra if filler == 0 else 0)
-        far = max(abs(np.float64(high) - shift), abs(np.float64(low) - shift))
-        # float32 has no room for the squares of smaller numbers; float64 is cared for by `unit`.
-        good = whole and unit == 1 and (far == 0 or far > 1e-16 or x.itemsize == 8)
-        moments = (np.float64(total), np.float64(square)) if good else _moments(values, shift, unit)
-        _merge(np.float64(shift) * unit, moments, valid, known)
-        numbers[NEAR] = shift + moments[0] / valid / unit
+        center = _center(shift, total, valid)
+        spread = max(abs(np.float64(high) - center), abs(np.float64(low) - center))
+        moments = np.float64(total), np.float64(square)
+        if whole and unit == 1 and _are_good(moments, valid, spread, x.itemsize):
+            _merge(np.float64(shift), moments, valid, known)
+        else:
+            _merge(center * unit, _moments(values, center, unit, extra, np.float64(filler)), valid, known)
+        numbers[NEAR] = center
         break
+
+
+@inline
+def _center(shift: Any, total: Any, count: int) -> float:
+    """Return the mean, or a number among them where the sum has left the dtype."""
+    return np.float64(shift) + np.float64(total) / count if math.isfinite(total) else np.float64(shift)
+
+
+@inline
+def _are_good(moments: Any, count: int, spread: float, itemsize: int) -> bool:
+    """Whether the squares fit the dtype, and the shift was so near the mean that little is lost by subtracting it."""
+    total, square = moments
+    if not math.isfinite(square) or square - total * total / count < square / 16:
+        return bool(spread == 0 and total == 0)
+    # float32 has no room for the squares of smaller numbers; float64 is cared for by `unit`.
+    return bool(spread == 0 or spread > 1e-16 or itemsize == 8)
 
 
 @inline
@@ -217,14 +236,15 @@ def _flush(lanes: Any, counts: Any) -> None:
 
 
 @inline_reduction
-def _moments(values: Any, shift: Any, unit: float) -> Any:
-    """Return the sum and the sum of squares of ``(values - shift) * unit``, in float64."""
-    total, square, origin = 0.0, 0.0, np.float64(shift) * unit
+def _moments(values: Any, center: float, unit: float, extra: int, filler: float) -> Any:
+    """Return the sum and the sum of squares of ``(values - center) * unit``, in float64, but for ``extra`` fillers."""
+    total, square, origin = 0.0, 0.0, center * unit
     for j in range(values.size):
         off = np.float64(values[j]) * unit - origin
         total += off
         square += off * off
-    return total, square
+    off = filler * unit - origin
+    return total - extra * off, square - extra * (off * off)
 
 
 @inline
@@ -259,11 +279,19 @@ def _buffers(work: Any, dtype: Any) -> Any:
 _launch = parallel("tensor_stats", _share)
 
 
-def add(x: Any, settings: Any, state: Any) -> None:
-    """Add ``x`` to a state on one thread."""
-    _launch(0, 1, x, settings, state)
+def new_state(bins: int, dtype: np.dtype[Any], unit: float = 1.0) -> State:
+    """Return a state for as many threads as there may be now."""
+    return State(threads.count(), bins, dtype, unit)
 
 
-# One compiled form for both: it takes seconds, and with one share no thread is asked.
-forms = Forms(add, _launch, None, _PARALLEL_FROM, streams=False)
-"""Run with ``x`` of shape (rows, n), each row contiguous, and `State.for_kernel`."""
+def add(x: Any, state: State) -> None:
+    """Add ``x``, of shape (rows, n), each row contiguous, to what the state knows."""
+    # The state has rows for so many threads, whatever somebody has set since.
+    shares = min(shares_of(x.nbytes, _PARALLEL_FROM), state.threads)
+    if not skipped(x.nbytes, shares):
+        _launch(threads.state(shares), shares, x, *state.for_kernel)
+
+
+def add_on_one_thread(x: Any, state: State) -> None:
+    """Do the same, with no word to a trace."""
+    _launch(0, 1, x, *state.for_kernel)

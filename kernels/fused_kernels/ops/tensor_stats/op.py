@@ -19,12 +19,9 @@ from .result import TensorStats
 from .state import INF, NAN, State
 
 if TYPE_CHECKING:
-    from fused_kernels.cpu import threads
-
     from . import cpu
 else:
     cpu = lazy_import(f"{__package__}.cpu")
-    threads = lazy_import("fused_kernels.cpu.threads")
 
 MOST_BINS = 1 << 16
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -95,7 +92,7 @@ def tensor_stats(x: Any, *, bins: int = 64) -> TensorStats:
         x.dtype == dtype and x.dtype.isnative and are_rows(x) and (x.flags.c_contiguous or x.shape[-1] >= _LONG_ROW)
     )
     run = _where_it_lies if in_place else _in_pieces
-    state = State(threads.count(), bins, dtype)
+    state = cpu.new_state(bins, dtype)
     if x.size:
         run(x, state, dtype)
     if not state.finite:
@@ -103,14 +100,14 @@ def tensor_stats(x: Any, *, bins: int = 64) -> TensorStats:
     unit = _unit(*state.range)
     if unit == 1.0:
         return state.result(x.size, state.moments())
-    scaled = State(threads.count(), 0, dtype, unit)
+    scaled = cpu.new_state(0, dtype, unit)
     run(x, scaled, dtype)
     return state.result(x.size, scaled.moments())
 
 
 def _where_it_lies(x: Any, state: State, dtype: np.dtype[Any]) -> None:
     rows = x.reshape(1, -1) if x.flags.c_contiguous else as_rows(x)
-    cpu.forms.run(x.nbytes, False, rows, *state.for_kernel)
+    cpu.add(rows, state)
 
 
 def _in_pieces(x: Any, state: State, dtype: np.dtype[Any]) -> None:
@@ -124,7 +121,7 @@ def _in_pieces(x: Any, state: State, dtype: np.dtype[Any]) -> None:
         for chunk in chunks:
             count = np.size(chunk)
             np.copyto(piece[:count], chunk, casting="unsafe")
-            cpu.add(piece[None, :count], *state.for_kernel)
+            cpu.add_on_one_thread(piece[None, :count], state)
 
 
 def _unit(low: float, high: float) -> float:

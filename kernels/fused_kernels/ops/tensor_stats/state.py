@@ -39,7 +39,7 @@ class State:
     """
 
     def __init__(self, threads: int, bins: int, dtype: np.dtype[Any], unit: float = 1.0) -> None:
-        self.bins, self.limits, self.unit = bins, grid.precision(dtype), unit
+        self.threads, self.bins, self.limits, self.unit = threads, bins, grid.precision(dtype), unit
         # A thread's rows lie on cache lines of their own, else each would wait for the other at every tile.
         self.numbers = np.zeros((threads, _APART))
         self.numbers[:, LOW], self.numbers[:, HIGH] = math.inf, -math.inf
