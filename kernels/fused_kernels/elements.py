@@ -12,7 +12,7 @@ import numpy as np
 
 from . import trace
 from .conversion import as_array, check_out, computed_in, from_torch, to_torch, writeable_alias
-from .dispatch import Array, explain_received, ready, result
+from .dispatch import Array, explain_received, overlap, ready, result
 from .errors import DtypeError, ShapeError
 from .memory import ALIGNED_FROM
 
@@ -66,6 +66,7 @@ def public(function: Function, name: str, *, parallel_from: int, key: str | None
         "_empty": np.empty,
         "_float32": np.dtype(np.float32),
         "_float64": _FLOAT64,
+        "_overlap": overlap,
         "_trace": trace,
         "_small": min(parallel_from, ALIGNED_FROM),
         "_call": call,
@@ -101,6 +102,9 @@ _OTHER = (
     " and (type({key}) is float or type({key}) is _ndarray and {key}.dtype is kind and {key}.shape == {model}.shape"
     " and {key}.flags.carray)"
 )
+_APART = (
+    " and (type({key}) is float or {key} is not out and out.base is {key}.base is None or not _overlap({key}, out))"
+)
 
 
 def _written(name: str, signature: inspect.Signature, names: dict[str, Any]) -> Function:
@@ -118,10 +122,7 @@ def _written(name: str, signature: inspect.Signature, names: dict[str, Any]) -> 
             for key, parameter in signature.parameters.items()
         ),
         others="".join(_OTHER.format(key=key, model=keys[0]) for key in keys[1:]),
-        apart=" and out.base is None"
-        + "".join(f" and out is not {key}" for key in keys)
-        + f" and {keys[0]}.base is None"
-        + "".join(f" and (type({key}) is float or {key}.base is None)" for key in keys[1:]),
+        apart="".join(_APART.format(key=key) for key in keys),
     )
     exec(source, names)
     written: Function = names[name]

@@ -209,22 +209,21 @@ def _check_signature(name: str, function: Function) -> None:
 
 
 def _on_arrays(function: Function) -> Function:
-    """Return the function as it works on whole arrays, element by element where it cannot take them."""
+    """Return the function as NumPy users write it: itself, or element by element where it cannot take arrays."""
+    trial = np.full(2, 0.5)
+    needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    try:
+        with np.errstate(all="ignore"):
+            found = function(*[trial] * len(needed))
+    except Exception:  # an if, or math.erf, on an array
+        found = None
+    if np.shape(found) == trial.shape:
+        return function
 
     @functools.wraps(function)
     def reference(*args: Any, **named: Any) -> Any:
-        values = inspect.signature(function).bind(*args, **named)
-        values.apply_defaults()
-        arrays = [value for value in values.args if isinstance(value, np.ndarray)]
-        kind = np.result_type(*values.args)
-        kind = kind if kind.kind == "f" else np.dtype(np.float64)
-        shape = np.broadcast_shapes(*(array.shape for array in arrays))
-        with np.errstate(all="ignore"):
-            try:
-                found = function(*values.args)
-            except (TypeError, ValueError, AttributeError):  # an if, or math.erf, on an array
-                found = np.vectorize(_quiet(function), otypes=[kind])(*values.args) if 0 not in shape else 0.0
-        return np.broadcast_to(np.asarray(found, kind), shape).copy()[()]
+        kind = np.result_type(*args, *named.values())
+        return np.vectorize(_quiet(function), otypes=[kind if kind.kind == "f" else np.float64])(*args, **named)
 
     return reference
 
