@@ -60,6 +60,7 @@ def test_sums_over_several_blocks(dtype, depths):
     [
         ((8, 64, 64), "direct"),
         ((90, 40, 50), "packed"),
+        ((50, 40, 50), "direct"),
         ((3, 50, 500), "flat"),
         ((1, 300, 500), "blas"),
         ((300, 400, 1), "blas"),
@@ -67,6 +68,7 @@ def test_sums_over_several_blocks(dtype, depths):
         ((200, 150, 130), "packed-parallel"),
         ((1201, 60, 70), "packed-parallel"),
         ((3, 700, 900), "flat-parallel"),
+        ((50, 300, 400), "direct-parallel"),
     ],
 )
 def test_each_form_runs_and_is_right(dtype, shape, form, monkeypatch):

@@ -15,16 +15,11 @@ from fused_kernels import memory, trace
 from . import threads
 from .gemm_cut import cut_of
 from .gemm_finish import PLAIN, RELU, Finish
-from .gemm_launch import attempt, launch
+from .gemm_launch import SERIAL_WORK, STREAM_ROWS, attempt, launch
 
 __all__ = ["PLAIN", "RELU", "Finish", "attempt", "product"]
 
 Array = np.ndarray[Any, Any]
-
-_SERIAL_WORK = 1 << 21
-"""Multiply-adds below which starting the threads costs more than they save; 10 µs on one core with AVX-512."""
-_STREAM_ROWS = 8
-"""Reading a weight takes about as long as this many multiply-adds with it."""
 
 
 def product(  # noqa: PLR0917, by position for speed
@@ -60,7 +55,7 @@ def product(  # noqa: PLR0917, by position for speed
         bias = bias.copy()
     size = x.itemsize
     count, mirrored = 1, False
-    if (m if m > _STREAM_ROWS else _STREAM_ROWS) * k * n >= _SERIAL_WORK:
+    if max(m, STREAM_ROWS) * k * n >= SERIAL_WORK:
         count = threads.count()
         mirrored = bias is None and factors[0] is factors[1] and _is_transpose(x, weight)
     cut = cut_of(m, k, n, size, count, weight.strides[1] == size, mirrored)
@@ -72,15 +67,43 @@ def product(  # noqa: PLR0917, by position for speed
         np.matmul(x, weight, out=out)
         if bias is None and finish is PLAIN:
             return
-    workspace = memory.empty((cut.packed_bytes,), _BYTE) if cut.packed_bytes else None
+    workspace = take_workspace(cut.packed_bytes)
     kit, state = finish.kit(size, cut.flat), threads.state(cut.threads)
-    if not launch(state, cut.settings, x, weight, out, bias, *factors, kit, workspace):
+    done = launch(state, cut.settings, x, weight, out, bias, *factors, kit, workspace)
+    give_workspace(workspace)
+    if not done:
         result = np.empty_like(out)
         product(x, weight, result, bias, finish, factors)
         np.copyto(out, result)
 
 
+def take_workspace(nbytes: int) -> Array | None:
+    """Return memory for a packed right side, that begins on a cache line; None for nothing."""
+    if not nbytes:
+        return None
+    try:
+        workspace = _idle.pop()
+    except IndexError:
+        pass
+    else:
+        if workspace.size >= nbytes:
+            return workspace
+    if nbytes >= memory.POOLED_FROM // 4:
+        return memory.empty((max(nbytes, memory.POOLED_FROM),), _BYTE)
+    block = np.empty(nbytes + _LINE, _BYTE)
+    return block[-block.ctypes.data % _LINE :]
+
+
+def give_workspace(workspace: Array | None) -> None:
+    """Keep it for the next call: new memory would cost a page fault for every 4 KiB."""
+    if workspace is not None:
+        _idle.append(workspace)
+
+
+_LINE = 64
 _BYTE = np.dtype(np.uint8)
+_idle: list[Array] = []
+"""Workspaces that no call uses; `list.pop` is atomic, so calls in several Python threads never share one."""
 
 
 def _is_transpose(x: Array, weight: Array) -> bool:

@@ -7,14 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .gemm_launch import Settings
+from .gemm_launch import BLAS_WORK, DIRECT_TILES, Settings
 from .gemm_tile import tiles
 
 Array = np.ndarray[Any, Any]
 
-_DIRECT_BYTES = 1 << 18
-"""A right side up to this size stays in the second-level cache as it is; packing it for a few rows would not pay."""
-_BLAS_WORK = 1 << 16
 _BLOCK_BYTES = 1 << 19
 """Of the packed right side of one block of columns, which stays in the second-level cache."""
 _SLAB_BYTES = 1 << 25
@@ -28,8 +25,8 @@ class Cut(NamedTuple):
     Parameters
     ----------
     form
-        ``"direct"``: the right side is read where it is, for little work. ``"flat"``: so too, in the flat tile, for a
-        few rows. ``"packed"``: both sides are packed. ``"blas"``: NumPy's product, finished by our kernel, for a
+        ``"direct"``: the right side is read where it is, since each element is used a few times only. ``"flat"``: so
+        too, in the flat tile, for the fewest rows. ``"packed"``: both sides are packed. ``"blas"``: NumPy's product, finished by our kernel, for a
         vector: BLAS reads a matrix once at the memory's speed, where nothing is left to gain. ``"-parallel"`` is added
         for more than one thread.
     reason
@@ -62,13 +59,13 @@ def cut_of(  # noqa: PLR0917, by position for speed
     computed.
     """
     wide, flat = tiles("float32" if size == 4 else "float64")
-    if (m == 1 or n == 1) and m * k * n >= _BLAS_WORK:
+    if (m == 1 or n == 1) and m * k * n >= BLAS_WORK:
         settings = Settings(1, 1, _ceil(n, wide.width) * wide.width, n // wide.width * wide.width, 1, n, 1, 0)
         told = "a vector: NumPy's product, then bias and activation in one pass"
         return Cut("blas", told, False, 1, np.array(settings), 0)
     tile = flat if m <= flat.height and n >= 2 * flat.width else wide
     # A few rows use each element of the right side a few times: packing it would cost as much as it saves.
-    in_place = row_major and (tile is flat or (m <= 2 * tile.height and k * n * size <= _DIRECT_BYTES))
+    in_place = row_major and m <= DIRECT_TILES * tile.height
     row_tiles, panels = _ceil(m, tile.height), _ceil(n, tile.width)
     depth = _ceil(k, _ceil(k, tile.depth))
     blocks = _ceil(panels * tile.width * depth * size, _BLOCK_BYTES)

@@ -39,9 +39,15 @@ from .gemm_plan import (
     store_plan,
 )
 
-SMALL_WORK = 1 << 18
-"""Multiply-adds up to which `attempt` may take a product; from there on a microsecond more does not matter."""
-_SMALL_BYTES = 1 << 15
+SERIAL_WORK = 1 << 19
+"""Multiply-adds from which more threads pay; 4 µs on one core with AVX-512. `attempt` takes only less."""
+STREAM_ROWS = 8
+"""Reading a weight takes about as long as this many multiply-adds with it."""
+DIRECT_TILES = 4
+"""Tiles above one another up to which the right side is read where it is."""
+BLAS_WORK = 1 << 16
+"""Multiply-adds from which a product with a vector is NumPy's."""
+_SMALL_BYTES = 1 << 16
 """Of a packed right side, that lies on the stack."""
 _plan_room, _packed_room = on_stack(PLAN_BYTES), on_stack(_SMALL_BYTES)
 
@@ -134,13 +140,15 @@ def _attempt(x, weight, out, bias, kits):  # type: ignore[no-untyped-def]
     kit_at = address_of(kits) + (KIT_BYTES if size == 8 else 0)
     kit = load_kit(kit_at)
     work = m * k * n
-    if work == 0 or work > SMALL_WORK or kit.size != size or k > kit.depth or k != right.rows or not is_target(out):
+    if work == 0 or max(m, STREAM_ROWS) * k * n >= SERIAL_WORK or ((m == 1 or n == 1) and work >= BLAS_WORK):
+        return False
+    if kit.size != size or k > kit.depth or k != right.rows or not is_target(out):
         return False
     if float_size(weight) != size or float_size(out) != size or result.rows != m or result.columns != n:
         return False
     if not is_none(bias) and (float_size(bias) != size or not is_row(bias, n)):
         return False
-    in_place = n // kit.width * kit.width if right.column_stride == size and m <= 2 * kit.height else 0
+    in_place = n // kit.width * kit.width if right.column_stride == size and m <= DIRECT_TILES * kit.height else 0
     panels = (n + kit.width - 1) // kit.width
     if (panels * kit.width - in_place) * k * size > _SMALL_BYTES:
         return False

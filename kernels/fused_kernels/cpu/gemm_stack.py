@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from fused_kernels import memory, trace
+from fused_kernels import trace
 
 from . import atomic, threads
 from .addresses import Matrix, address_of, entry, given, matrix_of, on_stack, record, word_at
 from .compile import inline, kernel, machine_code
 from .fork_join import call, run
-from .gemm import product
+from .gemm import give_workspace, product, take_workspace
 from .gemm_cut import cut_of
 from .gemm_finish import PLAIN
 from .gemm_launch import load_settings, write_plan
@@ -69,14 +69,12 @@ def stack_product(x: Array, weight: Array, out: Array) -> None:
         x, weight = x.copy(), weight.copy()
     cut = cut_of(m, k, n, x.itemsize, 1, weight.strides[-1] == x.itemsize)
     layout = np.array([stack, x.strides[:-2], weight.strides[:-2]], np.int64)
-    packed = memory.empty((count * cut.packed_bytes,), _BYTE) if cut.packed_bytes else None
+    packed = take_workspace(count * cut.packed_bytes)
     _launch(
         threads.state(count), count, _CORE, x, weight, out, cut.settings, PLAIN.kit(x.itemsize, cut.flat), packed,
         layout, cut.packed_bytes, len(stack), items, max(1, items // (_CHUNKS_PER_THREAD * count)),
     )  # fmt: skip
-
-
-_BYTE = np.dtype(np.uint8)
+    give_workspace(packed)
 
 
 class _Stack(NamedTuple):
