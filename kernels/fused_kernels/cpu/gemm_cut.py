@@ -26,9 +26,9 @@ class Cut(NamedTuple):
     ----------
     form
         ``"direct"``: the right side is read where it is, since each element is used a few times only. ``"flat"``: so
-        too, in the flat tile, for the fewest rows. ``"packed"``: both sides are packed. ``"blas"``: NumPy's product, finished by our kernel, for a
-        vector: BLAS reads a matrix once at the memory's speed, where nothing is left to gain. ``"-parallel"`` is added
-        for more than one thread.
+        too, in the flat tile, for the fewest rows. ``"packed"``: both sides are packed. ``"blas"``: NumPy's product,
+        finished by our kernel, for a vector: BLAS reads a matrix once at the memory's speed, where nothing is left to
+        gain. ``"-parallel"`` is added for more than one thread.
     reason
         What was decided, in words.
     flat
