@@ -155,6 +155,19 @@ class Catalog(Mapping[str, Op]):
         self._ops[op.name] = op
         self._added.add(op.name)
 
+    def remove(self, name: str) -> None:
+        """Take out an operation of a user; a built-in one stays.
+
+        Raises
+        ------
+        UnknownOperationError
+            If no user has added one of this name.
+        """
+        if name not in self._added:
+            raise UnknownOperationError(name, tuple(self._added))
+        self._added.remove(name)
+        del self._ops[name]
+
     def is_added(self, name: str) -> bool:
         """Whether the operation of this name is a user's."""
         return name in self._added

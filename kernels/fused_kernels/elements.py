@@ -171,7 +171,7 @@ def _anyhow(operation: Any, args: tuple[Any, ...], out: Any) -> Any:
 
 def _taken(operation: str, name: str, value: Any) -> Any:
     """Return Python's numbers as float, which take the arrays' dtype, and all else as an array."""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float) and not isinstance(value, np.generic):
         try:
             return float(value)
         except OverflowError as error:
