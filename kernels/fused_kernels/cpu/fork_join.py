@@ -18,6 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from . import atomic
 from .compile import inline, kernel
 
 _SPINS = 4000
@@ -73,29 +74,29 @@ def prepare(state: int, workers: int) -> None:
 def work(state: int, worker: int) -> None:
     """Take shares until `stop`; the body of the thread ``worker``, counted from 1."""
     block = state + _WORKERS + (worker - 1) * _BLOCK
-    while _load(state + _STOP) == 0:
+    while atomic.load(state + _STOP) == 0:
         spins = 0
-        while _load(block + _OFFERED) == 0 and spins < _SPINS:
-            _pause()
+        while atomic.load(block + _OFFERED) == 0 and spins < _SPINS:
+            atomic.pause()
             spins += 1
-        offered = _load(block + _OFFERED)
+        offered = atomic.load(block + _OFFERED)
         if offered == 0:
             _mutex_lock(block + _MUTEX)
-            _store(block + _ASLEEP, 1)
+            atomic.store(block + _ASLEEP, 1)
             # Whoever offers or stops looks at _ASLEEP after having written, so one of the two sees the other.
-            if _load(block + _OFFERED) == 0 and _load(state + _STOP) == 0:
+            if atomic.load(block + _OFFERED) == 0 and atomic.load(state + _STOP) == 0:
                 _condition_wait(block + _CONDITION, block + _MUTEX)
-            _store(block + _ASLEEP, 0)
+            atomic.store(block + _ASLEEP, 0)
             _mutex_unlock(block + _MUTEX)
-        elif _swap_if(block + _OFFERED, offered, 0):
-            call(_load(state + _CODE), (_load(state + _ARGUMENTS), worker, _load(state + _SHARES)))
-            _add(state + _FINISHED, 1)
+        elif atomic.swap_if(block + _OFFERED, offered, 0):
+            call(atomic.load(state + _CODE), (atomic.load(state + _ARGUMENTS), worker, atomic.load(state + _SHARES)))
+            atomic.add(state + _FINISHED, 1)
 
 
 @kernel("threads.stop")
 def stop(state: int, workers: int) -> None:
     """Let all workers return."""
-    _store(state + _STOP, 1)
+    atomic.store(state + _STOP, 1)
     for worker in range(workers):
         _wake(state + _WORKERS + worker * _BLOCK)
 
@@ -103,36 +104,36 @@ def stop(state: int, workers: int) -> None:
 @inline
 def run(state: int, shares: int, code: int, arguments: int) -> int:
     """Call the machine code ``code(arguments, share, shares)`` for each share; return how many workers took."""
-    if shares == 1 or not _swap_if(state + _BUSY, 0, 1):
+    if shares == 1 or not atomic.swap_if(state + _BUSY, 0, 1):
         for share in range(shares):
             call(code, (arguments, share, shares))
         return 0
-    generation = _load(state + _GENERATION) + 1
-    _store(state + _GENERATION, generation)
-    _store(state + _CODE, code)
-    _store(state + _ARGUMENTS, arguments)
-    _store(state + _SHARES, shares)
-    _store(state + _FINISHED, 0)
+    generation = atomic.load(state + _GENERATION) + 1
+    atomic.store(state + _GENERATION, generation)
+    atomic.store(state + _CODE, code)
+    atomic.store(state + _ARGUMENTS, arguments)
+    atomic.store(state + _SHARES, shares)
+    atomic.store(state + _FINISHED, 0)
     for share in range(1, shares):
         block = state + _WORKERS + (share - 1) * _BLOCK
         # The number of the call, so that a late worker cannot mistake this offer for one that was taken back.
-        _store(block + _OFFERED, generation)
-        if _load(block + _ASLEEP) != 0:
+        atomic.store(block + _OFFERED, generation)
+        if atomic.load(block + _ASLEEP) != 0:
             _wake(block)
     call(code, (arguments, 0, shares))
     taken = 0
     for share in range(shares - 1, 0, -1):
-        if _swap_if(state + _WORKERS + (share - 1) * _BLOCK + _OFFERED, generation, 0):
+        if atomic.swap_if(state + _WORKERS + (share - 1) * _BLOCK + _OFFERED, generation, 0):
             call(code, (arguments, share, shares))
         else:
             taken += 1
     pauses = 0
-    while _load(state + _FINISHED) < taken:
-        _pause()
+    while atomic.load(state + _FINISHED) < taken:
+        atomic.pause()
         pauses += 1
         if pauses > _PATIENCE:
             _yield_core()
-    _store(state + _BUSY, 0)
+    atomic.store(state + _BUSY, 0)
     return taken
 
 
@@ -198,62 +199,3 @@ def call(_context: Any, code: Any, arguments: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, arguments), emit
-
-
-@intrinsic
-def _load(_context: Any, address: Any) -> Any:
-    def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load_atomic(_pointer(builder, args[0]), "seq_cst", 8)
-
-    return types.int64(types.int64), emit
-
-
-@intrinsic
-def _store(_context: Any, address: Any, value: Any) -> Any:
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store_atomic(args[1], _pointer(builder, args[0]), "seq_cst", 8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), emit
-
-
-@intrinsic
-def _swap_if(_context: Any, address: Any, expected: Any, new: Any) -> Any:
-    """Write ``new`` if ``expected`` stands there; return whether it did."""
-
-    def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-        swapped = builder.cmpxchg(_pointer(builder, args[0]), args[1], args[2], "seq_cst", "seq_cst")
-        return builder.extract_value(swapped, 1)
-
-    return types.boolean(*[types.int64] * 3), emit
-
-
-@intrinsic
-def _add(_context: Any, address: Any, value: Any) -> Any:
-    def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.atomic_rmw("add", _pointer(builder, args[0]), args[1], "seq_cst")
-
-    return types.int64(types.int64, types.int64), emit
-
-
-@intrinsic
-def _pause(_context: Any) -> Any:
-    """Tell the core that this is a spinning loop."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        triple, module = context.codegen().magic_tuple()[0], builder.module
-        if triple.startswith("x86_64"):
-            name, hints = "llvm.x86.sse2.pause", []
-        elif triple.startswith(("aarch64", "arm64")):
-            name, hints = "llvm.aarch64.hint", [ir.IntType(32)(1)]
-        else:
-            return context.get_dummy_value()
-        signature = ir.FunctionType(ir.VoidType(), [hint.type for hint in hints])
-        builder.call(module.globals.get(name) or ir.Function(module, signature, name), hints)
-        return context.get_dummy_value()
-
-    return types.void(), emit
-
-
-def _pointer(builder: Any, address: Any) -> Any:
-    return builder.inttoptr(address, _WORD.as_pointer())
