@@ -151,15 +151,25 @@ def _loss_notes(cells: Iterable[Cell]) -> list[str]:
 
 
 def _fault_notes(cells: Iterable[Cell]) -> list[str]:
-    """Return a line for each cell that has no race, and for each contender whose result is wrong."""
+    """Return a line for each cell without a race, each way a result is wrong, and each reason a library fails for."""
     lines = [f"No race of {cell}: {cell.failure}" for cell in cells if cell.race is None]
-    faults: dict[str, list[str]] = {}
+    wrong: dict[str, list[str]] = {}
+    failed: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
-        for result in cell.race.results if cell.race is not None else ():
+        if cell.race is None:
+            continue
+        for result in cell.race.results:
             if not result.right:
                 where = f"{format_sizes(cell.shape, 'x')} {cell.dtype}"
-                faults.setdefault(f"{spelled(result.contender)} {result.fault}", []).append(where)
-    return lines + [f"{fault}, at {', '.join(dict.fromkeys(where))}." for fault, where in faults.items()]
+                wrong.setdefault(f"{spelled(result.contender)} {result.fault}", []).append(where)
+        for name, why in cell.race.absent.items():
+            _, fails, because = why.partition("): ")
+            if fails:
+                failed.setdefault((spelled(name), because), []).append(cell.dtype)
+    lines += [f"{fault}, at {', '.join(dict.fromkeys(where))}." for fault, where in wrong.items()]
+    for (name, reason), dtypes in failed.items():
+        lines.append(f"{name} does not race in {' and '.join(dict.fromkeys(dtypes))}: {reason}")
+    return lines
 
 
 def _contenders(cells: Iterable[Cell]) -> list[str]:

@@ -48,7 +48,13 @@ MADE_UP = Suite(
     cells=(
         cell(result("numba", 2e-6), result("numpy", 1e-6), result("torch", 6e-6), absent={"jax": "not installed"}),
         cell(result("numba", 2e-6), result("torch", 2e-6), absent={"numpy": "did not race, since one call takes 2 s"}),
-        cell(result("numba", 2e-6), result("torch", 1e-6, "changes its input"), out=False),
+        cell(
+            *(result("numba", 2e-6), result("torch", 1e-6, "changes its input")),
+            absent={
+                "polyglot-bridge": "polyglot-bridge fails on scale (x: float32 (8, 64)): TypeError: float64 only {}"
+            },
+            out=False,
+        ),
         Cell("scale", (10**9,), "float64", True, failure="no memory"),
     ),
     starts=(Start("scale", 1.5, 0.25),),
@@ -141,6 +147,7 @@ def test_the_table_marks_losses_and_says_why() -> None:
     assert f"Loss to NumPy at 8x64 float32 out=: {why}." in text
     assert "one call 2 s" in text
     assert "torch changes its input, at 8x64 float32." in text
+    assert "polyglot-bridge does not race in float32: TypeError: float64 only {}" in text
     assert "No race of scale 1000000000 float64, out=: no memory" in text
     assert "JAX: not installed" in text
     assert "after 1.50 s, the next process's after 250 ms" in text
