@@ -167,8 +167,8 @@ def _fault_notes(cells: Iterable[Cell]) -> list[str]:
             if fails:
                 failed.setdefault((spelled(name), because), []).append(cell.dtype)
     lines += [f"{fault}, at {', '.join(dict.fromkeys(where))}." for fault, where in wrong.items()]
-    for (name, reason), dtypes in failed.items():
-        lines.append(f"{name} does not race in {' and '.join(dict.fromkeys(dtypes))}: {reason}")
+    for (name, because), dtypes in failed.items():
+        lines.append(f"{name} does not race in {' and '.join(dict.fromkeys(dtypes))}: {because}")
     return lines
 
 
