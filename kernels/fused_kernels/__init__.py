@@ -18,6 +18,7 @@ from .cpu.threads import get_num_threads, set_num_threads
 from .errors import DtypeError, FormulaError, KernelError, ShapeError, UnknownOperationError
 from .explanation import Explanation, explain
 from .formula import elementwise
+from .warmup import warmup
 
 __all__ = [
     "OPS",
@@ -35,6 +36,7 @@ __all__ = [
     "explain",
     "get_num_threads",
     "set_num_threads",
+    "warmup",
 ]
 
 
