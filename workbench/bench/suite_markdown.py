@@ -83,7 +83,7 @@ def conditions(suite: Suite) -> str:
     settings = f" Set in its environment: `{where['settings']}`." if where.get("settings") else ""
     used = ", ".join(f"{name} {count}" for name, count in threads.items())
     return (
-        f"{where['cpu']}, {where['cores']} cores, {where['simd']}, {where['system']}; Python {where['python']}, "
+        f"{where['cpu']}, {where['cores']} cores, {where['simd']}, {where['system'].partition(' ')[0]}; Python {where['python']}, "
         f"{libraries}; threads: {used}.{settings} Method: {race.conditions['method']}; each cell "
         f"{race.conditions['budget']:g} s of racing, each result checked against float64."
     )
