@@ -44,6 +44,7 @@ FUNCTIONS: dict[str, tuple[Any, tuple[float, float], tuple[float, float], tuple[
     "sin": (np.sin, (-50, 50), (-50, 50), (1.0, 1.0)),
     "cos": (np.cos, (-50, 50), (-50, 50), (1.0, 1.0)),
     "sigmoid": (logistic, (-106, 30), (-748, 50), (1.2, 1.1)),
+    "fast_sigmoid": (logistic, (-106, 30), (-748, 50), (2.5, 2.5)),
     "erf": (by_mpmath(mpmath.erf), (-5, 5), (-6.5, 6.5), (1.0, 1.1)),
     "erfc": (by_mpmath(mpmath.erfc), (-6, 11), (-7, 28), (4.0, 6.0)),
     "normal_cdf": (by_mpmath(mpmath.ncdf), (-15, 7), (-39, 9), (3.5, 5.5)),
@@ -138,6 +139,7 @@ def test_exp_nonpositive_is_exact_and_ends_in_0(dtype: Any) -> None:
 
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0]
 AT_SPECIAL = {
+    "fast_sigmoid": [np.nan, 1, 0, 0.5, 0.5, None, None],
     "sigmoid": [np.nan, 1, 0, 0.5, 0.5, None, None],
     "erf": [np.nan, 1, -1, 0.0, -0.0, None, None],
     "erfc": [np.nan, 0, 2, 1, 1, None, None],
