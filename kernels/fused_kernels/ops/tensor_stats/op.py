@@ -16,7 +16,7 @@ from fused_kernels.errors import DtypeError, KernelError
 
 from . import grid, peers
 from .result import TensorStats
-from .state import INF, NAN, State
+from .state import State
 
 if TYPE_CHECKING:
     from . import cpu
@@ -25,6 +25,7 @@ else:
 
 MOST_BINS = 1 << 16
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_TAKEN = (_FLOAT32, _FLOAT64)
 _IN_PIECES = {"float16": _FLOAT32, "bfloat16": _FLOAT32, "float32": _FLOAT32}
 _PIECE = 1 << 16
 """Elements that are converted or gathered at once, small enough for the second-level cache."""
@@ -85,24 +86,33 @@ def tensor_stats(x: Any, *, bins: int = 64) -> TensorStats:
             f"tensor_stats: bins must be 0 or from 2 to {MOST_BINS}, and is {bins}. "
             "One bin cannot hold numbers on both sides of 0, since edges are multiples of its width."
         )
-    if type(x) is not np.ndarray or (x.dtype.kind not in "biu" and x.dtype.name not in {*_IN_PIECES, "float64"}):
+    dtype = _computed_in(x) if type(x) is np.ndarray else None
+    in_place = dtype is not None and x.dtype == dtype and x.flags.aligned
+    if dtype is None or (in_place and x.flags.c_contiguous and not x.flags.writeable):
         return convert(tensor_stats, {"x": x}, {"bins": bins})  # type: ignore[no-any-return]
-    dtype = _IN_PIECES.get(x.dtype.name, _FLOAT64)
-    in_place = (
-        x.dtype == dtype and x.dtype.isnative and are_rows(x) and (x.flags.c_contiguous or x.shape[-1] >= _LONG_ROW)
-    )
+    in_place = in_place and are_rows(x) and (x.flags.c_contiguous or x.shape[-1] >= _LONG_ROW)
     run = _where_it_lies if in_place else _in_pieces
     state = cpu.new_state(bins, dtype)
     if x.size:
         run(x, state, dtype)
-    if not state.finite:
-        return TensorStats.without_values(x.size, int(state.tallies[:, NAN].sum()), int(state.tallies[:, INF].sum()))
-    unit = _unit(*state.range)
+    found = state.outcome()
+    if not found.is_finite:
+        return found.stats(x.size, (math.nan, math.nan))
+    unit = _unit(found.low, found.high)
     if unit == 1.0:
-        return state.result(x.size, state.moments())
+        return found.stats(x.size, found.moments())
     scaled = cpu.new_state(0, dtype, unit)
     run(x, scaled, dtype)
-    return state.result(x.size, scaled.moments())
+    return found.stats(x.size, scaled.outcome().moments())
+
+
+def _computed_in(x: Any) -> np.dtype[Any] | None:
+    """Return the dtype in which an array is measured, None if that is for `convert` to say."""
+    if x.dtype in _TAKEN:
+        return x.dtype  # type: ignore[no-any-return]
+    if x.dtype.kind in "biu" or x.dtype.name == "float64":
+        return _FLOAT64
+    return _IN_PIECES.get(x.dtype.name)
 
 
 def _where_it_lies(x: Any, state: State, dtype: np.dtype[Any]) -> None:

@@ -50,48 +50,70 @@ class State:
         work = np.zeros((threads, WORK + TILE * dtype.itemsize // 8), np.int64)
         self.for_kernel = (bins, *self.limits, unit), (self.numbers, self.tallies, self.counts, work)
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """Least and greatest finite value; inf and -inf if there is none."""
-        return float(self.numbers[:, LOW].min()), float(self.numbers[:, HIGH].max())
+    def outcome(self) -> Outcome:
+        """Return what all threads know together."""
+        numbers, tallies = self.numbers[:, : SCALE + 1].tolist(), self.tallies[:, : FIRST + 1].tolist()
+        return Outcome(self, list(zip(numbers, tallies, self.counts, strict=True)))
+
+
+class Outcome:
+    """What several threads know, as one.
+
+    Parameters
+    ----------
+    state
+        Whose.
+    parts
+        ``(numbers, tallies, counts)`` of each thread.
+    """
+
+    def __init__(self, state: State, parts: list[tuple[list[float], list[int], np.ndarray[Any, Any]]]) -> None:
+        self.zeros, self.nan, self.inf = (sum(part[1][place] for part in parts) for place in (ZEROS, NAN, INF))
+        self._state, self._parts = state, [part for part in parts if part[1][FINITE]]
+        self.low = min((part[0][LOW] for part in self._parts), default=math.inf)
+        self.high = max((part[0][HIGH] for part in self._parts), default=-math.inf)
 
     @property
-    def finite(self) -> int:
-        """How many finite values there were."""
-        return int(self.tallies[:, FINITE].sum())
+    def is_finite(self) -> bool:
+        """Whether there was a finite value."""
+        return bool(self._parts)
 
     def moments(self) -> tuple[float, float]:
-        """Return the mean and the standard deviation of at least one finite value."""
-        parts = [
-            (numbers, tallies[FINITE])
-            for numbers, tallies in zip(self.numbers.tolist(), self.tallies.tolist(), strict=True)
-            if tallies[FINITE]
-        ]
-        origin, count, mean, squares = parts[0][0][ORIGIN], 0, 0.0, 0.0
-        for numbers, more in parts:
+        """Return the mean and the standard deviation."""
+        origin, count, mean, squares = self._parts[0][0][ORIGIN], 0, 0.0, 0.0
+        for numbers, tallies, _ in self._parts:
+            more = tallies[FINITE]
             off, count = numbers[MEAN] + (numbers[ORIGIN] - origin) - mean, count + more
             squares += numbers[SQUARES] + off * off * ((count - more) / count * more)
             mean += off * (more / count)
-        return (origin + mean) / self.unit, math.sqrt(squares / count) / self.unit
+        unit = self._state.unit
+        return (origin + mean) / unit, math.sqrt(squares / count) / unit
 
-    def result(self, count: int, moments: tuple[float, float]) -> TensorStats:
-        """Return the statistics of all ``count`` values, of which some are finite."""
-        zeros, nan, inf = (int(self.tallies[:, place].sum()) for place in (ZEROS, NAN, INF))
-        low, high = self.range
-        counts, edges = self._histogram(low, high)
+    def stats(self, count: int, moments: tuple[float, float]) -> TensorStats:
+        """Return the statistics of all ``count`` values, whose moments may come from another pass."""
+        if not self.is_finite:
+            return TensorStats.without_values(count, self.nan, self.inf)
+        low, high = self.low, self.high
+        counts, edges = self._histogram()
         mean, absmax = min(max(moments[0], low), high), max(abs(low), abs(high))
         # A zero is shown without its sign, which depends on who came first.
-        return TensorStats(count, low + 0.0, high + 0.0, mean + 0.0, moments[1], absmax, zeros, nan, inf, counts, edges)
+        shown = low + 0.0, high + 0.0, mean + 0.0, moments[1], absmax
+        return TensorStats(count, *shown, self.zeros, self.nan, self.inf, counts, edges)
 
-    def _histogram(self, low: float, high: float) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        if not self.bins:
+    def _histogram(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        bins = self._state.bins
+        if not bins:
             return np.zeros(0, np.int64), np.zeros(0)
-        power = grid.final_power(low, high, self.bins, *self.limits)
-        edges = grid.edges_of(low, high, power)
-        joined, first = np.zeros(edges.size - 1, np.int64), int(grid.cell(low, math.ldexp(1.0, -power)))
-        for tallies, counts in zip(self.tallies.tolist(), self.counts, strict=True):
-            if tallies[FINITE]:
+        power = grid.final_power(self.low, self.high, bins, *self._state.limits)
+        edges = grid.edges_of(self.low, self.high, power)
+        joined, first = np.zeros(edges.size - 1, np.int64), int(grid.cell(self.low, math.ldexp(1.0, -power)))
+        for _, tallies, counts in self._parts:
+            coarser, start = power - tallies[POWER], tallies[FIRST]
+            if coarser == 0:
+                # Bins that lie outside are empty.
+                begin, end = max(0, first - start), min(bins, first - start + joined.size)
+                joined[begin + start - first : end + start - first] += counts[begin:end]
+            else:
                 used = np.flatnonzero(counts)
-                places = [((tallies[FIRST] + b) >> (power - tallies[POWER])) - first for b in used.tolist()]
-                np.add.at(joined, places, counts[used])
+                np.add.at(joined, [((start + b) >> coarser) - first for b in used.tolist()], counts[used])
         return joined, edges
