@@ -82,9 +82,9 @@ def conditions(suite: Suite) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in where["libraries"].items())
     settings = f" Set in its environment: `{where['settings']}`." if where.get("settings") else ""
     used = ", ".join(f"{name} {count}" for name, count in threads.items())
+    machine = f"{where['cpu']}, {where['cores']} cores, {where['simd']}, {where['system'].partition(' ')[0]}"
     return (
-        f"{where['cpu']}, {where['cores']} cores, {where['simd']}, {where['system'].partition(' ')[0]}; Python {where['python']}, "
-        f"{libraries}; threads: {used}.{settings} Method: {race.conditions['method']}; each cell "
+        f"{machine}; Python {where['python']}, {libraries}; threads: {used}.{settings} Method: {race.conditions['method']}; each cell "
         f"{race.conditions['budget']:g} s of racing, each result checked against float64."
     )
 
