@@ -84,8 +84,8 @@ def conditions(suite: Suite) -> str:
     used = ", ".join(f"{name} {count}" for name, count in threads.items())
     machine = f"{where['cpu']}, {where['cores']} cores, {where['simd']}, {where['system'].partition(' ')[0]}"
     return (
-        f"{machine}; Python {where['python']}, {libraries}; threads: {used}.{settings} Method: {race.conditions['method']}; each cell "
-        f"{race.conditions['budget']:g} s of racing, each result checked against float64."
+        f"{machine}; Python {where['python']}, {libraries}; threads: {used}.{settings} "
+        f"Method: {race.conditions['method']}; each cell {race.conditions['budget']:g} s of racing, each result checked against float64."
     )
 
 
