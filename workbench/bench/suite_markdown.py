@@ -85,7 +85,8 @@ def conditions(suite: Suite) -> str:
     machine = f"{where['cpu']}, {where['cores']} cores, {where['simd']}, {where['system'].partition(' ')[0]}"
     return (
         f"{machine}; Python {where['python']}, {libraries}; threads: {used}.{settings} "
-        f"Method: {race.conditions['method']}; each cell {race.conditions['budget']:g} s of racing, each result checked against float64."
+        f"Method: {race.conditions['method']}; each cell {race.conditions['budget']:g} s of racing, "
+        "each result checked against float64."
     )
 
 
