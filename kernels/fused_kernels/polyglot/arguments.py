@@ -23,6 +23,7 @@ Numbers = Sequence[Any] | Array
 """What is taken for a list of numbers, with a length; not yet looked into."""
 
 _ndarray = np.ndarray
+_LISTS = (list, tuple)
 _BLOCK = struct.Struct("4096d")
 """Numbers that are converted at a time: their tuple stays in the cache, and takes half as long as one of all."""
 # The original's own question: a deque and a range are sequences, a set, a dict and a generator are none.
@@ -70,7 +71,7 @@ def sequence(name: str, value: Any) -> Numbers:
     DtypeError
         For what is no sequence, and for text.
     """
-    if isinstance(value, list | tuple) or (type(value) is np.ndarray and value.ndim):
+    if type(value) is list or isinstance(value, _LISTS) or (type(value) is _ndarray and value.ndim):
         return value
     if isinstance(value, str):
         raise DtypeError(f"argument '{name}': Can't extract `str` to `Vec`: received text. Pass a list of numbers.")
