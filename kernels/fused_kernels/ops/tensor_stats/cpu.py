@@ -238,13 +238,13 @@ def _flush(lanes: Any, counts: Any) -> None:
 @inline_reduction
 def _moments(values: Any, center: float, unit: float, extra: int, filler: float) -> Any:
     """Return the sum and the sum of squares of ``(values - center) * unit``, in float64, but for ``extra`` fillers."""
-    total, square, origin = 0.0, 0.0, center * unit
+    total, square, origin = 0.0, 0.0, np.float64(center) * unit
     for j in range(values.size):
         off = np.float64(values[j]) * unit - origin
         total += off
         square += off * off
-    off = filler * unit - origin
-    return total - extra * off, square - extra * (off * off)
+    of_filler = filler * unit - origin
+    return total - extra * of_filler, square - extra * (of_filler * of_filler)
 
 
 @inline
