@@ -9,16 +9,16 @@ from numba.extending import intrinsic
 
 from fused_kernels.cpu.gemm_finish import PLAIN, RELU, Finish
 from fused_kernels.cpu.intrinsics import fma
-from fused_kernels.cpu.vector_math import normal_cdf, sigmoid
+from fused_kernels.cpu.vector_math import fast_sigmoid, normal_cdf
 
 
 def _silu(x: Any) -> Any:
-    return x * sigmoid(x)
+    return x * fast_sigmoid(x)
 
 
 def _gelu_tanh(x: Any) -> Any:
     # 0.5 * (1 + tanh(u)) is sigmoid(2 * u).
-    return x * sigmoid(x * fma(_cubic(x), x * x, _rate(x)))
+    return x * fast_sigmoid(x * fma(_cubic(x), x * x, _rate(x)))
 
 
 def _gelu(x: Any) -> Any:
