@@ -41,7 +41,7 @@ FLOORS = {
 }
 DISPLAY = {"plotly", "ipywidgets", "anywidget", "itables", "IPython", "traitlets", "ipykernel"}
 TERMINAL = {"rich", "typer"}
-ARRAYS = {"numpy", "ml_dtypes", "numba", "llvmlite", "torch", "cupy", "cupy_backends"}
+ARRAYS = {"numpy", "scipy", "ml_dtypes", "numba", "llvmlite", "torch", "cupy", "cupy_backends"}
 PEERS = {"jax", "numexpr", "polyglot_bridge"}
 """Libraries that the kernels are raced against; an operation's peers import them, and nothing else."""
 BROUGHT_BY = {

@@ -6,10 +6,8 @@ goes once through `conversion.convert`, which calls the same function again with
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import operator
-import sys
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,16 +24,21 @@ _FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 _TAKEN = (_FLOAT32, _FLOAT64)
 
 
-def lazy_import(name: str) -> ModuleType:
-    """Return a module that is executed when an attribute of it is first used."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+class _Lazy:
+    """A module that is imported when an attribute of it is first used; nothing of it is to be seen before."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        value = getattr(importlib.import_module(self._name), attribute)
+        setattr(self, attribute, value)
+        return value
+
+
+def lazy_import(name: str) -> Any:
+    """Return a module that is imported when an attribute of it is first used."""
+    return _Lazy(name)
 
 
 def ready(x: Any, out: Any) -> bool:

@@ -33,7 +33,8 @@ def scale(x: Any, factor: Any) -> Any:
 
     Examples
     --------
-    >>> scale([1.0, 2.0], 10)
+    >>> import fused_kernels as fk
+    >>> fk.scale([1.0, 2.0], 10)
     array([10., 20.])
     """
     return x * factor
@@ -44,7 +45,8 @@ def relu(x: Any) -> Any:
 
     Examples
     --------
-    >>> relu([-1.0, 2.0])
+    >>> import fused_kernels as fk
+    >>> fk.relu([-1.0, 2.0])
     array([0., 2.])
     """
     return np.maximum(x, 0)
@@ -55,7 +57,8 @@ def sigmoid(x: Any) -> Any:
 
     Examples
     --------
-    >>> sigmoid([0.0, 1000.0, -1000.0])
+    >>> import fused_kernels as fk
+    >>> fk.sigmoid([0.0, 1000.0, -1000.0])
     array([0.5, 1. , 0. ])
     """
     return 1 / (1 + np.exp(-x))
@@ -66,7 +69,8 @@ def tanh(x: Any) -> Any:
 
     Examples
     --------
-    >>> tanh([0.0, 1000.0])
+    >>> import fused_kernels as fk
+    >>> fk.tanh([0.0, 1000.0])
     array([0., 1.])
     """
     return np.tanh(x)
@@ -81,7 +85,8 @@ def silu(x: Any) -> Any:
 
     Examples
     --------
-    >>> silu([0.0, 1.0]).round(4)
+    >>> import fused_kernels as fk
+    >>> fk.silu([0.0, 1.0]).round(4)
     array([0.    , 0.7311])
     """
     return x / (1 + np.exp(-x))
@@ -114,7 +119,8 @@ def swiglu(gate: Any, up: Any) -> Any:
 
     Examples
     --------
-    >>> swiglu([1.0], [2.0]).round(4)
+    >>> import fused_kernels as fk
+    >>> fk.swiglu([1.0], [2.0]).round(4)
     array([1.4621])
     """
     return gate / (1 + np.exp(-gate)) * up
@@ -131,7 +137,8 @@ def dropout_add(x: Any, residual: Any, mask: Any, scale: Any) -> Any:
 
     Examples
     --------
-    >>> dropout_add([1.0, 2.0], [10.0, 10.0], [True, False], 2.0)
+    >>> import fused_kernels as fk
+    >>> fk.dropout_add([1.0, 2.0], [10.0, 10.0], [True, False], 2.0)
     array([12., 10.])
     """
     return x * mask * scale + residual
@@ -174,7 +181,8 @@ def gelu(x: Any, *, approximate: str = "none", out: Any = None) -> Any:
 
     Examples
     --------
-    >>> gelu([-1.0, 0.0, 1.0]).round(4)
+    >>> import fused_kernels as fk
+    >>> fk.gelu([-1.0, 0.0, 1.0]).round(4)
     array([-0.1587,  0.    ,  0.8413])
     """
     if approximate == "none":
