@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from .state import LANES, PLANES, TILE, WORDS
 
-_AHEAD = 4 * TILE
+_AHEAD = 8 * TILE
 """Bytes that memory is asked for in advance. Counting needs none, so it would stand still meanwhile."""
 _WIDTH = 16
 _I1, _I8, _I32, _I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
