@@ -152,7 +152,10 @@ def test_explain_tells_the_form_and_the_tile():
     small = fk.explain("linear", np.zeros((8, 64), np.float32), np.zeros((64, 64), np.float32))
     assert (small.implementation, small.form) == ("numba", "direct")
     vector = fk.explain("linear", np.zeros((1, 640)), np.zeros((640, 640)))
-    assert vector.form == "blas" and "NumPy's product" in str(vector)
+    assert (vector.implementation, vector.form) == ("numpy", "blas")
+    assert "NumPy's product" in str(vector)
+    biased = fk.explain("linear", np.zeros((1, 640)), np.zeros((640, 640)), np.zeros(640))
+    assert (biased.implementation, biased.form) == ("numba", "blas")
     transposed = fk.explain("linear", np.zeros((90, 40)), np.zeros((50, 40)).T)
     assert "copied" not in str(transposed)
 

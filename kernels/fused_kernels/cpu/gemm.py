@@ -59,13 +59,14 @@ def product(  # noqa: PLR0917, by position for speed
         count = threads.count()
         mirrored = bias is None and factors[0] is factors[1] and _is_transpose(x, weight)
     cut = cut_of(m, k, n, size, count, weight.strides[1] == size, mirrored)
-    if trace.listeners and trace.launching("numba", cut.form, cut.reason):
+    bare = cut.form == "blas" and bias is None and finish is PLAIN
+    if trace.listeners and trace.launching("numpy" if bare else "numba", cut.form, cut.reason):
         return
     if cut.form == "blas":
         if bias is not None and np.may_share_memory(bias, out):
             bias = bias.copy()
         np.matmul(x, weight, out=out)
-        if bias is None and finish is PLAIN:
+        if bare:
             return
     workspace = take_workspace(cut.packed_bytes)
     kit, state = finish.kit(size, cut.flat), threads.state(cut.threads)

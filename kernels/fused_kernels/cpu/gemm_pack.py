@@ -32,17 +32,17 @@ def packer(tile: Tile) -> Kernel:
     def pack(  # type: ignore[no-untyped-def]
         source, row_stride, column_stride, target, target_stride, panel, width, rows, columns
     ):
-        if column_stride == size and width == tile_width and columns % width == 0:
+        whole = columns // width * width if column_stride == size and width == tile_width else 0
+        if whole > 0:
             # Row by row over all panels: the longer the piece that is read at once, the better for the memory.
             for row in range(rows):
                 here, there = source + row * row_stride, target + row * target_stride
-                for _ in range(columns // width):
+                for _ in range(whole // width):
                     for column in range(0, tile_width, lanes):
                         move(here + column * size, there + column * size)
                     here += width * size
                     there += panel
-            return
-        for first in range(0, columns, width):
+        for first in range(whole, columns, width):
             here, there = source + first * column_stride, target + first // width * panel
             count = min(width, columns - first)
             done_rows, done_columns = 0, count // lanes * lanes

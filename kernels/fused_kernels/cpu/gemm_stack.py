@@ -23,8 +23,10 @@ from .gemm_plan import PLAN_BYTES, load_kit
 
 Array = np.ndarray[Any, Any]
 
-_SERIAL_WORK = 1 << 19
-"""Multiply-adds of a whole stack below which a second thread does not pay."""
+_SMALL_WORK = 1 << 14
+"""Multiply-adds of one product below which NumPy's own loop is faster: laying out a plan for each takes 0.1 µs."""
+_LITTLE_WORK = 1 << 20
+"""Multiply-adds of a whole stack below which NumPy's shorter way to its start decides."""
 _ITEM_WORK = 1 << 24
 """Of one product, from which all threads work on the same: a thread would wait long for the last ones of the others."""
 _CHUNKS_PER_THREAD = 8
@@ -45,13 +47,12 @@ def stack_product(x: Array, weight: Array, out: Array) -> None:
     m, k = x.shape[-2:]
     n, stack = weight.shape[-1], out.shape[:-2]
     items, work = math.prod(stack), m * k * n
-    x, weight = (np.broadcast_to(side, stack + side.shape[-2:]) for side in (x, weight))
-    if m == 1 or n == 1:
-        words = f"{items} products with a vector: NumPy's, which read each matrix once at the memory's speed"
+    if m == 1 or n == 1 or work < _SMALL_WORK or items * work < _LITTLE_WORK:
+        words = f"{items} products so small, or with a vector, that NumPy's way to them is the shorter"
         if not (trace.listeners and trace.launching("numpy", "blas", words)):
             np.matmul(x, weight, out=out)
         return
-    count = 1 if items * work < _SERIAL_WORK else threads.count()
+    x, weight, count = _broadcast(x, stack), _broadcast(weight, stack), threads.count()
     if work >= _ITEM_WORK and count > 1:
         if trace.listeners and trace.launching("numba", "one by one", f"{items} products, each on {count} threads"):
             return
@@ -75,6 +76,11 @@ def stack_product(x: Array, weight: Array, out: Array) -> None:
         layout, cut.packed_bytes, len(stack), items, max(1, items // (_CHUNKS_PER_THREAD * count)),
     )  # fmt: skip
     give_workspace(packed)
+
+
+def _broadcast(side: Array, stack: tuple[int, ...]) -> Array:
+    # NumPy takes 4 µs for it, and it is seldom needed.
+    return side if side.shape[:-2] == stack else np.broadcast_to(side, stack + side.shape[-2:])
 
 
 class _Stack(NamedTuple):

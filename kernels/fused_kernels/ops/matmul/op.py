@@ -53,8 +53,8 @@ def matmul(a: Any, b: Any, *, out: Any = None) -> Any:
     Notes
     -----
     As `numpy.matmul`. A product with a vector is handed to NumPy: it takes as long as reading the matrix, and BLAS
-    reads at the speed of the memory. Sums are formed in the dtype itself, in another order than BLAS does, the same
-    on any number of threads.
+    reads at the speed of the memory. So is a stack of tiny matrices, for which NumPy's loop is faster. Sums are
+    formed in the dtype itself, in another order than BLAS does, the same on any number of threads.
 
     Examples
     --------
