@@ -11,7 +11,9 @@ from .rows import BLOCK
 from .views import part_of
 
 _HEAD = 16
-"""Elements whose mean is near the row's."""
+"""Elements whose mean is near that of the block: few, since everything else waits for them."""
+_CANCELLED = 0.875
+"""Share of the squares from which they are summed again, about a better level."""
 
 
 @inline_reduction
@@ -22,13 +24,12 @@ def moments(x: Any) -> Any:
 
     The textbook's one pass, sum(x) and sum(x * x), loses all digits where the mean is large and the spread small; two
     passes read the row twice and round the mean. Here the sums are those of ``x - level``, where the level is the mean
-    of the first 16 elements. These have a part in the variance, so that it is at least 16 / n of the squared distance
-    of level and mean: what cancels is at most n / 16 times what remains, whatever the row, and commonly a sixteenth.
+    of the first 16 elements. Commonly a sixteenth of the squares cancels; where it is seven eighths or more, since
+    these 16 are of another kind than the rest, the sums are made again about the mean that they gave.
     """
     if x.size > BLOCK:
         return _long_moments(x)
-    level = _level(x)
-    total, squares = _sums_about(x, level)
+    level, total, squares = _sums(x)
     return _finished(level, total, squares, x.dtype.type(1) / x.dtype.type(x.size))
 
 
@@ -44,11 +45,12 @@ def _finished(level: Any, total: Any, squares: Any, per_count: Any) -> Any:
 @inline_reduction
 def _long_moments(x: Any) -> Any:
     dtype = x.dtype.type
-    level, total, squares = _level(part_of(x, 0, BLOCK)), np.float64(0), np.float64(0)
+    level, total, squares = dtype(0), np.float64(0), np.float64(0)
     for first in range(0, x.size, BLOCK):
         block = part_of(x, first, min(BLOCK, x.size - first))
-        local = _level(block)
-        one, two = _sums_about(block, local)
+        local, one, two = _sums(block)
+        if first == 0:
+            level = local
         # From sums about the block's own level to sums about the row's.
         off = np.float64(local) - np.float64(level)
         total += one + block.size * off
@@ -66,6 +68,18 @@ def sum_of_squares(x: Any) -> Any:
     for first in range(0, x.size, BLOCK):
         total += _squares(part_of(x, first, min(BLOCK, x.size - first)))
     return x.dtype.type(total)
+
+
+@inline
+def _sums(block: Any) -> Any:
+    """Return a level, and the sum and the sum of squares of what the elements are off it."""
+    dtype = block.dtype.type
+    level = _level(block)
+    total, squares = _sums_about(block, level)
+    if total * total > dtype(_CANCELLED) * squares * dtype(block.size):
+        level += total / dtype(block.size)
+        total, squares = _sums_about(block, level)
+    return level, total, squares
 
 
 @inline

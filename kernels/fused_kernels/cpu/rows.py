@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,6 @@ def row_forms(name: str, row: Kernel, *, parallel_from: int, streams: bool = Fal
     # Inlined, so that no call and no reference count is left in the loop; a call into cached code would stay one.
     one_row = inline_reduction(row)
 
-    def direct(x: Any, out: Any, *parameters: Any) -> None:
-        for i in range(x.shape[0]):
-            one_row(row_of(x, i), row_of(out, i), *parameters)
-
     def share_of_rows(share: int, shares: int, x: Any, out: Any, *parameters: Any) -> None:
         for i in range(share * x.shape[0] // shares, (share + 1) * x.shape[0] // shares):
             one_row(row_of(x, i), row_of(out, i), *parameters)
@@ -55,7 +52,14 @@ def row_forms(name: str, row: Kernel, *, parallel_from: int, streams: bool = Fal
             _move(scratch, row_of(out, i), streaming)
         stream_end()
 
-    return _forms(name, direct, share_of_rows, staged_share, parallel_from, streams)
+    return _forms(
+        name,
+        _serial(share_of_rows, len(inspect.signature(row).parameters)),
+        share_of_rows,
+        staged_share,
+        parallel_from,
+        streams,
+    )
 
 
 def pair_forms(name: str, row: Kernel, *, parallel_from: int, streams: bool = False) -> Forms:
@@ -75,10 +79,6 @@ def pair_forms(name: str, row: Kernel, *, parallel_from: int, streams: bool = Fa
     """
     one_row = inline_reduction(row)
 
-    def direct(x: Any, y: Any, out: Any, second: Any, *parameters: Any) -> None:
-        for i in range(x.shape[0]):
-            one_row(row_of(x, i), row_of(y, i), row_of(out, i), row_of(second, i), *parameters)
-
     def share_of_rows(share: int, shares: int, x: Any, y: Any, out: Any, second: Any, *parameters: Any) -> None:
         for i in range(share * x.shape[0] // shares, (share + 1) * x.shape[0] // shares):
             one_row(row_of(x, i), row_of(y, i), row_of(out, i), row_of(second, i), *parameters)
@@ -93,7 +93,37 @@ def pair_forms(name: str, row: Kernel, *, parallel_from: int, streams: bool = Fa
             _move(second_scratch, row_of(second, i), streaming)
         stream_end()
 
-    return _forms(name, direct, share_of_rows, staged_share, parallel_from, streams)
+    return _forms(
+        name,
+        _serial(share_of_rows, len(inspect.signature(row).parameters)),
+        share_of_rows,
+        staged_share,
+        parallel_from,
+        streams,
+    )
+
+
+def _serial(share: Kernel, arity: int) -> Kernel:
+    """Return the loop of one thread; for few arguments by name, since gathering ``*arguments`` costs 60 ns a call."""
+    whole = inline_reduction(share)
+
+    def two(a: Any, b: Any) -> None:
+        whole(0, 1, a, b)
+
+    def three(a: Any, b: Any, c: Any) -> None:
+        whole(0, 1, a, b, c)
+
+    def four(a: Any, b: Any, c: Any, d: Any) -> None:
+        whole(0, 1, a, b, c, d)
+
+    def five(a: Any, b: Any, c: Any, d: Any, e: Any) -> None:
+        whole(0, 1, a, b, c, d, e)
+
+    def several(*arguments: Any) -> None:
+        whole(0, 1, *arguments)
+
+    by_arity: dict[int, Kernel] = {2: two, 3: three, 4: four, 5: five}
+    return by_arity.get(arity, several)
 
 
 def _forms(name: str, direct: Kernel, share: Kernel, staged_share: Kernel, parallel_from: int, streams: bool) -> Forms:

@@ -10,7 +10,8 @@ from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
 from fused_kernels.dispatch import as_rows, explain_received, lazy_import, ready_rows, ready_with, result
 from fused_kernels.errors import DtypeError, ShapeError
-from fused_kernels.ops._rows import affine, columns_of, epsilon
+from fused_kernels.memory import empty_like
+from fused_kernels.ops._rows import affine, check_row, epsilon, simple
 
 from . import peers
 
@@ -64,31 +65,39 @@ def add_layer_norm(
     >>> y.round(3), total
     (array([[-1.,  1.]]), array([[1., 3.]]))
     """
-    eps = epsilon("add_layer_norm", eps, "1e-5")
-    if not _ready(x, residual, weight, bias, out):
+    if type(eps) is not float or not eps >= 0:
+        eps = epsilon("add_layer_norm", eps, "1e-5")
+    given = () if out is None else out if type(out) is tuple and len(out) == 2 else (None,)
+    if simple(x, residual, (weight, bias), given):
+        y, total = out or (empty_like(x), empty_like(x))
+        matrices = x, residual, y, total
+    elif _ready(x, residual, weight, bias, out):
+        if residual.shape != x.shape:
+            raise ShapeError(
+                f"add_layer_norm: x and residual need one shape; received {explain_received(x=x, residual=residual)}. "
+                "Pass np.broadcast_to(residual, x.shape), if that is what is meant."
+            )
+        check_row("add_layer_norm", x, weight=weight, bias=bias)
+        y, total = (result("add_layer_norm", item, x.shape, x.dtype) for item in out or (None, None))
+        matrices = as_rows(x), as_rows(residual), as_rows(y), as_rows(total)
+    else:
         arrays = {"x": x, "residual": residual, "weight": weight, "bias": bias}
         return convert(add_layer_norm, arrays, {"eps": eps}, out, rows=("x", "residual", "out"), results=2)
-    if residual.shape != x.shape:
-        raise ShapeError(
-            f"add_layer_norm: x and residual need one shape; received {explain_received(x=x, residual=residual)}. "
-            "Pass np.broadcast_to(residual, x.shape), if that is what is meant."
-        )
-    columns_of("add_layer_norm", x, weight=weight, bias=bias)
-    y, total = (None, None) if out is None else out
-    y = result("add_layer_norm", y, x.shape, x.dtype)
-    total = result("add_layer_norm", total, x.shape, x.dtype)
     overlap = out is not None and (y is x or y is residual or total is x or total is residual)
-    matrices = as_rows(x), as_rows(residual), as_rows(y), as_rows(total)
     if weight is None and bias is None:
         cpu.plain.run(x.nbytes, overlap, *matrices, eps)
     else:
-        cpu.affine.run(x.nbytes, overlap, *matrices, *affine(x, weight, bias), eps)
+        if weight is None or bias is None:
+            weight, bias = affine(x, weight, bias)
+        cpu.affine.run(x.nbytes, overlap, *matrices, weight, bias, eps)
     return (y, total) if out is None else out
 
 
 def _ready(x: Any, residual: Any, weight: Any, bias: Any, out: Any) -> bool:
     if out is None:
         return _ready_for(None, x, residual, weight, bias)
+    if type(out) is tuple and any(item is None for item in out):
+        raise DtypeError("add_layer_norm: out has a None in it. Pass an array for each of the two results, or no out.")
     if type(out) is not tuple or len(out) != 2 or any(type(item) is not np.ndarray for item in out):
         return False
     if np.may_share_memory(*out) and np.shares_memory(*out):

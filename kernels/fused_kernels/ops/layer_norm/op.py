@@ -9,7 +9,8 @@ import numpy as np
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
 from fused_kernels.dispatch import as_rows, lazy_import, ready_rows, ready_with, result
-from fused_kernels.ops._rows import affine, columns_of, epsilon
+from fused_kernels.memory import empty_like
+from fused_kernels.ops._rows import affine, check_row, epsilon, simple
 
 from . import peers
 
@@ -56,16 +57,23 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
     >>> layer_norm([[1.0, 3.0]]).round(3)
     array([[-1.,  1.]])
     """
-    eps = epsilon("layer_norm", eps, "1e-5")
-    if not (ready_rows(x, out) and ready_with(x, out, weight) and ready_with(x, out, bias)):
+    if type(eps) is not float or not eps >= 0:
+        eps = epsilon("layer_norm", eps, "1e-5")
+    if simple(x, None, (weight, bias), () if out is None else (out,)):
+        target = empty_like(x) if out is None else out
+        rows, results = x, target
+    elif ready_rows(x, out) and ready_with(x, out, weight) and ready_with(x, out, bias):
+        check_row("layer_norm", x, weight=weight, bias=bias)
+        target = result("layer_norm", out, x.shape, x.dtype)
+        rows, results = as_rows(x), as_rows(target)
+    else:
         return convert(layer_norm, {"x": x, "weight": weight, "bias": bias}, {"eps": eps}, out, rows=("x", "out"))
-    columns_of("layer_norm", x, weight=weight, bias=bias)
-    target = result("layer_norm", out, x.shape, x.dtype)
-    rows, results = as_rows(x), as_rows(target)
     if weight is None and bias is None:
         cpu.plain.run(x.nbytes, out is x, rows, results, eps)
     else:
-        cpu.affine.run(x.nbytes, out is x, rows, results, *affine(x, weight, bias), eps)
+        if weight is None or bias is None:
+            weight, bias = affine(x, weight, bias)
+        cpu.affine.run(x.nbytes, out is x, rows, results, weight, bias, eps)
     return target
 
 

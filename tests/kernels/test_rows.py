@@ -1,0 +1,256 @@
+"""Operations on rows, beyond the contract: special values, accuracy far from zero, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fused_kernels as fk
+from fused_kernels.cpu import threads
+from fused_kernels.trace import tracing
+
+RNG = np.random.default_rng(7)
+NORMS = ["layer_norm", "rms_norm", "l2_normalize", "log_softmax", "softmax"]
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers() -> None:
+    """Each test draws the same, whichever ran before it."""
+    global RNG
+    RNG = np.random.default_rng(7)
+
+
+def matrix(*shape: int, dtype: str = "f4") -> np.ndarray:
+    return RNG.standard_normal(shape).astype(dtype)
+
+
+def assert_true(name: str, tolerance: float = 1.0, **inputs: object) -> None:
+    """Hold a result to its float64 truth, to a part of the operation's tolerance."""
+    op = fk.OPS[name]
+    result, truth = op.function(**inputs), op.truth(**inputs)
+    allowed = op.tolerance["float32"]
+    for mine, its in zip(*(value if isinstance(value, tuple) else (value,) for value in (result, truth)), strict=True):
+        np.testing.assert_allclose(mine, its, allowed.rtol * tolerance, allowed.atol * tolerance)
+
+
+FAR = {
+    "far from zero": lambda: 1e4 + matrix(5, 768),
+    "far from zero, long": lambda: 1e4 + matrix(2, 100_003),
+    "the first ones are outliers": lambda: np.hstack([matrix(5, 20) + 1e4, matrix(5, 748)]),
+    "the first is an outlier": lambda: np.hstack([np.full((5, 1), 1e6, "f4"), matrix(5, 767)]),
+    "the first ones are zero": lambda: np.hstack([np.zeros((5, 16), "f4"), 1e4 + matrix(5, 4080)]),
+    "a ramp": lambda: np.linspace(0, 1e4, 3 * 5000, dtype="f4").reshape(3, 5000),
+    "blocks at different heights": lambda: np.repeat([0.0, 1e3, -1e3, 5.0], 4096)[None] + matrix(2, 4 * 4096),
+}
+
+
+@pytest.mark.parametrize("kind", FAR)
+def test_layer_norm_is_right_wherever_the_mean_lies(kind: str) -> None:
+    assert_true("layer_norm", x=FAR[kind]().astype("f4"))
+
+
+@pytest.mark.parametrize("columns", [1, 2, 15, 16, 17, 63, 4096, 4097, 9001])
+def test_a_constant_row_is_exactly_its_bias(columns: int) -> None:
+    x = np.full((3, columns), 3.3e8, "f4")
+    bias = matrix(columns)
+    np.testing.assert_array_equal(fk.layer_norm(x, bias=bias), np.broadcast_to(bias, x.shape))
+
+
+@pytest.mark.parametrize("columns", [1, 2, 17, 4097, 300_001])
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "l2_normalize", "log_softmax"])
+def test_rows_of_any_length_are_right(name: str, columns: int) -> None:
+    assert_true(name, x=3 + matrix(2, columns))
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_squares_that_overflow_give_what_numpy_gives(name: str) -> None:
+    x = np.array([[1e30, -1e30, 3e30] * 10], "f4")
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(fk.OPS[name].function(x), fk.OPS[name].reference(x), atol=0)
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "l2_normalize", "log_softmax", "add_layer_norm"])
+def test_rows_that_lie_apart_are_read_and_written_where_they_lie(name: str) -> None:
+    memory, results = matrix(60, 500), np.zeros((2, 60, 300), "f4")
+    x, outs = memory[:, 3:203], results[:, :, 7:207]
+    several = name == "add_layer_norm"
+    arguments = (x, memory[:, 203:403]) if several else (x,)
+    with tracing() as found:
+        fk.OPS[name].function(*arguments, out=(outs[0], outs[1]) if several else outs[0])
+    assert not any("copied" in note for note in found.notes)
+    expected = fk.OPS[name].function(*(value.copy() for value in arguments))
+    np.testing.assert_array_equal(outs[: 2 if several else 1], expected if several else [expected])
+    assert not results[:, :, :7].any()
+    assert not results[:, :, 207:].any()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("name", ["log_softmax", "l2_normalize"])
+def test_any_axis(name: str, axis: int) -> None:
+    for shape in ((2, 3, 5), (4, 90, 300), (1, 1100, 513)):
+        x = matrix(*shape, dtype="f8")
+        expected = fk.OPS[name].reference(x, axis)
+        np.testing.assert_allclose(fk.OPS[name].function(x, axis), expected, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(fk.OPS[name].function(x, axis, out=x), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_log_softmax_of_minus_infinity(axis: int) -> None:
+    x = np.array([[-np.inf, 0.0], [-np.inf, -np.inf]], "f4")
+    expected = np.array([[-np.inf, 0.0], [np.nan, np.nan]])
+    given = x if axis == 1 else x.T.copy()
+    np.testing.assert_array_equal(fk.log_softmax(given, axis), expected if axis == 1 else expected.T)
+
+
+def test_log_softmax_of_large_logits_keeps_their_differences() -> None:
+    x = (1e4 + matrix(3, 1000)).astype("f4")
+    assert_true("log_softmax", x=x)
+
+
+def test_a_vector_of_zeros_keeps_its_length() -> None:
+    np.testing.assert_array_equal(fk.l2_normalize(np.zeros((2, 3), "f4")), np.zeros((2, 3)))
+    assert np.isnan(fk.l2_normalize(np.zeros((2, 3), "f4"), eps=0)).all()
+    np.testing.assert_allclose(fk.l2_normalize([[3e-13, 4e-13]]), [[0.3, 0.4]])
+
+
+@pytest.mark.parametrize("place", ["x", "residual"])
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("rows", [3, 400])
+def test_add_layer_norm_in_place(which: int, place: str, rows: int) -> None:
+    inputs = {"x": matrix(rows, 301), "residual": matrix(rows, 301), "weight": matrix(301)}
+    expected = fk.add_layer_norm(**inputs)
+    other = np.empty_like(inputs["x"])
+    out = (inputs[place], other) if which == 0 else (other, inputs[place])
+    with tracing() as found:
+        assert fk.add_layer_norm(**inputs, out=out) is out
+    assert found.form == "staged"
+    for mine, its in zip(out, expected, strict=True):
+        np.testing.assert_allclose(mine, its, rtol=1e-6, atol=1e-6)
+
+
+def test_add_layer_norm_refuses_one_array_for_both_results() -> None:
+    x = matrix(4, 5)
+    y = np.empty_like(x)
+    with pytest.raises(fk.DtypeError, match="share memory"):
+        fk.add_layer_norm(x, x, out=(y, y))
+    with pytest.raises(fk.DtypeError, match="out"):
+        fk.add_layer_norm(x, x, out=(y, None))
+    with pytest.raises(fk.ShapeError, match="one shape"):
+        fk.add_layer_norm(x, x[0])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("ignore_index", [-100, 3])
+@pytest.mark.parametrize("shape", [(7, 11), (2, 5, 11), (11,), (600, 90)])
+def test_cross_entropy_is_torchs(shape: tuple[int, ...], ignore_index: int, reduction: str) -> None:
+    torch = pytest.importorskip("torch")
+    logits = 5 * matrix(*shape)
+    target = np.asarray(RNG.integers(0, shape[-1], shape[:-1]))
+    target.reshape(-1)[1:3] = ignore_index
+    options = {"ignore_index": ignore_index, "reduction": reduction}
+    expected = torch.nn.functional.cross_entropy(
+        torch.from_numpy(logits).reshape(-1, shape[-1]), torch.from_numpy(np.atleast_1d(target)).reshape(-1), **options
+    )
+    result = fk.cross_entropy(logits, target, **options)
+    assert np.shape(result) == (target.shape if reduction == "none" else ())
+    np.testing.assert_allclose(np.ravel(result), np.ravel(expected), rtol=1e-5, atol=1e-6)
+    out = np.full(np.shape(result), 9, "f4")
+    assert fk.cross_entropy(logits, target, **options, out=out) is out
+    np.testing.assert_array_equal(out, result)
+
+
+@pytest.mark.parametrize("rows", [6, 900])
+@pytest.mark.parametrize("wrong", [11, -1, 2**40])
+def test_a_target_that_is_no_class_is_named(rows: int, wrong: int) -> None:
+    target = np.zeros((rows, 2), np.int64)
+    target[4, 1] = wrong
+    with pytest.raises(
+        fk.KernelError, match=rf"target\[4, 1\] is {wrong}, and there are 11 classes.*ignore_index=-100"
+    ):
+        fk.cross_entropy(matrix(rows, 2, 11), target)
+
+
+def test_cross_entropy_of_no_rows() -> None:
+    nothing = matrix(4, 5), np.full(4, -100)
+    assert np.isnan(fk.cross_entropy(*nothing))
+    assert fk.cross_entropy(*nothing, reduction="sum") == 0
+    assert not fk.cross_entropy(*nothing, reduction="none").any()
+    assert np.isnan(fk.cross_entropy(np.zeros((0, 5)), np.zeros(0, int)))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "int64"])
+def test_targets_of_any_integers(dtype: str) -> None:
+    logits, target = matrix(4, 5), np.array([0, 4, 2, 1])
+    assert fk.cross_entropy(logits, target.astype(dtype)) == fk.cross_entropy(logits, target)
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        (np.zeros((4, 1), int), fk.ShapeError, r"target needs .* \(4,\)"),
+        (np.zeros(4), fk.DtypeError, "integers"),
+        (np.zeros(4, bool), fk.DtypeError, "numbers of classes"),
+        (None, fk.DtypeError, "target is None"),
+    ],
+)
+def test_targets_that_do_not_fit_are_explained(target: object, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        fk.cross_entropy(matrix(4, 5), target)
+
+
+def test_options_of_cross_entropy_that_make_no_sense_are_explained() -> None:
+    logits, target = matrix(4, 5), np.zeros(4, int)
+    with pytest.raises(fk.KernelError, match="mean, sum, none"):
+        fk.cross_entropy(logits, target, reduction="max")
+    with pytest.raises(fk.DtypeError, match="ignore_index"):
+        fk.cross_entropy(logits, target, ignore_index=1.5)
+    with pytest.raises(fk.ShapeError, match=r"moveaxis\(logits, 1, -1\)"):
+        fk.cross_entropy(matrix(2, 5, 7), np.zeros((2, 7), int))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "bool", "uint8"])
+def test_mean_pool_does_not_read_what_is_masked(dtype: str) -> None:
+    x = matrix(5, 60, 700)
+    mask = RNG.integers(0, 2, (5, 60)).astype(dtype)
+    mask[2] = 0
+    x[mask == 0] = np.nan
+    assert_true("mean_pool", x=x, mask=mask)
+    assert not fk.mean_pool(x, mask)[2].any()
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 5, 513, 100_000])
+def test_mean_pool_of_any_number_of_tokens(tokens: int) -> None:
+    x = 10 + matrix(tokens, 3)
+    assert_true("mean_pool", x=x)
+    assert_true("mean_pool", x=x[None], mask=np.ones((1, tokens), int))
+
+
+def test_mean_pool_of_no_tokens_is_zero() -> None:
+    np.testing.assert_array_equal(fk.mean_pool(np.zeros((2, 0, 3))), np.zeros((2, 3)))
+
+
+def test_masks_that_do_not_fit_are_explained() -> None:
+    x = matrix(2, 4, 3)
+    with pytest.raises(fk.ShapeError, match=r"mask needs shape \(2, 4\)"):
+        fk.mean_pool(x, np.ones((2, 3), bool))
+    with pytest.raises(fk.DtypeError, match="mask"):
+        fk.mean_pool(x, np.ones((2, 4)))
+    with pytest.raises(fk.ShapeError, match="batch, tokens, width"):
+        fk.mean_pool(x[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("cross_entropy", (np.zeros(600, int),)), ("mean_pool", ()), ("log_softmax", ()), ("l2_normalize", (0,))],
+)
+def test_threads_agree_with_one(monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[object, ...]) -> None:
+    x = matrix(600, 200)
+    results, ran = [], []
+    for number in (1, 2, 3):
+        monkeypatch.setattr(threads, "count", lambda number=number: number)
+        with tracing() as found:
+            results.append(fk.OPS[name].function(x, *arguments))
+        ran.append(found.form)
+    assert ran == ["serial", "parallel", "parallel"]
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
