@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import mmap
+import os
 import sys
 import threading
 from typing import Any
@@ -29,7 +31,12 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         return _empty(shape, dtype)
     if nbytes < POOLED_FROM:
         return _aligned(shape, dtype, nbytes)
-    return np.frombuffer(POOL.take(nbytes), dtype, count=nbytes // dtype.itemsize).reshape(shape)
+    try:
+        block = POOL.take(nbytes)
+    except OSError:  # no memory left: NumPy tries once more without what the pool keeps, and has the right exception
+        POOL.clear()
+        return _empty(shape, dtype)
+    return np.frombuffer(block, dtype, count=nbytes // dtype.itemsize).reshape(shape)
 
 
 def empty_like(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -73,7 +80,8 @@ class Pool:
             self._trim(size)
             block = _map(size)
             if hasattr(mmap, "MADV_HUGEPAGE"):
-                block.madvise(mmap.MADV_HUGEPAGE)
+                with contextlib.suppress(OSError):  # a system built without huge pages
+                    block.madvise(mmap.MADV_HUGEPAGE)
             self._blocks.append(block)
             return block
 
@@ -87,6 +95,10 @@ class Pool:
         """Bytes of the blocks that nothing refers to."""
         with self._lock:
             return sum(len(self._blocks[i]) for i in range(len(self._blocks)) if _is_free(self._blocks, i))
+
+    def renew_lock(self) -> None:
+        """Forget who holds the lock: for a child that was forked while another thread did."""
+        self._lock = threading.Lock()
 
     def _trim(self, coming: int) -> None:
         free = [position for position in range(len(self._blocks)) if _is_free(self._blocks, position)]
@@ -123,3 +135,6 @@ def _is_free(blocks: list[mmap.mmap], position: int) -> bool:
 
 
 POOL = Pool()
+if hasattr(os, "register_at_fork"):
+    # Another thread may hold the lock while this one forks, and it does not exist in the child.
+    os.register_at_fork(after_in_child=POOL.renew_lock)

@@ -25,6 +25,16 @@ def normal_cdf(x: Any) -> Any:
     return 0.5 * _by_scipy("erfc", math.erfc, -x / math.sqrt(2))
 
 
+def fast_exp(x: Any) -> Any:
+    """Return ``exp(x)``; in a kernel a faster one, exact enough for what adds 1 to it."""
+    return np.exp(x)
+
+
+def fast_normal_cdf(x: Any) -> Any:
+    """Return `normal_cdf`; in a float32 kernel a faster one with an absolute error of up to 2e-7."""
+    return normal_cdf(x)
+
+
 def _by_scipy(name: str, scalar: Callable[[float], float], x: Any) -> Any:
     """Compute with SciPy where it is installed, else one element at a time; long double only to double precision."""
     kind = np.result_type(x, np.float32)

@@ -35,14 +35,15 @@ def test_activations(shape, activation, dtype):
     assert_right(fk.linear(x, weight, bias, activation=activation), x, weight, bias, activation)
 
 
-@pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-6), ("float64", 1e-13)])
-def test_gelu_is_exact_far_out(dtype, error):
+@pytest.mark.parametrize(("dtype", "rtol", "atol"), [("float32", 2e-6, 1e-6), ("float64", 1e-13, 1e-30)])
+def test_gelu_far_out(dtype, rtol, atol):
+    """float64 is exact where 1 + erf cancels; float32 vanishes there."""
     from math import erfc, sqrt
 
-    values = np.linspace(-6, 6, 4001).astype(dtype)
+    values = np.linspace(-12, 12, 4001).astype(dtype)
     result = fk.linear(values[:, None], np.ones((1, 40), dtype), activation="gelu")[:, 0]
     truth = np.array([0.5 * v * erfc(-v / sqrt(2)) for v in values.astype(float)])
-    np.testing.assert_allclose(result, truth, rtol=4 * error if dtype == "float32" else error, atol=1e-30)
+    np.testing.assert_allclose(result, truth, rtol=rtol, atol=atol)
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,9 +7,9 @@ integers become floats.
 
 from __future__ import annotations
 
-from .error_function import erf, erfc, normal_cdf
-from .exponential import exp, exp2, exp_nonpositive, expm1
-from .hyperbolic import cosh, fast_sigmoid, sigmoid, sinh, tanh
+from .error_function import erf, erfc, fast_normal_cdf, normal_cdf
+from .exponential import exp, exp2, exp_nonpositive, expm1, fast_exp
+from .hyperbolic import cosh, sigmoid, sinh, tanh
 from .logarithm import log, log1p, log2, log10
 from .power import power
 from .trigonometric import cos, sin
@@ -23,7 +23,8 @@ __all__ = [
     "exp2",
     "exp_nonpositive",
     "expm1",
-    "fast_sigmoid",
+    "fast_exp",
+    "fast_normal_cdf",
     "log",
     "log1p",
     "log2",

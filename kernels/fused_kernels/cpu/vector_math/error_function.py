@@ -209,3 +209,35 @@ def normal_cdf(x: Any) -> Any:
 
     Within 3.4 ulp (float32) or 5.3 (float64), which is far out in the tail.
     """
+
+
+# The share below x less 1/2 is x * P(x**2) / Q(x**2) for abs(x) up to 5.3, made by reweighted least squares on the
+# relative error; beyond it 0 and 1 are nearer than float32 can tell from an absolute error of 2e-7.
+_CENTRE = (
+    (2.42695210e-08, 6.35492211e-06, 1.57285703e-04, 4.60972416e-03, 3.26411238e-02, 3.98942277e-01),
+    (1.24172789e-06, 7.03532056e-05, 1.81947700e-03, 2.79695496e-02, 2.48485678e-01, 1.0),
+)
+_CENTRE_END = 5.3
+
+
+def _fast_normal_cdf(dtype: Any) -> Formula:
+    if dtype is np.float64:
+        return _normal_cdf(dtype)
+    above, below = (tuple(dtype(value) for value in values) for values in _CENTRE)
+    zero, half, one, end = dtype(0), dtype(0.5), dtype(1), dtype(_CENTRE_END)
+
+    def fast_normal_cdf(x: Any) -> Any:
+        square = x * x
+        share = fma(x, polynomial(square, above) / polynomial(square, below), half)
+        share = zero if x < -end else share
+        return one if x > end else share
+
+    return fast_normal_cdf
+
+
+@compiled(_fast_normal_cdf)
+def fast_normal_cdf(x: Any) -> Any:
+    """Return what `normal_cdf` does, in float32 with an absolute error of up to 2e-7 and in half of the time.
+
+    As exact as ``(1 + erf(x / sqrt(2))) / 2`` is in float32.
+    """

@@ -90,6 +90,8 @@ _EXPM1 = {
 # Below the first the result rounds to 0, above the second it is inf.
 _RANGE = {np.float32: (-104.5, 89.0), np.float64: (-746.0, 710.0)}
 _RANGE_2 = {np.float32: (-151.0, 129.0), np.float64: (-1076.0, 1025.0)}
+# The exponent of 2**n reaches 0 at the first, and that of inf at the second.
+_FAST_RANGE = {np.float32: (-88.0, 88.75), np.float64: (-709.4, 709.8)}
 # From here down 2**n has the exponent of 0.
 _VANISHES = {np.float32: -88.0, np.float64: -709.4}
 # Below the first the result rounds to -1; below the second, in absolute value, to x.
@@ -146,6 +148,33 @@ def _exp(dtype: Any) -> Formula:
 @compiled(_exp)
 def exp(x: Any) -> Any:
     """Return ``e**x``, within 0.95 ulp, denormal results included."""
+
+
+def _fast_exp(dtype: Any) -> Formula:
+    low, high = (dtype(value) for value in _FAST_RANGE[dtype])
+    series, rounder, reduce = exp_series(dtype), rounding_to_power(dtype), exp_reduction(dtype)
+    per_ln2, minus_ln2 = dtype(1 / np.log(2)), dtype(-np.log(2))
+
+    def in_one_step(x: Any, rounder: Any) -> Any:
+        shifted = fma(x, per_ln2, rounder)
+        return fma(shifted - rounder, minus_ln2, x), power_of_two(shifted)
+
+    reduced = inline(in_one_step) if dtype is np.float32 else reduce
+
+    def fast_exp(x: Any) -> Any:
+        bounded = low if low > x else x
+        rest, scale = reduced(high if high < bounded else bounded, rounder)
+        return polynomial(rest, series) * scale
+
+    return fast_exp
+
+
+@compiled(_fast_exp)
+def fast_exp(x: Any) -> Any:
+    """Return ``e**x`` for what adds 1 to it, such as sigmoids: in three quarters of the time of `exp`.
+
+    Within 5 ulp (float32, 1 for abs(x) < 1) or 1 (float64); above 88.7 or 709.7 inf, below -88 or -709.4 exactly 0.
+    """
 
 
 def _exp_nonpositive(dtype: Any) -> Formula:

@@ -44,28 +44,6 @@ def sigmoid(x: Any) -> Any:
     """Return ``1 / (1 + exp(-x))``, the logistic function, within 1.3 ulp, denormal results included."""
 
 
-def _fast_sigmoid(dtype: Any) -> Formula:
-    low, high, offset = _SIGMOID[dtype]
-    low, high, one = dtype(low), dtype(high), dtype(2.0**offset)
-    series, reduce, rounder = exp_series(dtype), exp_reduction(dtype), rounding_to_power(dtype, offset)
-
-    def fast_sigmoid(x: Any) -> Any:
-        bounded = low if low > x else x
-        bounded = high if high < bounded else bounded
-        rest, scale = reduce(-bounded, rounder)
-        return one / fma(polynomial(rest, series), scale, one)
-
-    return fast_sigmoid
-
-
-@compiled(_fast_sigmoid)
-def fast_sigmoid(x: Any) -> Any:
-    """Return what `sigmoid` does within 2.5 ulp, denormal results included, in two thirds of its time.
-
-    For silu, swiglu and the like, whose product with x rounds once more anyway.
-    """
-
-
 _TANH = {
     np.float32: (
         -0.006269119679927826,

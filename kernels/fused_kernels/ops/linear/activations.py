@@ -9,20 +9,20 @@ from numba.extending import intrinsic
 
 from fused_kernels.cpu.gemm_finish import PLAIN, RELU, Finish
 from fused_kernels.cpu.intrinsics import fma
-from fused_kernels.cpu.vector_math import fast_sigmoid, normal_cdf
+from fused_kernels.cpu.vector_math import fast_exp, fast_normal_cdf
 
 
 def _silu(x: Any) -> Any:
-    return x * fast_sigmoid(x)
+    return x / (_one(x) + fast_exp(-x))
 
 
 def _gelu_tanh(x: Any) -> Any:
-    # 0.5 * (1 + tanh(u)) is sigmoid(2 * u).
-    return x * fast_sigmoid(x * fma(_cubic(x), x * x, _rate(x)))
+    # 0.5 * (1 + tanh(u)) is 1 / (1 + exp(-2 * u)).
+    return x / (_one(x) + fast_exp(x * fma(_cubic(x), x * x, _rate(x))))
 
 
 def _gelu(x: Any) -> Any:
-    return x * normal_cdf(x)
+    return x * fast_normal_cdf(x)
 
 
 ACTIVATIONS: dict[str | None, Finish] = {
@@ -44,5 +44,6 @@ def _constant(value: float) -> Any:
     return constant
 
 
-_rate = _constant(2 * math.sqrt(2 / math.pi))
-_cubic = _constant(0.044715 * 2 * math.sqrt(2 / math.pi))
+_one = _constant(1.0)
+_rate = _constant(-2 * math.sqrt(2 / math.pi))
+_cubic = _constant(-0.044715 * 2 * math.sqrt(2 / math.pi))
