@@ -71,7 +71,10 @@ def explain(operation: str | Callable[..., Any], *args: Any, **kwargs: Any) -> E
     with trace.tracing(dry=True) as found:
         function(*args, **kwargs)
     chosen = found.implementation or "none"
-    return Explanation(name, chosen, found.form, tuple(found.notes), _REJECTED.get(chosen, {}))
+    reasons = dict(_REJECTED.get(chosen, {}))
+    if found.form == "blas":
+        reasons["numba"] = "NumPy's BLAS is as fast for these shapes"
+    return Explanation(name, chosen, found.form, tuple(found.notes), reasons)
 
 
 _NO_CUDA = "x lies on the CPU, and this version has CPU kernels only"

@@ -114,7 +114,8 @@ def test_a_medium_array_is_not_cut_into_slices_for_every_core() -> None:
     before = fk.get_num_threads()
     try:
         fk.set_num_threads(64)
-        assert "on 3 threads" in fk.explain("scale", np.zeros(100_000), 2.0).notes[0]
+        assert "on 6 threads" in fk.explain("scale", np.zeros(100_000), 2.0).notes[0]
+        assert "on 64 threads" in fk.explain("scale", np.zeros(10_000_000), 2.0).notes[0]
     finally:
         fk.set_num_threads(before)
 
