@@ -9,7 +9,7 @@ from fused_kernels.cpu.compile import inline
 from fused_kernels.cpu.normalise import shift_and_scale, shift_scale_and_affine, standard
 from fused_kernels.cpu.rows import pair_forms
 
-_PARALLEL_FROM = 32 << 10
+_PARALLEL_FROM = 48 << 10
 
 
 @inline

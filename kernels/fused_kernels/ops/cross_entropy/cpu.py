@@ -11,7 +11,7 @@ from fused_kernels.cpu.forms import Forms
 from fused_kernels.cpu.log_sum_exp import log_sum_exp
 from fused_kernels.cpu.views import row_of
 
-_PARALLEL_FROM = 16 << 10
+_PARALLEL_FROM = 24 << 10
 
 
 def _share(share: Any, shares: Any, x: Any, target: Any, out: Any, ignored: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fused_kernels import memory, trace
+from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
 from fused_kernels.dispatch import Array, as_rows, explain_received, lazy_import, ready_rows, result
@@ -81,19 +82,24 @@ def cross_entropy(
     shape = logits.shape
     if not shape or not shape[-1] or target.shape != shape[:-1]:
         raise ShapeError(_mismatch(logits, target))
-    each = reduction == "none"
-    given = result("cross_entropy", out, target.shape if each else (), logits.dtype)
-    losses = given if each else memory.empty(target.shape, logits.dtype)
-    flat, rows = target.reshape(-1), as_rows(logits)
-    cpu.losses.run(logits.nbytes, False, rows, flat, losses.reshape(-1), ignore_index)
+    each, dtype = reduction == "none", logits.dtype
+    if each or out is not None:
+        out = result("cross_entropy", out, target.shape if each else (), dtype)
+    labels = target if target.ndim == 1 else target.reshape(-1)
+    losses = out.reshape(-1) if each else np.empty(labels.size, dtype)
+    cpu.losses.run(logits.nbytes, False, as_rows(logits), labels, losses, ignore_index)
     if trace.is_dry():
-        return given
-    total, count, wrong = cpu.total(losses.reshape(-1), flat, ignore_index, shape[-1])
+        return dtype.type(0) if out is None else out
+    total, count, wrong = cpu.total(losses, labels, ignore_index, shape[-1])
     if wrong >= 0:
         raise KernelError(_no_class(target, wrong, shape[-1], ignore_index))
-    if not each:
-        given[...] = total if reduction == "sum" else total / count if count else np.nan
-    return given if out is not None or each else given[()]
+    if each:
+        return out
+    loss = total if reduction == "sum" else total / count if count else math.nan
+    if out is None:
+        return dtype.type(loss)
+    out[...] = loss
+    return out
 
 
 def _is_target(target: Any, out: Any) -> bool:

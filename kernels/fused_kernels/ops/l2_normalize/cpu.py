@@ -13,7 +13,7 @@ from fused_kernels.cpu.moments import sum_of_squares
 from fused_kernels.cpu.normalise import multiply
 from fused_kernels.cpu.rows import row_forms
 
-_PARALLEL_FROM = 32 << 10
+_PARALLEL_FROM = 48 << 10
 _ROWS = 512
 """Rows of a column that are summed apart: the error of one long float32 sum grows with its length."""
 

@@ -59,7 +59,8 @@ def l2_normalize(x: Any, axis: int = -1, *, eps: float = 1e-12, out: Any = None)
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
-    eps = epsilon("l2_normalize", eps, "1e-12")
+    if type(eps) is not float or not eps >= 0:
+        eps = epsilon("l2_normalize", eps, "1e-12")
     return along_axis(l2_normalize, cpu, x, axis, out, eps, eps=eps)
 
 

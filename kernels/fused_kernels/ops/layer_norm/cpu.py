@@ -7,7 +7,7 @@ from typing import Any
 from fused_kernels.cpu.normalise import shift_and_scale, shift_scale_and_affine, standard
 from fused_kernels.cpu.rows import row_forms
 
-_PARALLEL_FROM = 32 << 10
+_PARALLEL_FROM = 48 << 10
 
 
 def _plain(x: Any, out: Any, eps: float) -> None:

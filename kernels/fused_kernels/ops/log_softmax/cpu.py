@@ -13,7 +13,7 @@ from fused_kernels.cpu.log_sum_exp import log_sum_exp
 from fused_kernels.cpu.rows import row_forms
 from fused_kernels.cpu.vector_math import exp_nonpositive, log
 
-_PARALLEL_FROM = 16 << 10
+_PARALLEL_FROM = 24 << 10
 _ROWS = 512
 """Rows of a column that are summed apart: the error of one long float32 sum grows with its length."""
 

@@ -9,7 +9,7 @@ from fused_kernels.cpu.moments import sum_of_squares
 from fused_kernels.cpu.normalise import multiply, multiply_and_weight, reciprocal_root
 from fused_kernels.cpu.rows import row_forms
 
-_PARALLEL_FROM = 32 << 10
+_PARALLEL_FROM = 48 << 10
 
 
 @inline
