@@ -19,7 +19,6 @@ else:
     cpu = lazy_import(f"{__package__}.cpu")
 
 _MASKS = (np.dtype(np.int64), np.dtype(bool))
-_NO_MASK = np.zeros((1, 0), bool)
 
 
 def mean_pool(x: Any, mask: Any = None, *, out: Any = None) -> Any:
@@ -75,7 +74,7 @@ def mean_pool(x: Any, mask: Any = None, *, out: Any = None) -> Any:
         return target
     batch, tokens, width = shape if len(shape) == 3 else (1, *shape)
     masked = mask is not None
-    kept = mask.reshape(batch, tokens) if mask is not None else np.broadcast_to(_NO_MASK, (batch, 0))
+    kept = mask.reshape(batch, tokens) if mask is not None else np.empty((batch, 0), bool)
     cpu.means.run(x.nbytes, False, x.reshape(batch, tokens, width), kept, masked, target.reshape(batch, width))
     return target
 
