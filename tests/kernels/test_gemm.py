@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from fused_kernels import trace
-from fused_kernels.cpu import gemm
-from fused_kernels.cpu.gemm_finish import PLAIN, RELU
-from fused_kernels.cpu.gemm_launch import Settings
-from fused_kernels.cpu.gemm_tile import tiles
+from fused_kernels.cpu import gemm, threads
+from fused_kernels.cpu.gemm import PLAIN, RELU, cut
+from fused_kernels.cpu.gemm.launch import Settings
+from fused_kernels.cpu.gemm.tile import tiles
 
 TOLERANCE = {"float32": 2e-5, "float64": 5e-14}
 DTYPES = ("float32", "float64")
@@ -72,7 +72,7 @@ def test_sums_over_several_blocks(dtype, depths):
     ],
 )
 def test_each_form_runs_and_is_right(dtype, shape, form, monkeypatch):
-    monkeypatch.setattr(gemm.threads, "count", lambda: 2)
+    monkeypatch.setattr(threads, "count", lambda: 2)
     for bias in (True, False):
         x, weight, shift = matrices(*shape, dtype)
         assert check(x, weight, shift if bias else None) == form
@@ -101,7 +101,7 @@ def test_the_number_of_threads_does_not_change_a_bit(monkeypatch):
     x, weight, bias = matrices(203, 300, 517, "float32")
     results = []
     for count in (1, 2, 3, 8):
-        monkeypatch.setattr(gemm.threads, "count", lambda count=count: count)
+        monkeypatch.setattr(threads, "count", lambda count=count: count)
         out = np.empty((203, 517), np.float32)
         gemm.product(x, weight, out, bias, PLAIN)
         results.append(out)
@@ -111,29 +111,27 @@ def test_the_number_of_threads_does_not_change_a_bit(monkeypatch):
 def test_units_cover_the_result_and_keep_the_threads_busy():
     for m, k, n in ((2, 9, 900), (5000, 64, 64), (64, 64, 5000), (700, 700, 700), (33, 4096, 33)):
         for count in (1, 2, 7, 64):
-            cut = gemm.cut_of(m, k, n, 4, count, False)
-            tile = tiles("float32")[cut.flat]
-            settings = Settings(*cut.settings.tolist())
+            found = cut.cut_of(m, k, n, 4, count, False)
+            tile = tiles("float32")[found.flat]
+            settings = Settings(*found.settings.tolist())
             assert settings.block % tile.width == 0
             assert settings.depth <= tile.depth
             units = -(-m // tile.height) * -(-n // settings.block)
-            assert cut.threads == min(count, units)
+            assert found.threads == min(count, units)
             assert count == 1 or units >= min(4 * count, -(-m // tile.height) * -(-n // tile.width)) / 2
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_slabs_of_a_large_right_side(dtype, monkeypatch):
-    from fused_kernels.cpu import gemm_cut
-
-    gemm_cut.cut_of.cache_clear()
-    monkeypatch.setattr(gemm_cut, "_SLAB_BYTES", 1 << 17)
-    monkeypatch.setattr(gemm_cut, "_BLOCK_BYTES", 1 << 16)
+    cut.cut_of.cache_clear()
+    monkeypatch.setattr(cut, "_SLAB_BYTES", 1 << 17)
+    monkeypatch.setattr(cut, "_BLOCK_BYTES", 1 << 16)
     x, weight, bias = matrices(150, 1000, 300, dtype)
-    settings = Settings(*gemm_cut.cut_of(150, 1000, 300, x.itemsize, 2, True).settings.tolist())
+    settings = Settings(*cut.cut_of(150, 1000, 300, x.itemsize, 2, True).settings.tolist())
     assert settings.slab_columns < 300
     assert settings.slab_terms < 1000
     check(x, weight, bias)
-    gemm_cut.cut_of.cache_clear()
+    cut.cut_of.cache_clear()
 
 
 def test_a_small_product_is_one_call_and_what_is_not_small_or_not_right_is_left_alone():
@@ -173,7 +171,7 @@ NARROW = textwrap.dedent(
     import sys
     sys.path.insert(0, sys.argv[1])
     import test_gemm as t
-    from fused_kernels.cpu.gemm_tile import tiles
+    from fused_kernels.cpu.gemm.tile import tiles
     assert tiles("float32")[0].lanes == int(sys.argv[2]), tiles("float32")
     for dtype in t.DTYPES:
         for m in range(1, 16):

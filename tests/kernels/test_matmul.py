@@ -55,10 +55,10 @@ def test_shapes_types_and_values_are_those_of_numpy(left, right, dtype):
 @pytest.fixture
 def own(monkeypatch):
     """No stack is so small that it is left to NumPy."""
-    from fused_kernels.cpu import gemm_stack
+    from fused_kernels.cpu.gemm import stack
 
-    monkeypatch.setattr(gemm_stack, "_SMALL_WORK", 0)
-    monkeypatch.setattr(gemm_stack, "_LITTLE_WORK", 0)
+    monkeypatch.setattr(stack, "_SMALL_WORK", 0)
+    monkeypatch.setattr(stack, "_LITTLE_WORK", 0)
 
 
 @pytest.mark.usefixtures("own")

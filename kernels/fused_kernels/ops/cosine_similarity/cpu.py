@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 from numba import types
@@ -14,9 +13,8 @@ from fused_kernels.cpu.addresses import address_of, entry, given, matrix_of
 from fused_kernels.cpu.compile import Kernel, inline_reduction
 from fused_kernels.cpu.fork_join import parallel
 from fused_kernels.cpu.gemm import Finish, product
-from fused_kernels.cpu.gemm_finish import elements
-
-Array = np.ndarray[Any, Any]
+from fused_kernels.cpu.gemm.finish import elements
+from fused_kernels.dispatch import Array
 
 _SCALED = Finish("scaled", scaled=True)
 _PARALLEL_FROM = 1 << 17

@@ -7,7 +7,7 @@ from typing import Any
 
 from numba.extending import intrinsic
 
-from fused_kernels.cpu.gemm_finish import PLAIN, RELU, Finish
+from fused_kernels.cpu.gemm import PLAIN, RELU, Finish
 from fused_kernels.cpu.intrinsics import fma
 from fused_kernels.cpu.vector_math import fast_exp, fast_normal_cdf
 

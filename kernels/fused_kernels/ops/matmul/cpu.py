@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fused_kernels.cpu.gemm import PLAIN, attempt, product
-from fused_kernels.cpu.gemm_stack import stack_product
+from fused_kernels.cpu.gemm.stack import stack_product
 
 __all__ = ["KITS", "attempt", "product", "stack_product"]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from .gemm_launch import BLAS_WORK, DIRECT_TILES, Settings
-from .gemm_tile import tiles
+from fused_kernels.dispatch import Array
 
-Array = np.ndarray[Any, Any]
+from .launch import BLAS_WORK, DIRECT_TILES, Settings
+from .tile import tiles
 
 _BLOCK_BYTES = 1 << 19
 """Of the packed right side of one block of columns, which stays in the second-level cache."""

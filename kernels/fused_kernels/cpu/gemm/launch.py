@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from numba import types
 
-from . import atomic
-from .addresses import (
+from fused_kernels.cpu import atomic
+from fused_kernels.cpu.addresses import (
     address_of,
     axes_of,
     entry,
@@ -22,9 +22,10 @@ from .addresses import (
     on_stack,
     record,
 )
-from .compile import inline, kernel
-from .fork_join import call, run
-from .gemm_plan import (
+from fused_kernels.cpu.compile import inline, kernel
+from fused_kernels.cpu.fork_join import call, run
+
+from .plan import (
     KIT_BYTES,
     NEXT_PIECE,
     NEXT_UNIT,

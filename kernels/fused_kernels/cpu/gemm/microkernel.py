@@ -12,8 +12,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .compile import Kernel
-from .gemm_tile import Tile
+from fused_kernels.cpu.compile import Kernel
+
+from .tile import Tile
 
 _WORD, _INDEX = ir.IntType(64), ir.IntType(32)
 _ARGUMENTS = 12

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import atomic
-from .addresses import on_stack
-from .compile import inline, kernel
-from .fork_join import call
-from .gemm_plan import NEXT_PIECE, NEXT_UNIT, OPERANDS, PIECES_DONE, PLAN, load_kit, load_operands, load_plan
+from fused_kernels.cpu import atomic
+from fused_kernels.cpu.addresses import on_stack
+from fused_kernels.cpu.compile import inline, kernel
+from fused_kernels.cpu.fork_join import call
+
+from .plan import NEXT_PIECE, NEXT_UNIT, OPERANDS, PIECES_DONE, PLAN, load_kit, load_operands, load_plan
 
 _PANELS = 8
 """Panels of the right side that are packed together: long reads of one row suit the memory."""

@@ -4,24 +4,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import types
 
 from fused_kernels import trace
+from fused_kernels.cpu import atomic, threads
+from fused_kernels.cpu.addresses import Matrix, address_of, entry, given, matrix_of, on_stack, record, word_at
+from fused_kernels.cpu.compile import inline, kernel, machine_code
+from fused_kernels.cpu.fork_join import call, run
+from fused_kernels.dispatch import Array
 
-from . import atomic, threads
-from .addresses import Matrix, address_of, entry, given, matrix_of, on_stack, record, word_at
-from .compile import inline, kernel, machine_code
-from .fork_join import call, run
-from .gemm import give_workspace, product, take_workspace
-from .gemm_cut import cut_of
-from .gemm_finish import PLAIN
-from .gemm_launch import load_settings, write_plan
-from .gemm_plan import PLAN_BYTES, load_kit
-
-Array = np.ndarray[Any, Any]
+from .cut import cut_of
+from .finish import PLAIN
+from .launch import load_settings, write_plan
+from .plan import PLAN_BYTES, load_kit
+from .product import give_workspace, product, take_workspace
 
 _SMALL_WORK = 1 << 14
 """Multiply-adds of one product below which NumPy's own loop is faster: laying out a plan for each takes 0.1 µs."""

@@ -6,20 +6,15 @@ of which each element is used a few times only is read where it is.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from fused_kernels import memory, trace
+from fused_kernels.cpu import threads
+from fused_kernels.dispatch import Array
 
-from . import threads
-from .gemm_cut import cut_of
-from .gemm_finish import PLAIN, RELU, Finish
-from .gemm_launch import SERIAL_WORK, STREAM_ROWS, attempt, launch
-
-__all__ = ["PLAIN", "RELU", "Finish", "attempt", "product"]
-
-Array = np.ndarray[Any, Any]
+from .cut import cut_of
+from .finish import PLAIN, Finish
+from .launch import SERIAL_WORK, STREAM_ROWS, attempt, launch
 
 
 def product(  # noqa: PLR0917, by position for speed

@@ -9,8 +9,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .compile import Kernel
-from .gemm_tile import Tile
+from fused_kernels.cpu.compile import Kernel
+
+from .tile import Tile
 
 _WORD = ir.IntType(64)
 
@@ -71,13 +72,9 @@ def packer(tile: Tile) -> Kernel:
     return pack
 
 
-def _element(tile: Tile) -> Any:
-    return ir.FloatType() if tile.dtype == "float32" else ir.DoubleType()
-
-
 def _move(tile: Tile, count: int) -> Any:
     """Make the intrinsic that copies ``count`` neighbouring elements in one load and one store."""
-    kind = _element(tile) if count == 1 else ir.VectorType(_element(tile), count)
+    kind = tile.element if count == 1 else ir.VectorType(tile.element, count)
 
     @intrinsic
     def move(_context: Any, source: Any, target: Any) -> Any:
@@ -97,7 +94,7 @@ def _clear(tile: Tile) -> Any:
     @intrinsic
     def clear(_context: Any, target: Any) -> Any:
         def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            kind = _element(tile)
+            kind = tile.element
             builder.store(ir.Constant(kind, 0.0), builder.inttoptr(args[0], kind.as_pointer()))
             return context.get_dummy_value()
 
@@ -109,7 +106,7 @@ def _clear(tile: Tile) -> Any:
 def _transpose(tile: Tile) -> Any:
     """Make the intrinsic that transposes a square of `Tile.lanes`: log2(lanes) rounds of a perfect shuffle."""
     lanes, size = tile.lanes, tile.itemsize
-    half, vector = lanes // 2, ir.VectorType(_element(tile), lanes)
+    half, vector = lanes // 2, ir.VectorType(tile.element, lanes)
     picks = ir.VectorType(ir.IntType(32), lanes)
     front, back = (
         ir.Constant(picks, [start + lane // 2 + lanes * (lane % 2) for lane in range(lanes)]) for start in (0, half)

@@ -10,14 +10,14 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from .compile import Kernel, inline, kernel, machine_code
-from .gemm_core import core
-from .gemm_kernel import tile_product
-from .gemm_pack import packer
-from .gemm_plan import Kit
-from .gemm_tile import Tile, tiles
+from fused_kernels.cpu.compile import Kernel, inline, kernel, machine_code
+from fused_kernels.dispatch import Array
 
-Array = np.ndarray[Any, Any]
+from .core import core
+from .microkernel import tile_product
+from .pack import packer
+from .plan import Kit
+from .tile import Tile, tiles
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .addresses import record
+from fused_kernels.cpu.addresses import record
 
 
 class Kit(NamedTuple):
@@ -23,7 +23,7 @@ class Kit(NamedTuple):
     flat_height, flat_width
         Up to so many rows, and from so many columns, another kit is better.
     core, multiply, pack, finish
-        Addresses of compiled code: `gemm_core.core`, `tile_product`, `packer` and `finisher`; ``finish`` may be 0.
+        Addresses of compiled code: `core`, `tile_product`, `packer` and the pass of a `Finish`; ``finish`` may be 0.
     """
 
     size: int
