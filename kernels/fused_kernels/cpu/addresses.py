@@ -1,140 +1,16 @@
-"""Arrays by their address, for kernels that are compiled once for all layouts and started in the shortest way.
-
-Numba's dispatcher looks at the type of each argument, makes a counted reference to each array, and compiles anew for
-each layout and for read-only arrays: 0.3 µs for a call that here costs 0.1. An `entry` has a fixed signature and looks
-into an array itself. It trusts its caller: an argument of another type ends the process.
-"""
+"""Raw memory by its address, an int64: words, elements, records of words, room on the stack; and machine code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import NativeValue, intrinsic, models, register_model, unbox
-
-from .compile import inline
+from numba.extending import intrinsic
 
 _WORD = ir.IntType(64)
 _LINE = 64
-
-
-class _Given(types.Type):
-    """A NumPy array as it is, or None."""
-
-    def __init__(self) -> None:
-        super().__init__("Given")
-
-
-given = _Given()
-"""Type of the parameters of an `entry` that are arrays or None."""
-
-
-class Matrix(NamedTuple):
-    """The last two axes of an array: address, sizes, and strides in bytes."""
-
-    data: int
-    rows: int
-    columns: int
-    row_stride: int
-    column_stride: int
-
-
-# The fields of an array, and of its dtype, that NumPy's C interface fixes, in bytes from the start of the object.
-_DATA = object.__basicsize__
-_AXES, _SHAPE, _STRIDES, _DTYPE, _FLAGS = _DATA + 8, _DATA + 16, _DATA + 24, _DATA + 40, _DATA + 48
-_KIND = object.__basicsize__ + 8
-_FLOAT32, _FLOAT64 = 11, 12
-_CONTIGUOUS, _ALIGNED, _WRITEABLE = 0x1, 0x100, 0x400
-
-
-@inline
-def is_none(array):  # type: ignore[no-untyped-def]
-    """Whether None was given."""
-    return _place(array) == 0
-
-
-@inline
-def address_of(array):  # type: ignore[no-untyped-def]
-    """Return the address of the first element, 0 for None."""
-    place = _place(array)
-    return word_at(place + _DATA) if place != 0 else 0
-
-
-@inline
-def axes_of(array):  # type: ignore[no-untyped-def]
-    """Return the number of axes."""
-    return word_at(_place(array) + _AXES) & 0xFFFFFFFF
-
-
-@inline
-def matrix_of(array):  # type: ignore[no-untyped-def]
-    """Return the last two axes of an array that has as many."""
-    place = _place(array)
-    # The last axis but one, in bytes.
-    axis = 8 * (axes_of(array) - 2)
-    shape, strides = word_at(place + _SHAPE) + axis, word_at(place + _STRIDES) + axis
-    return Matrix(word_at(place + _DATA), word_at(shape), word_at(shape + 8), word_at(strides), word_at(strides + 8))
-
-
-@inline
-def float_size(array):  # type: ignore[no-untyped-def]
-    """Return 4 for a native float32, 8 for a native float64, 0 for any other dtype and where elements lie askew."""
-    place = _place(array)
-    # In one word: kind, letter, byte order, flags, each of 8 bits, and NumPy's number of the dtype.
-    words = word_at(word_at(place + _DTYPE) + _KIND)
-    number, order = words >> 32, (words >> 16) & 0xFF
-    if order != 0x3D or word_at(place + _FLAGS) & _ALIGNED == 0:  # "="
-        return 0
-    return 4 if number == _FLOAT32 else 8 if number == _FLOAT64 else 0
-
-
-@inline
-def is_row(array, size):  # type: ignore[no-untyped-def]
-    """Whether an array has one axis of ``size`` elements, that are neighbours."""
-    place = _place(array)
-    return (
-        axes_of(array) == 1 and word_at(word_at(place + _SHAPE)) == size and word_at(place + _FLAGS) & _CONTIGUOUS != 0
-    )
-
-
-@inline
-def is_target(array):  # type: ignore[no-untyped-def]
-    """Whether an array is contiguous and may be written to."""
-    wanted = _CONTIGUOUS | _WRITEABLE
-    return word_at(_place(array) + _FLAGS) & wanted == wanted
-
-
-def entry(kernel: Callable[..., Any], *parameters: Any) -> Callable[..., Any]:
-    """Compile ``kernel`` for these types of parameters and return its shortest way in from Python."""
-    compiled: Any = kernel
-    compiled.compile(parameters)
-    _kept.append(compiled.overloads[parameters])
-    start: Callable[..., Any] = _kept[-1].entry_point
-    return start
-
-
-_kept: list[Any] = []
-"""What is started past its dispatcher must not be unloaded."""
-
-
-@register_model(_Given)
-class _GivenModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _WORD)
-
-
-@unbox(_Given)
-def _unbox(_kind: Any, value: Any, c: Any) -> Any:
-    missing = c.builder.icmp_unsigned("==", value, c.pyapi.borrow_none())
-    return NativeValue(c.builder.select(missing, _WORD(0), c.builder.ptrtoint(value, _WORD)))
-
-
-@intrinsic
-def _place(_context: Any, array: Any) -> Any:
-    return types.int64(given), lambda context, builder, sig, args: args[0]
 
 
 @intrinsic
@@ -143,8 +19,31 @@ def word_at(_context: Any, place: Any) -> Any:
     return types.int64(types.int64), lambda context, builder, sig, args: _load(builder, args[0], 0)
 
 
-def _load(builder: Any, place: Any, offset: int) -> Any:
-    return builder.load(builder.inttoptr(builder.add(place, _WORD(offset)), _WORD.as_pointer()))
+def elements_at(kind: Any) -> Any:
+    """Make the intrinsic that turns an address into a pointer to elements of a Numba type."""
+    pointer = types.CPointer(kind)
+
+    @intrinsic
+    def elements(_context: Any, address: Any) -> Any:
+        def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], context.get_value_type(pointer))
+
+        return pointer(types.int64), emit
+
+    return elements
+
+
+@intrinsic
+def call(_context: Any, code: Any, arguments: Any) -> Any:
+    """Call machine code by its address, with a tuple of integers."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        values = _words(context, builder, sig.args[1], args[1])
+        function = ir.FunctionType(ir.VoidType(), [_WORD] * len(values))
+        builder.call(builder.inttoptr(args[0], function.as_pointer()), values)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, arguments), emit
 
 
 def on_stack(size: int, *, cleared: int = 0) -> Any:
@@ -192,6 +91,10 @@ def record(kind: type) -> tuple[Any, Any]:
         return types.void(types.int64, value), emit
 
     return load, store
+
+
+def _load(builder: Any, place: Any, offset: int) -> Any:
+    return builder.load(builder.inttoptr(builder.add(place, _WORD(offset)), _WORD.as_pointer()))
 
 
 def _words(context: Any, builder: Any, kind: Any, value: Any) -> list[Any]:

@@ -76,8 +76,20 @@ def machine_code(function: Any, arguments: int) -> int:
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
 
 
+def entry(function: Any, *parameters: Any) -> Callable[..., Any]:
+    """Compile a kernel for these types of parameters and return its shortest way in from Python.
+
+    It trusts its caller: an argument of another type ends the process.
+    """
+    function.compile(parameters)
+    compiled = function.overloads[parameters]
+    _kept.append(compiled)
+    start: Callable[..., Any] = compiled.entry_point
+    return start
+
+
 _kept: list[Any] = []
-"""Whose code is called by its address must not be unloaded."""
+"""What is started past its dispatcher must not be unloaded."""
 
 
 def njit(function: Kernel, **options: Any) -> Kernel:

@@ -14,8 +14,9 @@ from fused_kernels import trace
 from fused_kernels.dispatch import Array
 
 from . import strided, threads
+from .addresses import call
 from .compile import Kernel, inline, kernel
-from .fork_join import call, parallel
+from .fork_join import parallel
 from .forms import Forms, last_level_cache
 from .intrinsics import stream, stream_end
 from .strided import ADDRESS, AXES, CODE, CONSTANT, FIELDS, OPERANDS, SIZE, STRIDES, TILE

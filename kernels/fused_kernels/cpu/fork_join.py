@@ -19,6 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import atomic
+from .addresses import call
 from .compile import inline, kernel
 
 _SPINS = 4000
@@ -183,19 +184,3 @@ def _task(_context: Any, body: Any, arguments: Any) -> Any:
         return context.make_tuple(builder, sig.return_type, addresses)
 
     return types.UniTuple(types.int64, 2)(body, arguments), emit
-
-
-@intrinsic
-def call(_context: Any, code: Any, arguments: Any) -> Any:
-    """Call machine code by its address, with a tuple of integers."""
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        values = cgutils.unpack_tuple(builder, args[1])
-        values = [
-            context.cast(builder, value, kind, types.int64) for value, kind in zip(values, arguments, strict=True)
-        ]
-        function = ir.FunctionType(ir.VoidType(), [_WORD] * len(values))
-        builder.call(builder.inttoptr(args[0], function.as_pointer()), values)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, arguments), emit

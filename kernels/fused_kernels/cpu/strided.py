@@ -20,8 +20,8 @@ from numba import types
 from fused_kernels import memory
 from fused_kernels.dispatch import Array
 
+from .addresses import elements_at
 from .compile import inline, kernel, machine_code
-from .views import elements_at
 
 TILE = 512
 """Elements that are finished in the first-level cache before they are stored."""

@@ -55,20 +55,6 @@ def address_of(_context: Any, x: Any) -> Any:
     return types.int64(x), emit
 
 
-def elements_at(kind: Any) -> Any:
-    """Make the intrinsic that turns an address into a pointer to elements of a Numba type."""
-    pointer = types.CPointer(kind)
-
-    @intrinsic
-    def elements(_context: Any, address: Any) -> Any:
-        def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return builder.inttoptr(args[0], context.get_value_type(pointer))
-
-        return pointer(types.int64), emit
-
-    return elements
-
-
 def make_array(context: Any, builder: Any, kind: Any, address: Any, count: Any) -> Any:
     """Emit what `array_at` returns; ``kind`` is the type of the array."""
     pointer = context.get_value_type(types.CPointer(kind.dtype))

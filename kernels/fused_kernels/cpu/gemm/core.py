@@ -13,9 +13,8 @@ from __future__ import annotations
 from typing import Any
 
 from fused_kernels.cpu import atomic
-from fused_kernels.cpu.addresses import on_stack
+from fused_kernels.cpu.addresses import call, on_stack
 from fused_kernels.cpu.compile import inline, kernel
-from fused_kernels.cpu.fork_join import call
 
 from .plan import NEXT_PIECE, NEXT_UNIT, OPERANDS, PIECES_DONE, PLAN, load_kit, load_operands, load_plan
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
 
+from fused_kernels.cpu.addresses import elements_at
 from fused_kernels.cpu.compile import Kernel, inline, kernel, machine_code
 from fused_kernels.dispatch import Array
 
@@ -99,7 +99,7 @@ def _pack(tile: Tile) -> int:
 
 def _pass(finish: Finish, tile: Tile) -> int:
     """Compile the pass over a tile of the result."""
-    width, scaled, at = tile.width, finish.scaled, elements(tile.dtype)
+    width, scaled, at = tile.width, finish.scaled, elements_at(getattr(types, tile.dtype))
     formula = inline(finish.formula or _same)
 
     @inline
@@ -124,17 +124,3 @@ def _pass(finish: Finish, tile: Tile) -> int:
 
 def _same(value: Any) -> Any:
     return value
-
-
-def elements(dtype: str) -> Any:
-    """Make the intrinsic that turns an address into a pointer to elements."""
-    pointer = types.CPointer(getattr(types, dtype))
-
-    @intrinsic
-    def at(_context: Any, place: Any) -> Any:
-        def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return builder.inttoptr(args[0], context.get_value_type(pointer))
-
-        return pointer(types.int64), emit
-
-    return at

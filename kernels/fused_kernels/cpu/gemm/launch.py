@@ -9,21 +9,10 @@ from typing import NamedTuple
 from numba import types
 
 from fused_kernels.cpu import atomic
-from fused_kernels.cpu.addresses import (
-    address_of,
-    axes_of,
-    entry,
-    float_size,
-    given,
-    is_none,
-    is_row,
-    is_target,
-    matrix_of,
-    on_stack,
-    record,
-)
-from fused_kernels.cpu.compile import inline, kernel
-from fused_kernels.cpu.fork_join import call, run
+from fused_kernels.cpu.addresses import call, on_stack, record
+from fused_kernels.cpu.array_objects import axes_of, data_of, float_size, given, is_none, is_row, is_target, matrix_of
+from fused_kernels.cpu.compile import entry, inline, kernel
+from fused_kernels.cpu.fork_join import run
 
 from .plan import (
     KIT_BYTES,
@@ -114,9 +103,9 @@ def write_plan(at, settings, kit_at, x, weight, out, bias, down, across, packed,
 @kernel("gemm.launch")
 def _launch(state, settings, x, weight, out, bias, down, across, kit, packed):  # type: ignore[no-untyped-def]
     settings, left, right, result = (
-        load_settings(address_of(settings)), matrix_of(x), matrix_of(weight), matrix_of(out)
+        load_settings(data_of(settings)), matrix_of(x), matrix_of(weight), matrix_of(out)
     )  # fmt: skip
-    kit_at, shift, at = address_of(kit), address_of(bias), _plan_room()
+    kit_at, shift, at = data_of(kit), data_of(bias), _plan_room()
     n, k = result.columns, 0 if settings.resumed != 0 else left.columns
     if k != 0 and _overlap(result, left, right, shift, load_kit(kit_at).size):
         return False
@@ -124,8 +113,8 @@ def _launch(state, settings, x, weight, out, bias, down, across, kit, packed):  
         for k0 in range(0, max(k, 1), settings.slab_terms):
             terms, columns = min(settings.slab_terms, k - k0), min(settings.slab_columns, n - first_column)
             write_plan(
-                at, settings, kit_at, left, right, result, shift, address_of(down), address_of(across),
-                address_of(packed), k0, terms, first_column, columns,
+                at, settings, kit_at, left, right, result, shift, data_of(down), data_of(across),
+                data_of(packed), k0, terms, first_column, columns,
             )  # fmt: skip
             run(state, settings.threads, load_kit(kit_at).core, at)
     return True
@@ -138,7 +127,7 @@ def _attempt(x, weight, out, bias, kits):  # type: ignore[no-untyped-def]
         return False
     left, right, result = matrix_of(x), matrix_of(weight), matrix_of(out)
     m, k, n = left.rows, left.columns, right.columns
-    kit_at = address_of(kits) + (KIT_BYTES if size == 8 else 0)
+    kit_at = data_of(kits) + (KIT_BYTES if size == 8 else 0)
     kit = load_kit(kit_at)
     work = m * k * n
     if work == 0 or max(m, STREAM_ROWS) * k * n >= SERIAL_WORK or ((m == 1 or n == 1) and work >= BLAS_WORK):
@@ -155,11 +144,11 @@ def _attempt(x, weight, out, bias, kits):  # type: ignore[no-untyped-def]
         return False
     if m <= kit.flat_height and n >= kit.flat_width and in_place != 0:
         return False
-    if _overlap(result, left, right, address_of(bias), size):
+    if _overlap(result, left, right, data_of(bias), size):
         return False
     at = _plan_room()
     write_plan(
-        at, Settings(1, k, panels * kit.width, in_place, k, n, 0, 0), kit_at, left, right, result, address_of(bias),
+        at, Settings(1, k, panels * kit.width, in_place, k, n, 0, 0), kit_at, left, right, result, data_of(bias),
         0, 0, _packed_room(), 0, k, 0, n,
     )  # fmt: skip
     call(kit.core, (at, 0, 1))

@@ -11,9 +11,10 @@ from numba import types
 
 from fused_kernels import trace
 from fused_kernels.cpu import atomic, threads
-from fused_kernels.cpu.addresses import Matrix, address_of, entry, given, matrix_of, on_stack, record, word_at
-from fused_kernels.cpu.compile import inline, kernel, machine_code
-from fused_kernels.cpu.fork_join import call, run
+from fused_kernels.cpu.addresses import call, on_stack, record, word_at
+from fused_kernels.cpu.array_objects import Matrix, data_of, given, matrix_of
+from fused_kernels.cpu.compile import entry, inline, kernel, machine_code
+from fused_kernels.cpu.fork_join import run
 from fused_kernels.dispatch import Array
 
 from .cut import cut_of
@@ -137,7 +138,7 @@ def _start(  # type: ignore[no-untyped-def]
 ):
     at = _stack_room()
     atomic.store(at + _NEXT, 0)
-    places = address_of(layout), address_of(settings), address_of(kit), address_of(packed)
+    places = data_of(layout), data_of(settings), data_of(kit), data_of(packed)
     _store_stack(
         at + _STACK,
         _Stack(

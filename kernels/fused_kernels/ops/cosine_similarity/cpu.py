@@ -9,11 +9,11 @@ from numba import types
 
 from fused_kernels import trace
 from fused_kernels.cpu import threads
-from fused_kernels.cpu.addresses import address_of, entry, given, matrix_of
-from fused_kernels.cpu.compile import Kernel, inline_reduction
+from fused_kernels.cpu.addresses import elements_at
+from fused_kernels.cpu.array_objects import data_of, given, matrix_of
+from fused_kernels.cpu.compile import Kernel, entry, inline_reduction
 from fused_kernels.cpu.fork_join import parallel
 from fused_kernels.cpu.gemm import Finish, product
-from fused_kernels.cpu.gemm.finish import elements
 from fused_kernels.dispatch import Array
 
 _SCALED = Finish("scaled", scaled=True)
@@ -39,7 +39,7 @@ def _inverse_lengths(x: Array, eps: float) -> Array:
 
 @functools.cache
 def _lengths(dtype: str) -> Kernel:
-    at, scalar, size = elements(dtype), np.dtype(dtype).type, np.dtype(dtype).itemsize
+    at, scalar, size = elements_at(getattr(types, dtype)), np.dtype(dtype).type, np.dtype(dtype).itemsize
 
     @inline_reduction
     def sum_of_squares(place, count, step):  # type: ignore[no-untyped-def]
@@ -54,7 +54,7 @@ def _lengths(dtype: str) -> Kernel:
 
     @inline_reduction
     def share_of_rows(share, shares, x, eps, out):  # type: ignore[no-untyped-def]
-        rows, result = matrix_of(x), at(address_of(out))
+        rows, result = matrix_of(x), at(data_of(out))
         for i in range(share * rows.rows // shares, (share + 1) * rows.rows // shares):
             # In float64: squares of float32 neither overflow nor vanish, and the sum does not drift.
             total = sum_of_squares(rows.data + i * rows.row_stride, rows.columns, rows.column_stride // size)
