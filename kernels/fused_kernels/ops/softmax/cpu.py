@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fused_kernels.cpu.compile import inline_reduction, kernel
+from fused_kernels.cpu.compile import inline, inline_reduction, kernel
 from fused_kernels.cpu.fork_join import parallel
 from fused_kernels.cpu.forms import Forms
 from fused_kernels.cpu.intrinsics import larger
@@ -40,7 +40,8 @@ def _exponentials(x: Any, top: Any, out: Any) -> Any:
     return total
 
 
-@inline_reduction
+# Without reassociation, under which LLVM makes a division for each element of the product with the reciprocal.
+@inline
 def _divide(x: Any, total: Any) -> None:
     share = x.dtype.type(1) / total
     for j in range(x.size):
@@ -98,7 +99,7 @@ def _add_exponentials(row: Any, top: Any, out: Any, total: Any) -> None:
         total[j] += power
 
 
-@inline_reduction
+@inline
 def _multiply(row: Any, factors: Any) -> None:
     for j in range(row.size):
         row[j] *= factors[j]
