@@ -9,8 +9,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fused_kernels.memory import CACHE_LINE
+
 _WORD = ir.IntType(64)
-_LINE = 64
 
 
 @intrinsic
@@ -57,7 +58,7 @@ def on_stack(size: int, *, cleared: int = 0) -> Any:
         def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
             with builder.goto_entry_block():
                 block = builder.alloca(ir.ArrayType(ir.IntType(8), size))
-            block.align = _LINE
+            block.align = CACHE_LINE
             if cleared:
                 cgutils.memset(builder, block, _WORD(cleared), 0)
             return builder.ptrtoint(block, _WORD)

@@ -51,7 +51,7 @@ class Elements:
         if trace.listeners:
             fields = [OPERANDS + FIELDS * (number + 1) for number in range(len(inputs))]
             gathered = sum(plan[field + CODE] != 0 and not plan[field + CONSTANT] for field in fields)
-            reason = f"{out.nbytes} bytes on {shares} thread{'s' if shares > 1 else ''}"
+            reason = f"{out.nbytes} bytes on {threads.in_words(shares)}"
             reason += f", {gathered} of the inputs gathered tile by tile" if gathered else ""
             if trace.launching("numba", "strided", reason):
                 return out

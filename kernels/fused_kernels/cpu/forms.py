@@ -57,14 +57,14 @@ class Forms:
 
     def shares(self, nbytes: int) -> int:
         """Return the number of threads that pay for a result of ``nbytes``."""
-        return min(threads.count(), max(1, 2 * nbytes // self.parallel_from)) if nbytes >= self.parallel_from else 1
+        return shares_of(nbytes, self.parallel_from)
 
     def _run_on_threads(self, nbytes: int, overlap: bool, arrays: tuple[Any, ...]) -> None:
         shares = self.shares(nbytes)
         streaming = self.streams and nbytes >= last_level_cache() and not overlap
         if trace.listeners:
             form = "staged" if overlap else "streaming" if streaming else "parallel" if shares > 1 else "serial"
-            reason = f"{nbytes} bytes on {shares} thread{'s' if shares > 1 else ''}"
+            reason = f"{nbytes} bytes on {threads.in_words(shares)}"
             reason += ", out= overlaps an input" if overlap else ", more than the last cache" if streaming else ""
             if trace.launching("numba", form, reason):
                 return
@@ -74,6 +74,19 @@ class Forms:
             self.direct(*arrays)
         else:
             self.parallel(threads.state(shares), shares, *arrays)
+
+
+def shares_of(nbytes: int, parallel_from: int) -> int:
+    """Return how many threads pay for so many bytes: two from ``parallel_from``, and one more for each half of it."""
+    return min(threads.count(), 2 * nbytes // parallel_from) if nbytes >= parallel_from else 1
+
+
+def skipped(nbytes: int, shares: int) -> bool:
+    """Tell a trace that a loop which is no `Forms` is about to run; whether it is to be skipped."""
+    if not trace.listeners:
+        return False
+    form = "serial" if shares == 1 else "parallel"
+    return trace.launching("numba", form, f"{nbytes} bytes on {threads.in_words(shares)}")
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-_CACHE_LINE = 64
+from fused_kernels.memory import CACHE_LINE
 
 
 @intrinsic
@@ -52,12 +52,21 @@ def larger(_context: Any, a: Any, b: Any) -> Any:
 
     With a NaN the result is one of the two, unspecified; use it where the NaN takes another way.
     """
+    return a(a, b), _selection(">")
 
+
+@intrinsic
+def smaller(_context: Any, a: Any, b: Any) -> Any:
+    """Return the smaller of the two where neither is NaN, as `larger` does the larger."""
+    return a(a, b), _selection("<")
+
+
+def _selection(comparison: str) -> Any:
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         flags = ("nnan", "nsz")
-        return builder.select(builder.fcmp_ordered(">", *args, flags=flags), *args, flags=flags)
+        return builder.select(builder.fcmp_ordered(comparison, *args, flags=flags), *args, flags=flags)
 
-    return a(a, b), emit
+    return emit
 
 
 @intrinsic
@@ -196,11 +205,11 @@ def stream(_context: Any, target: Any, first: Any, source: Any, count: Any) -> A
         word = ir.IntType(64)
         to = builder.gep(context.make_array(sig.args[0])(context, builder, target).data, [first])
         came = context.make_array(sig.args[2])(context, builder, source).data
-        line = ir.VectorType(element, _CACHE_LINE // size)
-        lane = ir.Constant(word, _CACHE_LINE // size)
+        line = ir.VectorType(element, CACHE_LINE // size)
+        lane = ir.Constant(word, CACHE_LINE // size)
         temporal = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
 
-        misaligned = builder.urem(builder.neg(builder.ptrtoint(to, word)), ir.Constant(word, _CACHE_LINE))
+        misaligned = builder.urem(builder.neg(builder.ptrtoint(to, word)), ir.Constant(word, CACHE_LINE))
         head = builder.udiv(misaligned, ir.Constant(word, size))
         head = builder.select(builder.icmp_unsigned("<", head, count), head, count)
         lines = builder.udiv(builder.sub(count, head), lane)
@@ -214,7 +223,7 @@ def stream(_context: Any, target: Any, first: Any, source: Any, count: Any) -> A
             value = builder.load(builder.bitcast(builder.gep(came, [place]), line.as_pointer()))
             value.align = size
             store = builder.store(value, builder.bitcast(builder.gep(to, [place]), line.as_pointer()))
-            store.align = _CACHE_LINE
+            store.align = CACHE_LINE
             store.set_metadata("nontemporal", temporal)
 
         zero = ir.Constant(word, 0)

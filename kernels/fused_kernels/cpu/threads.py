@@ -76,6 +76,11 @@ def count() -> int:
     return _wanted
 
 
+def in_words(number: int) -> str:
+    """Return ``"1 thread"``, ``"2 threads"`` and so on, for a trace."""
+    return f"{number} thread{'s' if number > 1 else ''}"
+
+
 def state(shares: int) -> int:
     """Return the address that `fork_join.parallel` takes, with workers for so many shares; they start if need be."""
     if shares == 1:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fused_kernels.cpu import threads
 from fused_kernels.dispatch import Array
 
 from .launch import BLAS_WORK, DIRECT_TILES, Settings
@@ -82,7 +83,7 @@ def cut_of(  # noqa: PLR0917, by position for speed
     form = ("flat" if tile is flat else "direct") if in_place else "packed"
     return Cut(
         form if used == 1 else f"{form}-parallel",
-        f"tiles of {tile.height}x{tile.width} on {used} thread{'s' if used > 1 else ''}",
+        f"tiles of {tile.height}x{tile.width} on {threads.in_words(used)}",
         tile is flat,
         used,
         np.array(Settings(used, depth, block, columns, slab_terms, slab_columns, 0, mirrored)),

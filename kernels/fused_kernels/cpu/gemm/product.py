@@ -86,8 +86,7 @@ def take_workspace(nbytes: int) -> Array | None:
             return workspace
     if nbytes >= memory.POOLED_FROM // 4:
         return memory.empty((max(nbytes, memory.POOLED_FROM),), _BYTE)
-    block = np.empty(nbytes + _LINE, _BYTE)
-    return block[-block.ctypes.data % _LINE :]
+    return memory.aligned((nbytes,), _BYTE, nbytes)
 
 
 def give_workspace(workspace: Array | None) -> None:
@@ -96,7 +95,6 @@ def give_workspace(workspace: Array | None) -> None:
         _idle.append(workspace)
 
 
-_LINE = 64
 _BYTE = np.dtype(np.uint8)
 _idle: list[Array] = []
 """Workspaces that no call uses; `list.pop` is atomic, so calls in several Python threads never share one."""

@@ -64,7 +64,7 @@ def stack_product(x: Array, weight: Array, out: Array) -> None:
     count = min(count, items)
     if trace.listeners:
         form = "stack-parallel" if count > 1 else "stack"
-        if trace.launching("numba", form, f"{items} products, shared among {count} thread{'s' if count > 1 else ''}"):
+        if trace.launching("numba", form, f"{items} products, shared among {threads.in_words(count)}"):
             return
     if np.may_share_memory(x, out) or np.may_share_memory(weight, out):
         x, weight = x.copy(), weight.copy()

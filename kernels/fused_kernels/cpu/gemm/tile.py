@@ -10,7 +10,8 @@ import numpy as np
 from llvmlite import ir
 from numba.core.registry import cpu_target
 
-_CACHE_LINE = 64
+from fused_kernels.memory import CACHE_LINE
+
 _DEPTH_BYTES = 1536
 
 
@@ -68,7 +69,7 @@ class Tile:
     @property
     def left_stride(self) -> int:
         """Bytes from row to row of the packed left side; a cache line more than needed, lest all rows share a set."""
-        return _DEPTH_BYTES + _CACHE_LINE
+        return _DEPTH_BYTES + CACHE_LINE
 
     @property
     def name(self) -> str:

@@ -13,12 +13,12 @@ from fused_kernels.cpu.addresses import elements_at
 from fused_kernels.cpu.array_objects import data_of, given, matrix_of
 from fused_kernels.cpu.compile import Kernel, entry, inline_reduction
 from fused_kernels.cpu.fork_join import parallel
+from fused_kernels.cpu.forms import shares_of
 from fused_kernels.cpu.gemm import Finish, product
 from fused_kernels.dispatch import Array
 
 _SCALED = Finish("scaled", scaled=True)
-_PARALLEL_FROM = 1 << 17
-"""Elements from which a second thread pays."""
+_PARALLEL_FROM = 512 << 10
 
 
 def cosines(a: Array, b: Array, eps: float, out: Array) -> None:
@@ -32,7 +32,7 @@ def _inverse_lengths(x: Array, eps: float) -> Array:
     """Return one over the length of each row, at most one over ``eps``."""
     out = np.empty(x.shape[0], x.dtype)
     if not trace.is_dry():
-        shares = threads.count() if x.size >= _PARALLEL_FROM else 1
+        shares = shares_of(x.nbytes, _PARALLEL_FROM)
         _lengths(x.dtype.name)(threads.state(shares), shares, (x, eps, out))
     return out
 

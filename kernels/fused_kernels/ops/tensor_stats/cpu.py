@@ -11,8 +11,10 @@ from numba.extending import register_jitable
 from fused_kernels.cpu import threads
 from fused_kernels.cpu.compile import INLINED, inline, inline_reduction
 from fused_kernels.cpu.fork_join import parallel
-from fused_kernels.cpu.reductions import before_line, shares_of, skipped, smaller
-from fused_kernels.cpu.views import row_of
+from fused_kernels.cpu.forms import shares_of, skipped
+from fused_kernels.cpu.intrinsics import smaller
+from fused_kernels.cpu.views import address_of, row_of
+from fused_kernels.memory import CACHE_LINE
 
 from . import grid
 from .state import (
@@ -266,7 +268,7 @@ def _merge(shift: float, moments: Any, count: int, known: Any) -> None:
 @inline
 def _buffers(work: Any, dtype: Any) -> Any:
     """Return a scratch tile, the planes, both sets of eighths and the counts by lane, each from a cache line on."""
-    at = before_line(work)
+    at = (-address_of(work) % CACHE_LINE) // work.itemsize
     planes = work[at : at + PLANES * WORDS].reshape(PLANES, WORDS)
     at += PLANES * WORDS
     eighths = work[at : at + 16 * WORDS].reshape(2, 8, WORDS)
