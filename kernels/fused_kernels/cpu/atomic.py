@@ -8,6 +8,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from . import llvm
+
 _WORD = ir.IntType(64)
 
 
@@ -58,15 +60,14 @@ def pause(_context: Any) -> Any:
     """Tell the core that this is a spinning loop."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        triple, module = context.codegen().magic_tuple()[0], builder.module
+        triple = context.codegen().magic_tuple()[0]
         if triple.startswith("x86_64"):
             name, hints = "llvm.x86.sse2.pause", []
         elif triple.startswith(("aarch64", "arm64")):
             name, hints = "llvm.aarch64.hint", [ir.IntType(32)(1)]
         else:
             return context.get_dummy_value()
-        signature = ir.FunctionType(ir.VoidType(), [hint.type for hint in hints])
-        builder.call(module.globals.get(name) or ir.Function(module, signature, name), hints)
+        llvm.call(builder, name, hints, ir.VoidType())
         return context.get_dummy_value()
 
     return types.void(), emit

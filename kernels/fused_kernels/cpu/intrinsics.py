@@ -13,6 +13,8 @@ from numba.extending import intrinsic
 
 from fused_kernels.memory import CACHE_LINE
 
+from . import llvm
+
 
 @intrinsic
 def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
@@ -39,7 +41,7 @@ def round_even(_context: Any, a: Any) -> Any:
     """Round to the nearest integer, halves to even."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _call(builder, f"llvm.roundeven.{_suffix(args[0].type)}", args)
+        return llvm.call(builder, f"llvm.roundeven.{llvm.suffix(args[0].type)}", args)
 
     return a(a), emit
 
@@ -81,7 +83,7 @@ def scale_by_power_of_two(_context: Any, value: Any, exponent: Any) -> Any:
         value, exponent = args
         if "+avx512f" in context.codegen()._tm_features:
             power = builder.fptosi(exponent, ir.IntType(32))
-            return _call(builder, f"llvm.ldexp.{_suffix(value.type)}.i32", [value, power])
+            return llvm.call(builder, f"llvm.ldexp.{llvm.suffix(value.type)}.i32", [value, power])
         # In the last bits of the sum stands the exponent plus both biases.
         word, mantissa, bias = _layout(value.type)
         shifted = builder.fadd(exponent, ir.Constant(value.type, 1.5 * 2.0**mantissa + 2 * bias))
@@ -112,7 +114,7 @@ def copysign(_context: Any, magnitude: Any, sign: Any) -> Any:
     """Return ``magnitude`` with the sign of ``sign``."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _call(builder, f"llvm.copysign.{_suffix(args[0].type)}", args)
+        return llvm.call(builder, f"llvm.copysign.{llvm.suffix(args[0].type)}", args)
 
     return magnitude(magnitude, sign), emit
 
@@ -242,22 +244,10 @@ def stream_end(_context: Any) -> Any:
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         builder.fence("seq_cst")
         if context.codegen().magic_tuple()[0].startswith("x86_64"):
-            name, module = "llvm.x86.sse.sfence", builder.module
-            fence = module.globals.get(name) or ir.Function(module, ir.FunctionType(ir.VoidType(), []), name)
-            builder.call(fence, [])
+            llvm.call(builder, "llvm.x86.sse.sfence", [], ir.VoidType())
         return context.get_dummy_value()
 
     return types.void(), emit
-
-
-def _call(builder: Any, name: str, args: list[Any]) -> Any:
-    module, kind = builder.module, args[0].type
-    signature = ir.FunctionType(kind, [arg.type for arg in args])
-    return builder.call(module.globals.get(name) or ir.Function(module, signature, name), args)
-
-
-def _suffix(kind: Any) -> str:
-    return "f64" if kind == ir.DoubleType() else "f32"
 
 
 def _loop(builder: Any, start: Any, stop: Any, body: Any) -> None:

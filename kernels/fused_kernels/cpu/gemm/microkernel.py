@@ -12,6 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from fused_kernels.cpu import llvm
 from fused_kernels.cpu.compile import Kernel
 
 from .tile import Tile
@@ -88,6 +89,7 @@ class _Writer:
     def __init__(self, module: Any, tile: Tile, height: int, vectors: int, masked: bool) -> None:
         self.module, self.tile, self.height, self.vectors, self.masked = module, tile, height, vectors, masked
         self.vector = ir.VectorType(tile.element, tile.lanes)
+        self.suffix = llvm.suffix(self.vector)
         self.part_bytes = tile.lanes * tile.itemsize
         self.cells = [(row, part) for row in range(height) for part in range(vectors)]
         self.builder: Any = None
@@ -150,14 +152,15 @@ class _Writer:
         builder, tile = self.builder, self.tile
         step, right_row = builder.phi(_WORD), builder.phi(_WORD)
         sums = [builder.phi(self.vector) for _ in self.cells]
-        multiply_add = _multiply_add(self.module, self.vector)
         parts = [self._load_whole(right_row, part) for part in range(self.vectors)]
         left_column = builder.add(left, builder.mul(step, _WORD(tile.itemsize)))
         totals: list[Any] = []
         for row in range(self.height):
-            factor = self._spread(self._element(left_column, row * tile.left_stride))
+            factor = llvm.splat(builder, self._element(left_column, row * tile.left_stride), tile.lanes)
             for part in range(self.vectors):
-                totals.append(builder.call(multiply_add, [factor, parts[part], sums[len(totals)]]))
+                # Fused where the processor can; `llvm.fma` would call the C library where it cannot.
+                operands = [factor, parts[part], sums[len(totals)]]
+                totals.append(llvm.call(builder, f"llvm.fmuladd.{self.suffix}", operands))
         following = builder.add(step, _WORD(1))
         for phi, initial, value in (
             (step, _WORD(0), following),
@@ -186,11 +189,6 @@ class _Writer:
         place = self.builder.add(address, _WORD(offset))
         return self.builder.load(self.builder.inttoptr(place, self.tile.element.as_pointer()))
 
-    def _spread(self, value: Any) -> Any:
-        nothing = ir.Constant(ir.VectorType(value.type, self.tile.lanes), ir.Undefined)
-        lane = self.builder.insert_element(nothing, value, _INDEX(0))
-        return self.builder.shuffle_vector(lane, nothing, ir.Constant(ir.VectorType(_INDEX, self.tile.lanes), None))
-
     def _load_whole(self, address: Any, part: int) -> Any:
         value = self.builder.load(self._place(address, part))
         value.align = self.tile.itemsize
@@ -200,40 +198,24 @@ class _Writer:
         if not self.masked:
             return self._load_whole(address, part)
         place = self._place(address, part)
-        kinds = [place.type, _INDEX, self.masks[part].type, self.vector]
-        load = self._masked("load", ir.FunctionType(self.vector, kinds))
-        return self.builder.call(load, [place, _INDEX(self.tile.itemsize), self.masks[part], self._vector_of(0.0)])
+        values = [place, _INDEX(self.tile.itemsize), self.masks[part], self._vector_of(0.0)]
+        return llvm.call(self.builder, f"llvm.masked.load.{self.suffix}.p0", values, self.vector)
 
     def _store(self, value: Any, address: Any, part: int) -> None:
         place = self._place(address, part)
         if not self.masked:
             self.builder.store(value, place).align = self.tile.itemsize
             return
-        kinds = [self.vector, place.type, _INDEX, self.masks[part].type]
-        store = self._masked("store", ir.FunctionType(ir.VoidType(), kinds))
-        self.builder.call(store, [value, place, _INDEX(self.tile.itemsize), self.masks[part]])
-
-    def _masked(self, kind: str, signature: Any) -> Any:
-        name = f"llvm.masked.{kind}.{_suffix(self.vector)}.p0"
-        return self.module.globals.get(name) or ir.Function(self.module, signature, name)
+        values = [value, place, _INDEX(self.tile.itemsize), self.masks[part]]
+        llvm.call(self.builder, f"llvm.masked.store.{self.suffix}.p0", values, ir.VoidType())
 
     def _masks(self, columns: Any) -> list[Any]:
         """Return for each part of a row which of its lanes there are."""
         if not self.masked:
             return []
         builder, lanes = self.builder, self.tile.lanes
-        count = self._spread(builder.trunc(columns, _INDEX))
+        count = llvm.splat(builder, builder.trunc(columns, _INDEX), lanes)
         return [
             builder.icmp_signed("<", ir.Constant(count.type, [part * lanes + lane for lane in range(lanes)]), count)
             for part in range(self.vectors)
         ]
-
-
-def _multiply_add(module: Any, vector: Any) -> Any:
-    """Fused where the processor can; ``llvm.fma`` would call the C library where it cannot."""
-    name = f"llvm.fmuladd.{_suffix(vector)}"
-    return module.globals.get(name) or ir.Function(module, ir.FunctionType(vector, [vector] * 3), name)
-
-
-def _suffix(vector: Any) -> str:
-    return f"v{vector.count}{'f32' if vector.element == ir.FloatType() else 'f64'}"

@@ -14,6 +14,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from fused_kernels.cpu import llvm
+
 from .state import LANES, PLANES, TILE, WORDS
 
 _AHEAD = 8 * TILE
@@ -59,16 +61,17 @@ class _Measuring:
         self.counted, self.signed = counted, signed
         self.single = element == ir.FloatType()
         self.vector = ir.VectorType(element, _WIDTH)
+        self.suffix = llvm.suffix(self.vector)
         self.zero, self.one = (_constant(element, value, _WIDTH) for value in (0.0, 1.0))
 
     def emit(self, sig: Any, args: Any) -> list[Any]:
         builder = self.builder
         x, planes = (self.context.make_array(sig.args[i])(self.context, builder, args[i]) for i in (0, 4))
         words = builder.udiv(builder.extract_value(x.shape, 0), _I64(64))
-        self.shift, self.scale = _splat(builder, args[1], _WIDTH), _splat(builder, args[2], _WIDTH)
+        self.shift, self.scale = llvm.splat(builder, args[1], _WIDTH), llvm.splat(builder, args[2], _WIDTH)
         first = builder.sitofp(args[3], self.element) if not self.single else builder.trunc(args[3], _I8)
-        self.first = _splat(builder, first, _WIDTH if not self.single else 64)
-        start = _splat(builder, builder.load(x.data), _WIDTH)
+        self.first = llvm.splat(builder, first, _WIDTH if not self.single else 64)
+        start = llvm.splat(builder, builder.load(x.data), _WIDTH)
         # Two sums of squares in turns, since the next fused multiply-add must wait for the one before.
         sums = [start, start, *[self.zero] * 4]
         before, body, after = builder.block, builder.append_basic_block("tile"), builder.append_basic_block("measured")
@@ -111,11 +114,11 @@ class _Measuring:
         is_zero = builder.fcmp_ordered("==", value, self.zero)
         sums[3] = builder.select(is_zero, builder.fadd(sums[3], self.one), sums[3])
         place = 4 + part % 2
-        sums[place] = _call(builder, f"llvm.fma.{self._suffix}", [off, off, sums[place]])
+        sums[place] = llvm.call(builder, f"llvm.fma.{self.suffix}", [off, off, sums[place]])
 
     def _bin(self, value: Any) -> Any:
         builder = self.builder
-        floor = _call(builder, f"llvm.floor.{self._suffix}", [builder.fmul(value, self.scale)])
+        floor = llvm.call(builder, f"llvm.floor.{self.suffix}", [builder.fmul(value, self.scale)])
         if self.signed:
             at_most = _constant(self.element, -1.0, _WIDTH)
             below = builder.fcmp_ordered("<", value, self.zero)
@@ -143,11 +146,9 @@ class _Measuring:
             builder.store(builder.bitcast(is_set, _I64), place)
 
     def _prefetch(self, place: Any, ahead: int) -> None:
-        builder, module = self.builder, self.builder.module
+        builder = self.builder
         place = builder.gep(builder.bitcast(place, _I8.as_pointer()), [_I64(ahead)])
-        name, kinds = "llvm.prefetch.p0", [place.type, _I32, _I32, _I32]
-        prefetch = module.globals.get(name) or ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
-        builder.call(prefetch, [place, _I32(0), _I32(3), _I32(1)])
+        llvm.call(builder, "llvm.prefetch.p0", [place, _I32(0), _I32(3), _I32(1)], ir.VoidType())
 
     def _folded(self, value: Any, join: Any) -> Any:
         builder, width = self.builder, _WIDTH
@@ -167,10 +168,6 @@ class _Measuring:
 
     def _larger(self, a: Any, b: Any) -> Any:
         return self.builder.select(self.builder.fcmp_ordered(">", a, b, flags=_ORDERED), a, b, flags=_ORDERED)
-
-    @property
-    def _suffix(self) -> str:
-        return f"v{_WIDTH}f{32 if self.single else 64}"
 
 
 summarise = _measuring(counted=False, signed=False)
@@ -217,7 +214,7 @@ def tally(_context: Any, high: Any, low: Any, counts: Any, words: Any) -> Any:
         word.add_incoming(following, body)
         for k, (phi, value) in enumerate(zip(running, sums, strict=True)):
             both = builder.and_(chosen, load(low, builder.add(word, _I64(k * WORDS))))
-            sums[k] = builder.add(phi, _call(builder, f"llvm.ctpop.v{LANES}i64", [both]))
+            sums[k] = builder.add(phi, llvm.call(builder, f"llvm.ctpop.v{LANES}i64", [both]))
             phi.add_incoming(value, before)
             phi.add_incoming(sums[k], body)
         builder.cbranch(builder.icmp_signed("<", following, args[3]), body, after)
@@ -231,15 +228,3 @@ def tally(_context: Any, high: Any, low: Any, counts: Any, words: Any) -> Any:
 
 def _constant(element: Any, value: Any, width: int) -> Any:
     return ir.Constant(ir.VectorType(element, width), [ir.Constant(element, value)] * width)
-
-
-def _splat(builder: Any, value: Any, width: int) -> Any:
-    undefined = ir.Constant(ir.VectorType(value.type, width), ir.Undefined)
-    lanes = ir.Constant(ir.VectorType(_I32, width), [0] * width)
-    return builder.shuffle_vector(builder.insert_element(undefined, value, _I32(0)), undefined, lanes)
-
-
-def _call(builder: Any, name: str, args: list[Any]) -> Any:
-    module, kind = builder.module, args[0].type
-    signature = ir.FunctionType(kind, [arg.type for arg in args])
-    return builder.call(module.globals.get(name) or ir.Function(module, signature, name), args)
