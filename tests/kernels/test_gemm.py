@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fused_kernels import trace
-from fused_kernels.cpu import gemm, threads
+from fused_kernels.cpu import gemm
 from fused_kernels.cpu.gemm import PLAIN, RELU, cut
 from fused_kernels.cpu.gemm.launch import Settings
 from fused_kernels.cpu.gemm.tile import tiles
@@ -71,8 +71,8 @@ def test_sums_over_several_blocks(dtype, depths):
         ((50, 300, 400), "direct-parallel"),
     ],
 )
-def test_each_form_runs_and_is_right(dtype, shape, form, monkeypatch):
-    monkeypatch.setattr(threads, "count", lambda: 2)
+def test_each_form_runs_and_is_right(dtype, shape, form, use_threads):
+    use_threads(2)
     for bias in (True, False):
         x, weight, shift = matrices(*shape, dtype)
         assert check(x, weight, shift if bias else None) == form
@@ -97,11 +97,11 @@ def test_rows_a_page_apart():
     check(*matrices(70, 1024, 70, "float32"))
 
 
-def test_the_number_of_threads_does_not_change_a_bit(monkeypatch):
+def test_the_number_of_threads_does_not_change_a_bit(use_threads):
     x, weight, bias = matrices(203, 300, 517, "float32")
     results = []
     for count in (1, 2, 3, 8):
-        monkeypatch.setattr(threads, "count", lambda count=count: count)
+        use_threads(count)
         out = np.empty((203, 517), np.float32)
         gemm.product(x, weight, out, bias, PLAIN)
         results.append(out)

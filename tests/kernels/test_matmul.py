@@ -97,10 +97,8 @@ def test_any_stack(data):
         ((5, 1, 30), (5, 30, 40), "blas"),
     ],
 )
-def test_each_way_of_computing_runs_and_is_right(left, right, form, monkeypatch):
-    from fused_kernels.cpu import threads
-
-    monkeypatch.setattr(threads, "count", lambda: 2)
+def test_each_way_of_computing_runs_and_is_right(left, right, form, use_threads):
+    use_threads(2)
     a, b = numbers(*left), numbers(*right, seed=1)
     assert fk.explain("matmul", a, b).form == form
     truth = np.matmul(a.astype(float), b.astype(float))
@@ -109,10 +107,8 @@ def test_each_way_of_computing_runs_and_is_right(left, right, form, monkeypatch)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_stack_on_one_thread(dtype, monkeypatch):
-    from fused_kernels.cpu import threads
-
-    monkeypatch.setattr(threads, "count", lambda: 1)
+def test_a_stack_on_one_thread(dtype, use_threads):
+    use_threads(1)
     a, b = numbers(3, 1, 70, 80, dtype=dtype), numbers(4, 80, 90, dtype=dtype, seed=1)
     assert fk.explain("matmul", a, b).form == "stack"
     np.testing.assert_allclose(fk.matmul(a, b), np.matmul(a, b), rtol=1e-4, atol=1e-4)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pickle
-import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 import fused_kernels as fk
 from fused_kernels import elements
-from fused_kernels.cpu import forms, threads
+from fused_kernels.cpu import forms
 from fused_kernels.trace import tracing
 
 ROWS = ["layer_norm", "softmax"]
@@ -25,8 +25,8 @@ def form_of(name: str, *args: object, **kwargs: object) -> tuple[str, np.ndarray
 
 
 @pytest.fixture
-def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "count", lambda: 2)
+def two_threads(use_threads: Callable[[int], None]) -> None:
+    use_threads(2)
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -57,30 +57,6 @@ def test_results_beyond_the_last_cache_are_streamed(monkeypatch: pytest.MonkeyPa
         form, _ = form_of("scale", x, 1.5, out=out)
         assert form == "streaming"
         np.testing.assert_array_equal(out, x * np.dtype(dtype).type(1.5))
-
-
-@pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("shape", [(2, 3, 5), (4, 90, 300), (1, 700, 513)])
-def test_softmax_over_any_axis(axis: int, shape: tuple[int, ...]) -> None:
-    x = np.random.default_rng(0).standard_normal(shape)
-    _, result = form_of("softmax", x, axis)
-    np.testing.assert_allclose(result, fk.OPS["softmax"].reference(x, axis), rtol=1e-13)
-    np.testing.assert_allclose(fk.softmax(x, axis, out=x), result, rtol=1e-15)
-
-
-def test_softmax_of_minus_infinity_is_zero_beside_numbers_and_nan_alone() -> None:
-    x = np.array([[-np.inf, 0.0], [-np.inf, -np.inf]], np.float32)
-    np.testing.assert_array_equal(fk.softmax(x), [[0.0, 1.0], [np.nan, np.nan]])
-
-
-def test_softmax_of_large_numbers_does_not_overflow() -> None:
-    np.testing.assert_allclose(fk.softmax(np.array([1e30, 1e30, -1e30], np.float32)), [0.5, 0.5, 0])
-
-
-def test_layer_norm_of_a_constant_row_is_its_bias() -> None:
-    x = np.full((2, 5), 3.0e7, np.float32)
-    np.testing.assert_array_equal(fk.layer_norm(x, bias=np.arange(5, dtype="f4")), [np.arange(5)] * 2)
 
 
 @pytest.mark.parametrize(
@@ -119,27 +95,6 @@ def test_explain_computes_nothing_and_names_copies() -> None:
     assert str(told).startswith("softmax: numba, ")
     assert set(told.rejected) == {"numpy", "cuda"}
     assert "not cuda: x lies on the CPU" in str(told)
-
-
-def test_twenty_threads_at_once() -> None:
-    rng = np.random.default_rng(0)
-    inputs = [rng.standard_normal((64, 500 + i)) for i in range(20)]
-    expected = [fk.OPS["softmax"].reference(x) for x in inputs]
-    failures: list[object] = []
-
-    def work(x: np.ndarray, right: np.ndarray) -> None:
-        try:
-            for _ in range(20):
-                np.testing.assert_allclose(fk.softmax(x), right, rtol=1e-12)
-        except BaseException as error:
-            failures.append(error)
-
-    workers = [threading.Thread(target=work, args=pair) for pair in zip(inputs, expected, strict=True)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert not failures
 
 
 def test_an_array_that_was_pickled_is_taken_as_it_is() -> None:

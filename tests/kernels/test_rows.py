@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 import fused_kernels as fk
-from fused_kernels.cpu import threads
 from fused_kernels.trace import tracing
 
 RNG = np.random.default_rng(7)
@@ -57,9 +58,14 @@ def test_a_constant_row_is_exactly_its_bias(columns: int) -> None:
 
 
 @pytest.mark.parametrize("columns", [1, 2, 17, 4097, 300_001])
-@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "l2_normalize", "log_softmax"])
+@pytest.mark.parametrize("name", NORMS)
 def test_rows_of_any_length_are_right(name: str, columns: int) -> None:
     assert_true(name, x=3 + matrix(2, columns))
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "l2_normalize"])
+def test_columns_of_any_length_are_right(name: str) -> None:
+    assert_true(name, x=3 + matrix(300_001, 2), axis=0)
 
 
 @pytest.mark.parametrize("name", NORMS)
@@ -85,7 +91,7 @@ def test_rows_that_lie_apart_are_read_and_written_where_they_lie(name: str) -> N
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("name", ["log_softmax", "l2_normalize"])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "l2_normalize"])
 def test_any_axis(name: str, axis: int) -> None:
     for shape in ((2, 3, 5), (4, 90, 300), (1, 1100, 513)):
         x = matrix(*shape, dtype="f8")
@@ -95,11 +101,14 @@ def test_any_axis(name: str, axis: int) -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_log_softmax_of_minus_infinity(axis: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("softmax", [[0.0, 1.0], [np.nan, np.nan]]), ("log_softmax", [[-np.inf, 0.0], [np.nan, np.nan]])],
+)
+def test_minus_infinity_beside_numbers_and_alone(name: str, expected: list[list[float]], axis: int) -> None:
     x = np.array([[-np.inf, 0.0], [-np.inf, -np.inf]], "f4")
-    expected = np.array([[-np.inf, 0.0], [np.nan, np.nan]])
-    given = x if axis == 1 else x.T.copy()
-    np.testing.assert_array_equal(fk.log_softmax(given, axis), expected if axis == 1 else expected.T)
+    result = fk.OPS[name].function(x if axis == 1 else x.T.copy(), axis)
+    np.testing.assert_array_equal(result if axis == 1 else result.T, expected)
 
 
 def test_log_softmax_of_large_logits_keeps_their_differences() -> None:
@@ -241,13 +250,19 @@ def test_masks_that_do_not_fit_are_explained() -> None:
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [("cross_entropy", (np.zeros(600, int),)), ("mean_pool", ()), ("log_softmax", ()), ("l2_normalize", (0,))],
+    [
+        ("cross_entropy", (np.zeros(600, int),)),
+        ("mean_pool", ()),
+        ("log_softmax", ()),
+        ("l2_normalize", (0,)),
+        ("softmax", (0,)),
+    ],
 )
-def test_threads_agree_with_one(monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[object, ...]) -> None:
+def test_threads_agree_with_one(use_threads: Callable[[int], None], name: str, arguments: tuple[object, ...]) -> None:
     x = matrix(600, 200)
     results, ran = [], []
     for number in (1, 2, 3):
-        monkeypatch.setattr(threads, "count", lambda number=number: number)
+        use_threads(number)
         with tracing() as found:
             results.append(fk.OPS[name].function(x, *arguments))
         ran.append(found.form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import fused_kernels as fk
-from fused_kernels.cpu import threads
 
 RELATIVE = {"float32": 1e-6, "float64": 3e-15}
 VIEWS = {
@@ -82,12 +82,12 @@ def test_small_numbers_after_a_large_one_are_not_lost() -> None:
 
 
 @pytest.mark.parametrize("dtype", RELATIVE)
-def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
+def test_threads_change_nothing(use_threads: Callable[[int], None], dtype: str) -> None:
     x = np.random.default_rng(0).standard_normal((700, 1501)).astype(dtype)
     for array, axis in ((x, None), (x, 0), (x, 1), (x[:, ::2], None), (x[:, :-1], None), (x.T[::-1], 0)):
         results = []
         for count in (1, 2, 3, 7):
-            monkeypatch.setattr(threads, "count", lambda count=count: count)
+            use_threads(count)
             told = fk.explain("sum_of_squares", array, axis)
             assert told.form == ("serial" if count == 1 else "parallel")
             results.append(fk.sum_of_squares(array, axis))
