@@ -44,11 +44,6 @@ class Cost:
         """Bytes read and written."""
         return self.bytes_read + self.bytes_written
 
-    @property
-    def intensity(self) -> float:
-        """Floating-point operations per byte."""
-        return self.flops / self.nbytes if self.nbytes else 0.0
-
 
 @dataclass(frozen=True)
 class Tolerance:

@@ -94,30 +94,23 @@ def state(thread: threading.Thread) -> str:
     return Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(") ")[2][0]
 
 
-def test_the_number_of_threads_is_obeyed() -> None:
-    before = fk.get_num_threads()
+def test_the_number_of_threads_is_obeyed(use_threads: Callable[[int], None]) -> None:
     x = np.zeros((600, 700))
-    try:
-        fk.set_num_threads(1)
-        assert fk.explain("softmax", x).form == "serial"
-        fk.set_num_threads(5)
-        assert "on 5 threads" in fk.explain("softmax", x).notes[0]
-        np.testing.assert_allclose(fk.softmax(x), 1 / 700)
-    finally:
-        fk.set_num_threads(before)
+    use_threads(1)
+    assert fk.explain("softmax", x).form == "serial"
+    use_threads(np.int64(5))
+    assert fk.get_num_threads() == 5
+    assert "on 5 threads" in fk.explain("softmax", x).notes[0]
+    np.testing.assert_allclose(fk.softmax(x), 1 / 700)
     for wrong in (0, -1, 1.5, "two"):
         with pytest.raises(fk.KernelError, match="from 1 up"):
             fk.set_num_threads(wrong)
 
 
-def test_a_medium_array_is_not_cut_into_slices_for_every_core() -> None:
-    before = fk.get_num_threads()
-    try:
-        fk.set_num_threads(64)
-        assert "on 6 threads" in fk.explain("scale", np.zeros(100_000), 2.0).notes[0]
-        assert "on 64 threads" in fk.explain("scale", np.zeros(10_000_000), 2.0).notes[0]
-    finally:
-        fk.set_num_threads(before)
+def test_a_medium_array_is_not_cut_into_slices_for_every_core(use_threads: Callable[[int], None]) -> None:
+    use_threads(64)
+    assert "on 6 threads" in fk.explain("scale", np.zeros(100_000), 2.0).notes[0]
+    assert "on 64 threads" in fk.explain("scale", np.zeros(10_000_000), 2.0).notes[0]
 
 
 def test_the_environment_sets_the_number_at_the_start(fresh_process: Callable[..., str]) -> None:

@@ -8,6 +8,7 @@ import ctypes
 import functools
 import math
 import mmap
+import operator
 import os
 import threading
 from dataclasses import dataclass
@@ -63,9 +64,13 @@ def set_num_threads(number: int) -> None:
     >>> set_num_threads(before)
     """
     global _wanted
-    if not isinstance(number, int) or number < 1:
-        raise KernelError(f"set_num_threads takes a number from 1 up, and got {number!r}.")
-    _wanted = number
+    try:
+        wanted = operator.index(number)
+    except TypeError:
+        wanted = 0
+    if wanted < 1:
+        raise KernelError(f"set_num_threads takes an integer from 1 up, and got {number!r}.")
+    _wanted = wanted
 
 
 def count() -> int:

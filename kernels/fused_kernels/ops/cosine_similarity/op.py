@@ -52,10 +52,11 @@ def cosine_similarity(a: Any, b: Any = None, *, eps: float = 1e-8, out: Any = No
 
     Notes
     -----
-    ``a[i] @ b[j] / (max(norm(a[i]), eps) * max(norm(b[j]), eps))``, as torch.nn.functional.cosine_similarity defines
-    it. So a row of zeros has similarity 0 to all, as in scikit-learn; with ``eps=0`` it is NaN, as NumPy's formula is.
-    A row with NaN or inf gives NaN. The lengths are summed in float64; the products in the dtype itself, where values
-    beyond 1e18 overflow in float32. No normalised copy is made.
+    ``a[i] @ b[j] / (max(norm(a[i]), eps) * max(norm(b[j]), eps))``: each row with each, as scikit-learn's function of
+    this name; torch's pairs row i with row i, and is the same with ``a[:, None], b[None], dim=-1``. A row of zeros has
+    similarity 0 to all; with ``eps=0`` it is NaN, as NumPy's formula is. A row with NaN or inf gives NaN. The lengths
+    are summed in float64; the products in the dtype itself, where values beyond 1e18 overflow in float32. No normalised
+    copy is made.
 
     Examples
     --------
