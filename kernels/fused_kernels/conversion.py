@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import trace
-from .dispatch import Array, are_rows, explain_received
+from .dispatch import Array, are_rows, explain_received, repeats
 from .errors import DtypeError, ShapeError
 
 _FLOAT32: np.dtype[Any] = np.dtype(np.float32)
@@ -233,6 +233,8 @@ def check_out(operation: str, out: Any, dtype: np.dtype[Any]) -> None:
         raise DtypeError(f"{operation}: the result is {dtype} and out is {out.dtype}. Pass an out of dtype {dtype}.")
     if not out.flags.writeable:
         raise DtypeError(f"{operation}: out is read-only. Pass a writeable array, or none.")
+    if repeats(out):
+        raise DtypeError(f"{operation}: elements of out share memory, as in a broadcast array. Pass a new one.")
 
 
 def _check_out_shape(operation: str, out: Array, shape: tuple[int, ...]) -> None:

@@ -62,7 +62,12 @@ def ready_rows(x: Any, out: Any) -> bool:
         return False
     if out is None or out is x:
         return True
-    return are_rows(out) and out.dtype == x.dtype and not np.may_share_memory(x, out)
+    return are_rows(out) and out.dtype == x.dtype and not repeats(out) and not np.may_share_memory(x, out)
+
+
+def repeats(out: Array) -> bool:
+    """Whether several elements are one in memory, as those of a broadcast array are."""
+    return any(size > 1 and not step for size, step in zip(out.shape, out.strides, strict=True))
 
 
 def are_rows(x: Any) -> bool:

@@ -61,49 +61,60 @@ def public(function: Function, name: str, *, parallel_from: int, key: str | None
         forms().same_size.run(model.nbytes, in_place, target, *args)
         return target if model.shape or out is not None else target[()]
 
-    names: dict[str, Any] = {
-        "_ndarray": np.ndarray,
-        "_empty": np.empty,
-        "_float32": np.dtype(np.float32),
-        "_float64": _FLOAT64,
-        "_overlap": overlap,
-        "_trace": trace,
-        "_small": min(parallel_from, ALIGNED_FROM),
-        "_call": call,
-    }
-
     def first(*args: Any) -> None:
-        names["_direct"] = forms().same_size.direct
-        names["_direct"](*args)
+        names["_fk_direct"] = forms().same_size.direct
+        names["_fk_direct"](*args)
 
-    operation: Any = _written(name, signature, {**names, "_direct": first})
-    names = operation.__globals__
-    operation.__module__ = function.__module__
+    names: dict[str, Any] = {
+        "_fk_type": type,
+        "_fk_float": float,
+        "_fk_array": np.ndarray,
+        "_fk_empty": np.empty,
+        "_fk_float32": np.dtype(np.float32),
+        "_fk_float64": _FLOAT64,
+        "_fk_overlap": overlap,
+        "_fk_trace": trace,
+        "_fk_small": min(parallel_from, ALIGNED_FROM),
+        "_fk_call": call,
+        "_fk_direct": first,
+    }
+    operation: Any = _written(name, signature, names)
+    # Where it is found by its name, as pickle has to.
+    is_built_in = function.__module__.startswith(f"{__package__}.")
+    operation.__module__ = __package__ if is_built_in else function.__module__
     operation.formula, operation.forms, operation.parameters = function, forms, tuple(signature.parameters)
     taking: Function = operation
     return taking
 
 
+RESERVED = "_fk_"
+"""How all names in the source begin that are not those of arguments, which may be called whatever they like."""
 _SOURCE = """
-def {name}({given}, *, out=None):
-    if type({model}) is _ndarray and {model}.flags.carray and 8 < {model}.nbytes < _small and not _trace.listeners:
-        kind = {model}.dtype
-        if (kind is _float32 or kind is _float64){others}:
+def _fk_operation({given}, *, out=None):
+    if _fk_type({model}) is _fk_array and {model}.flags.carray and (
+        8 < {model}.nbytes < _fk_small and not _fk_trace.listeners
+    ):
+        _fk_kind = {model}.dtype
+        if (_fk_kind is _fk_float32 or _fk_kind is _fk_float64){others}:
             if out is None:
-                out = _empty({model}.shape, kind)
-                _direct(out, {passed})
+                out = _fk_empty({model}.shape, _fk_kind)
+                _fk_direct(out, {passed})
                 return out
-            if type(out) is _ndarray and out.dtype is kind and out.shape == {model}.shape and out.flags.carray{apart}:
-                _direct(out, {passed})
+            if (
+                _fk_type(out) is _fk_array and out.dtype is _fk_kind and out.shape == {model}.shape
+                and out.flags.carray{apart}
+            ):
+                _fk_direct(out, {passed})
                 return out
-    return _call(({passed},), out)
+    return _fk_call(({passed},), out)
 """
 _OTHER = (
-    " and (type({key}) is float or type({key}) is _ndarray and {key}.dtype is kind and {key}.shape == {model}.shape"
-    " and {key}.flags.carray)"
+    " and (_fk_type({key}) is _fk_float or _fk_type({key}) is _fk_array and {key}.dtype is _fk_kind"
+    " and {key}.shape == {model}.shape and {key}.flags.carray)"
 )
 _APART = (
-    " and (type({key}) is float or {key} is not out and out.base is {key}.base is None or not _overlap({key}, out))"
+    " and (_fk_type({key}) is _fk_float or {key} is not out and out.base is {key}.base is None"
+    " or not _fk_overlap({key}, out))"
 )
 
 
@@ -114,19 +125,20 @@ def _written(name: str, signature: inspect.Signature, names: dict[str, Any]) -> 
     """
     keys = list(signature.parameters)
     source = _SOURCE.format(
-        name=name,
         model=keys[0],
         passed=", ".join(keys),
-        given=", ".join(
-            key if parameter.default is parameter.empty else f"{key}={float(parameter.default)!r}"
-            for key, parameter in signature.parameters.items()
-        ),
+        given=", ".join(keys),
         others="".join(_OTHER.format(key=key, model=keys[0]) for key in keys[1:]),
         apart="".join(_APART.format(key=key) for key in keys),
     )
     exec(source, names)
-    written: Function = names[name]
-    return written
+    written: Any = names["_fk_operation"]
+    defaults = (parameter.default for parameter in signature.parameters.values())
+    written.__defaults__ = tuple(float(default) for default in defaults if default is not inspect.Parameter.empty)
+    written.__name__ = written.__qualname__ = name
+    written.__code__ = written.__code__.replace(co_name=name, co_qualname=name)
+    operation: Function = written
+    return operation
 
 
 def _anyhow(operation: Any, args: tuple[Any, ...], out: Any) -> Any:
@@ -183,10 +195,14 @@ def _taken(operation: str, name: str, value: Any) -> Any:
 
 def _common(operation: str, values: list[Any]) -> np.dtype[Any]:
     """Return the dtype of the result: NumPy's promotion, and float64 for integers alone."""
+    arrays = [value for value in values if isinstance(value, np.ndarray)]
     try:
-        common = np.result_type(*values)
+        common = np.result_type(*(arrays or values))
+        if common.kind in "biu":
+            # Python's floats adapt to any dtype of floats, also to bfloat16, for which NumPy's promotion has float64.
+            common = np.result_type(common, *values)
     except TypeError as error:
-        kinds = ", ".join(str(value.dtype) for value in values if isinstance(value, np.ndarray))
+        kinds = ", ".join(str(value.dtype) for value in arrays)
         raise DtypeError(f"{operation}: {kinds} have no common dtype. Convert one to the other.") from error
     return _FLOAT64 if common.kind in "biu" else common.newbyteorder("=")
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dis
 import functools
-import hashlib
 import inspect
+import keyword
 import math
+import sys
 from collections.abc import Callable, Mapping
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType
 from typing import Any, overload
 
 import numpy as np
 
 from .catalog import OPS, Cost, Inputs, Op, Shape, Tolerance
-from .elements import public
+from .elements import RESERVED, public
 from .errors import FormulaError
+from .snapshot import digest, snapshot
 
 Function = Callable[..., Any]
 
@@ -50,7 +52,8 @@ def elementwise(
     (``wb.compare("NAME")``) and explained like the built-in ones. In the function may stand arithmetic, comparisons,
     ``if`` and loops, the functions of math, NumPy and scipy.special (``np.exp``, ``np.tanh``, ``np.log``,
     ``math.erf`` and their like become vectorised ones), ``np.where``, ``min`` and ``max``, other such functions,
-    and numbers from outside, whose values are taken at the first call.
+    and numbers from outside, whose values are those at the definition. It cannot raise an exception: for arguments
+    without a result return ``np.nan``.
 
     Parameters
     ----------
@@ -92,12 +95,10 @@ def elementwise(
     if not isinstance(function, FunctionType):
         raise FormulaError(f"elementwise takes a Python function of numbers, and got {function!r}.")
     name = name or function.__name__
-    if not name.isidentifier() or name.startswith("_"):
-        raise FormulaError(f"elementwise: {name!r} is no name for an operation. Pass name='...', a public Python name.")
-    if name in OPS and not OPS.is_added(name):
-        raise FormulaError(f"elementwise: {name} is a built-in operation. Choose another name.")
+    _check_name(name)
+    function = snapshot(function)
     operation = make_operation(
-        function, name=name, sample=sample, reference=reference, tolerance=tolerance, key=_digest(function)
+        function, name=name, sample=sample, reference=reference, tolerance=tolerance, key=digest(function)
     )
     from .cpu.formula import check_formula
 
@@ -193,6 +194,15 @@ DtypeError
 """
 
 
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not name.isidentifier() or name.startswith("_") or keyword.iskeyword(name):
+        raise FormulaError(f"elementwise: {name!r} is no name for an operation. Pass name='...', a public Python name.")
+    if name in OPS and not OPS.is_added(name):
+        raise FormulaError(f"elementwise: {name} is a built-in operation. Choose another name.")
+    if name in vars(sys.modules[__package__]):
+        raise FormulaError(f"elementwise: {__package__}.{name} is something else already. Choose another name.")
+
+
 def _check_signature(name: str, function: Function) -> None:
     parameters = inspect.signature(function).parameters
     if not parameters:
@@ -202,10 +212,19 @@ def _check_signature(name: str, function: Function) -> None:
             raise FormulaError(f"{name}: {parameter} is not a plain argument; a formula takes numbers one by one.")
         if parameter.name == "out":
             raise FormulaError(f"{name}: out is where the result goes. Give the argument another name.")
-        if parameter.default is not parameter.empty and not isinstance(parameter.default, int | float):
-            raise FormulaError(f"{name}: the default of {parameter} is not a number.")
+        if parameter.name.startswith(RESERVED):
+            raise FormulaError(f"{name}: names with {RESERVED} are kept for others. Give the argument another name.")
+        if parameter.default is not parameter.empty and not _is_number(parameter.default):
+            raise FormulaError(f"{name}: the default of {parameter} is no number that a float can hold.")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise FormulaError(f"{name}: a formula returns its number at once; this is a coroutine or a generator.")
+
+
+def _is_number(default: Any) -> bool:
+    try:
+        return isinstance(default, int | float | np.integer | np.floating) and isinstance(float(default), float)
+    except OverflowError:
+        return False
 
 
 def _on_arrays(function: Function) -> Function:
@@ -263,44 +282,3 @@ def _operations(function: Function) -> int:
     """Count the operations of a formula, a function as one; each branch as if it were taken."""
     counted = ("BINARY_OP", "UNARY_NEGATIVE", "COMPARE_OP", "CALL", "CALL_FUNCTION_EX")
     return max(1, sum(step.opname.startswith(counted) for step in dis.get_instructions(function)))
-
-
-def _digest(function: FunctionType) -> str | None:
-    """Return text that changes with anything the compiled formula depends on; None if that cannot be told."""
-    found = hashlib.sha256()
-    try:
-        _add(found, function, set())
-    except _UnknownValueError:
-        return None
-    return found.hexdigest()
-
-
-class _UnknownValueError(Exception):
-    pass
-
-
-_TOLD_BY_REPR = (int, float, str, bytes, np.number, np.ufunc)
-
-
-def _add(found: Any, value: Any, seen: set[int]) -> None:
-    if isinstance(value, CodeType):
-        found.update(repr((value.co_code, value.co_names, value.co_varnames, value.co_freevars)).encode())
-        for constant in value.co_consts:
-            _add(found, constant, seen)
-    elif isinstance(value, FunctionType):
-        if id(value) in seen:
-            return
-        seen.add(id(value))
-        _add(found, value.__code__, seen)
-        names = {name: value.__globals__[name] for name in value.__code__.co_names if name in value.__globals__}
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        _add(found, (value.__defaults__, tuple(names), *names.values(), *cells), seen)
-    elif isinstance(value, tuple):
-        for item in value:
-            _add(found, item, seen)
-    elif isinstance(value, ModuleType):
-        found.update(f"{value.__name__} {getattr(value, '__version__', '')}".encode())
-    elif value is None or isinstance(value, _TOLD_BY_REPR) or inspect.isbuiltin(value):
-        found.update(repr(value).encode())
-    else:
-        raise _UnknownValueError

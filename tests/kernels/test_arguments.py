@@ -68,6 +68,16 @@ def test_a_masked_out_is_refused() -> None:
         fk.scale(X, 2.0, out=np.ma.masked_array(X.copy(), mask=True))
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2"])
+def test_an_out_whose_elements_share_memory_is_refused(dtype: str) -> None:
+    out = np.lib.stride_tricks.as_strided(np.zeros(4, dtype), (3, 4), (0, np.dtype(dtype).itemsize))
+    for call in (fk.relu, fk.softmax, fk.log_softmax, fk.rms_norm):
+        with pytest.raises(fk.DtypeError, match="share memory"):
+            call(X, out=out)
+    with pytest.raises(fk.DtypeError, match="share memory"):
+        fk.matmul(X, np.eye(4, dtype=np.float32), out=out)
+
+
 def test_long_double_keeps_the_rules_of_shapes() -> None:
     x = X.astype(np.longdouble)
     with pytest.raises(fk.ShapeError, match="axis 5"):

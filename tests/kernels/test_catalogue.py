@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import pickle
 
 import numpy as np
 import pytest
@@ -39,3 +40,8 @@ def test_the_examples_of_its_documentation_run(op: fk.Op) -> None:
     results = [doctest.DocTestRunner().run(test) for test in found]
     assert sum(result.attempted for result in results) > 0
     assert sum(result.failed for result in results) == 0
+
+
+def test_an_operation_can_be_pickled(op: fk.Op) -> None:
+    """As pools of processes do with what they call."""
+    assert pickle.loads(pickle.dumps(op.function)) is op.function

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import hypothesis.extra.numpy as arrays_of
 import numpy as np
@@ -21,15 +21,6 @@ FACTOR = 0.25
 
 def helper(x: float) -> float:
     return np.log1p(np.exp(-abs(x))) + max(x, 0)
-
-
-@pytest.fixture(autouse=True)
-def catalogue() -> Iterator[None]:
-    """Leave the catalogue as it was."""
-    before = set(fk.OPS)
-    yield
-    for name in set(fk.OPS) - before:
-        fk.OPS.remove(name)
 
 
 def numbers(dtype: str, shape: tuple[int, ...] = (37, 53)) -> np.ndarray:

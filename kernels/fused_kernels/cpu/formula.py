@@ -8,6 +8,7 @@ dtype of the arguments, and functions are exchanged for ours.
 from __future__ import annotations
 
 import builtins
+import functools
 import inspect
 import linecache
 import math
@@ -24,6 +25,7 @@ from numba import types
 from numba.core import ir
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.errors import UnsupportedError
 from numba.core.ir_utils import mk_unique_var
 from numba.core.untyped_passes import IRProcessing
 
@@ -34,7 +36,9 @@ from . import selections, vector_math
 from .compile import INLINED, Kernel, njit
 
 _DTYPES = {types.float32: np.float32, types.float64: np.float64}
-_COUNTING = (operator.lshift, operator.rshift, operator.getitem)
+_COUNTING = (operator.lshift, operator.rshift, operator.and_, operator.or_, operator.xor)
+_WHOLE = {math.floor: np.floor, math.ceil: np.ceil, math.trunc: np.trunc, int: np.trunc, round: np.rint}
+"""What gives an integer, and its like among floats: an int64 has no NaN and ends at 9e18."""
 
 
 def compile_formula(function: Callable[..., Any]) -> Kernel:
@@ -126,6 +130,7 @@ class _AsNumPy(FunctionPass):
 
     def run_pass(self, state: Any) -> bool:
         code = state.func_ir
+        _refuse_exceptions(code)
         dtype = next((_DTYPES[kind] for kind in state.args if kind in _DTYPES), np.float64)
         counts = set(_counting(code))
         for block in code.blocks.values():
@@ -138,17 +143,28 @@ class _AsNumPy(FunctionPass):
         return True
 
 
+def _refuse_exceptions(code: Any) -> None:
+    """Raise Numba's error for ``raise`` and ``try``: an exception in a loop on several threads would be lost."""
+    table = code.func_id.code.co_exceptiontable
+    for block in code.blocks.values():
+        raising = block.find_insts((ir.Raise, ir.StaticRaise, ir.DynamicRaise))
+        place = next((statement.loc for statement in raising), block.loc if table else None)
+        if place is not None:
+            raise UnsupportedError("A formula cannot raise or catch an exception; return np.nan instead", place)
+
+
 def _exchange(code: Any, statement: Any, dtype: Any, counts: set[str]) -> Iterator[Any]:
     """Change the right side of an assignment; yield what has to stand before it."""
     value, place = statement.value, statement.loc
     if isinstance(value, ir.Expr) and value.op in ("binop", "inplace_binop") and _is_power(value):
         function = _power(_found(code, value.rhs))
         if function is not None:
-            variable = ir.Var(statement.target.scope, mk_unique_var("$power"), place)
-            yield ir.Assign(ir.Global("power", function, place), variable, place)
-            arguments = (value.lhs,) if function is math.sqrt else (value.lhs, value.rhs)
-            statement.value = ir.Expr.call(variable, arguments, (), place)
-            code._definitions[variable.name] = [ir.Global("power", function, place)]
+            arguments = (value.lhs, value.rhs) if function is vector_math.power else (value.lhs,)
+            yield from _called(code, statement, function, arguments)
+    elif isinstance(value, ir.Expr) and value.op == "call":
+        rounding = _WHOLE.get(_hashable(_found(code, value.func)))
+        if rounding is not None and len(value.args) == 1 and not value.kws and statement.target.name not in counts:
+            yield from _called(code, statement, _whole(rounding), value.args)
     else:
         found = value.value if isinstance(value, ir.Const) else _meant(code, value)
         if _is_number(found) and not (isinstance(found, int) and statement.target.name in counts):
@@ -158,6 +174,24 @@ def _exchange(code: Any, statement: Any, dtype: Any, counts: set[str]) -> Iterat
     code._definitions[statement.target.name] = [
         statement.value if item is value else item for item in code._definitions[statement.target.name]
     ]
+
+
+def _called(code: Any, statement: Any, function: Any, arguments: tuple[Any, ...]) -> Iterator[Any]:
+    """Make a call of ``function`` the right side of an assignment."""
+    place = statement.loc
+    variable = ir.Var(statement.target.scope, mk_unique_var("$exchanged"), place)
+    known = ir.Global(getattr(function, "__name__", "formula"), function, place)
+    yield ir.Assign(known, variable, place)
+    code._definitions[variable.name] = [known]
+    statement.value = ir.Expr.call(variable, arguments, (), place)
+
+
+def _hashable(value: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        return None
+    return value
 
 
 def _found(code: Any, variable: Any) -> Any:
@@ -192,8 +226,20 @@ def _is_power(value: Any) -> bool:
 def _power(exponent: Any) -> Any:
     """Return the function for ``x ** exponent``, None where Numba multiplies."""
     if isinstance(exponent, int | np.integer):
-        return None
+        return _reciprocal_power(int(-exponent)) if exponent < 0 else None
     return math.sqrt if exponent == 0.5 else vector_math.power
+
+
+@functools.cache
+def _whole(rounding: Callable[..., Any]) -> Kernel:
+    """Return a rounding function without the -0.0 that no integer is."""
+    return compile_formula(lambda x: rounding(x) + 0)
+
+
+@functools.cache
+def _reciprocal_power(exponent: int) -> Kernel:
+    """Return ``1 / x**exponent``; Numba's own ``x**-1`` raises an exception for 0."""
+    return compile_formula(lambda x: 1 / x**exponent)
 
 
 def _counting(code: Any) -> Iterator[str]:
@@ -205,14 +251,23 @@ def _counting(code: Any) -> Iterator[str]:
             continue
         if value.op == "call" and _found(code, value.func) in (builtins.range, builtins.round, builtins.divmod):
             waiting += value.args
-        elif value.op in ("binop", "inplace_binop") and (_is_power(value) or value.fn in _COUNTING):
-            waiting.append(value.rhs)
+        elif value.op in ("binop", "inplace_binop"):
+            operation = value.fn if value.op == "binop" else value.immutable_fn
+            waiting += [value.lhs, value.rhs] if operation in _COUNTING else [value.rhs] if _is_power(value) else []
         elif value.op in ("getitem", "static_getitem"):
-            waiting += [item for item in (value.index, getattr(value, "index_var", None)) if isinstance(item, ir.Var)]
+            # What is static has the index as a number, beside the variable of it.
+            index = value.index if value.op == "getitem" else value.index_var
+            waiting += [index] if isinstance(index, ir.Var) else []
+    seen: set[str] = set()
     while waiting:
         variable = waiting.pop()
+        seen.add(variable.name)
         yield variable.name
-        waiting += [item for item in code._definitions.get(variable.name, ()) if isinstance(item, ir.Var)]
+        for item in code._definitions.get(variable.name, ()):
+            if isinstance(item, ir.Var):
+                waiting.append(item)
+            elif isinstance(item, ir.Expr) and item.op in ("binop", "inplace_binop", "unary"):
+                waiting += [part for part in item.list_vars() if part.name not in seen]
 
 
 def _exchanged(function: Any) -> Any:
@@ -226,9 +281,10 @@ def _exchanged(function: Any) -> Any:
     if ours is not None:
         return ours
     formula = getattr(function, "formula", function)
+    module = getattr(formula, "__module__", None) or ""
     # What Numba or vector_math has an implementation for is left to them.
-    own = isinstance(formula, FunctionType) and formula.__module__.partition(".")[0] not in ("numba", "numpy", "math")
-    return compile_formula(formula) if own and not formula.__module__.startswith(__package__) else None
+    own = isinstance(formula, FunctionType) and module.partition(".")[0] not in ("numba", "numpy", "math")
+    return compile_formula(formula) if own and not module.startswith(__package__) else None
 
 
 def _ours() -> dict[Any, Any]:
