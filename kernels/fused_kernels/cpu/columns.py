@@ -10,6 +10,8 @@ from .forms import Forms
 
 WIDTH = 256
 """Columns of a strip: what is known of each, a sum say, stays in the first-level cache."""
+ROWS = 512
+"""Rows of a strip that are summed apart: the error of one long float32 sum grows with its length."""
 
 
 def column_forms(name: str, strip: Kernel, *, parallel_from: int) -> Forms:

@@ -38,6 +38,13 @@ def largest(x: Any) -> Any:
 
 
 @inline_reduction
+def raise_each(top: Any, row: Any) -> None:
+    """Raise each element of ``top`` to that of ``row``, if that is larger."""
+    for j in range(row.size):
+        top[j] = larger(top[j], row[j])
+
+
+@inline_reduction
 def _sum_of_exponentials(x: Any, top: Any) -> Any:
     total = x.dtype.type(0)
     for j in range(x.size):

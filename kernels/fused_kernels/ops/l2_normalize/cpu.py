@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from fused_kernels.cpu.columns import column_forms
+from fused_kernels.cpu.columns import ROWS, column_forms
 from fused_kernels.cpu.compile import inline, inline_reduction
 from fused_kernels.cpu.moments import sum_of_squares
 from fused_kernels.cpu.normalise import multiply
 from fused_kernels.cpu.rows import row_forms
 
 _PARALLEL_FROM = 48 << 10
-_ROWS = 512
-"""Rows of a column that are summed apart: the error of one long float32 sum grows with its length."""
 
 
 @inline
@@ -36,7 +34,7 @@ def _strip(x: Any, out: Any, first: Any, last: Any, eps: float) -> None:
     total, part = np.zeros(last - first, x.dtype), np.zeros(last - first, x.dtype)
     for i in range(x.shape[0]):
         _add_squares(x[i][first:last], part)
-        if i % _ROWS == _ROWS - 1:
+        if i % ROWS == ROWS - 1:
             total += part
             part[:] = 0
     total += part

@@ -6,16 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from fused_kernels.cpu.columns import column_forms
+from fused_kernels.cpu.columns import ROWS, column_forms
 from fused_kernels.cpu.compile import inline, inline_reduction
-from fused_kernels.cpu.intrinsics import larger
-from fused_kernels.cpu.log_sum_exp import log_sum_exp
+from fused_kernels.cpu.log_sum_exp import log_sum_exp, raise_each
 from fused_kernels.cpu.rows import row_forms
 from fused_kernels.cpu.vector_math import exp_nonpositive, log
 
 _PARALLEL_FROM = 24 << 10
-_ROWS = 512
-"""Rows of a column that are summed apart: the error of one long float32 sum grows with its length."""
 
 
 # In this order, not x - (top + rest): of large logits only the differences have digits to spare.
@@ -37,10 +34,10 @@ def _strip(x: Any, out: Any, first: Any, last: Any) -> None:
     top = x[0, first:last].copy()
     total, part = np.zeros(last - first, x.dtype), np.zeros(last - first, x.dtype)
     for i in range(1, x.shape[0]):
-        _raise(top, x[i][first:last])
+        raise_each(top, x[i][first:last])
     for i in range(x.shape[0]):
         _add_exponentials(x[i][first:last], top, part)
-        if i % _ROWS == _ROWS - 1:
+        if i % ROWS == ROWS - 1:
             total += part
             part[:] = 0
     total += part
@@ -50,12 +47,6 @@ def _strip(x: Any, out: Any, first: Any, last: Any) -> None:
 
 
 # Loops over whole arrays, not over x[i, first + j]: an index of unknown sign keeps a loop scalar.
-@inline_reduction
-def _raise(top: Any, row: Any) -> None:
-    for j in range(row.size):
-        top[j] = larger(top[j], row[j])
-
-
 @inline_reduction
 def _add_exponentials(row: Any, top: Any, total: Any) -> None:
     for j in range(row.size):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
-from fused_kernels.conversion import convert
-from fused_kernels.dispatch import as_rows, axis_of, lazy_import, ready, ready_rows, result
+from fused_kernels.dispatch import lazy_import
+from fused_kernels.ops._axis import along_axis
 
 from . import peers
 
@@ -54,24 +52,7 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
     >>> softmax([0.0, 0.0])
     array([0.5, 0.5])
     """
-    last = axis == -1 or (isinstance(x, np.ndarray) and axis == x.ndim - 1)
-    if not (ready_rows(x, out) if last else ready(x, out)):
-        return convert(softmax, {"x": x}, {"axis": axis}, out, rows=("x", "out") if last else ())
-    axis = axis_of("softmax", axis, x)
-    shape = x.shape
-    target = result("softmax", out, shape, x.dtype)
-    if not x.size:
-        return target
-    if axis == len(shape) - 1:
-        rows = cpu.rows if shape[-1] <= cpu.LONG else cpu.long_rows
-        rows.run(x.nbytes, out is x, as_rows(x), as_rows(target))
-        return target
-    blocks = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-    if out is x:
-        trace.note("x: copied, each column is read and written in several passes")
-    source = x.copy() if out is x else x
-    cpu.columns.run(x.nbytes, False, source.reshape(blocks), target.reshape(blocks))
-    return target
+    return along_axis(softmax, cpu, x, axis, out)
 
 
 def _reference(x: Any, axis: int = -1) -> Any:
