@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 
 from . import trace
-from .dispatch import Array, are_rows, explain_received, repeats
+from .dispatch import FLOAT32, FLOAT64, Array, are_rows, explain_received, repeats
 from .errors import DtypeError, ShapeError
 
-_FLOAT32: np.dtype[Any] = np.dtype(np.float32)
-_FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 _COMPUTED_IN: dict[str, np.dtype[Any]] = {
-    "float16": _FLOAT32,
-    "bfloat16": _FLOAT32,
-    "float32": _FLOAT32,
-    "float64": _FLOAT64,
+    "float16": FLOAT32,
+    "bfloat16": FLOAT32,
+    "float32": FLOAT32,
+    "float64": FLOAT64,
 }
 # NumPy calls float8_e5m2 a float as well, but computes nothing worth having in it.
 _FLOATS = {*_COMPUTED_IN, np.dtype(np.longdouble).name}
@@ -79,7 +77,7 @@ def convert(
             raise DtypeError(f"{name}: {key} is None, and an array is needed.")
     given = {key: as_array(name, key, value) for key, value in arrays.items()}
     common = _common_dtype(name, given)
-    result_dtype = _FLOAT64 if common.kind in "biu" else common.newbyteorder("=")
+    result_dtype = FLOAT64 if common.kind in "biu" else common.newbyteorder("=")
     for item in _each(out):
         check_out(name, item, result_dtype)
     more = {**options} | {key: _companion(name, key, value, out) for key, value in beside.items()}

@@ -16,12 +16,13 @@ from .errors import DtypeError, ShapeError
 from .memory import empty
 
 Array = np.ndarray[Any, Any]
+FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+FLOAT64: np.dtype[Any] = np.dtype(np.float64)
+FLOATS = (FLOAT32, FLOAT64)
+"""What there are kernels for."""
 
 _ndarray = np.ndarray
 _NUMBERS = (float, int, np.floating, np.integer)
-_FLOAT32: np.dtype[Any] = np.dtype(np.float32)
-_FLOAT64: np.dtype[Any] = np.dtype(np.float64)
-_TAKEN = (_FLOAT32, _FLOAT64)
 
 
 class _Lazy:
@@ -47,7 +48,7 @@ def ready(x: Any, out: Any) -> bool:
         return False
     dtype = x.dtype
     # Identity is the fast answer; an array that was pickled has an equal dtype of its own.
-    if dtype is not _FLOAT32 and dtype is not _FLOAT64 and dtype not in _TAKEN:
+    if dtype is not FLOAT32 and dtype is not FLOAT64 and dtype not in FLOATS:
         return False
     if out is None or out is x:
         return True
@@ -58,7 +59,7 @@ def ready_rows(x: Any, out: Any) -> bool:
     """Whether kernels on rows can take ``x`` and ``out`` as they are: as `ready`, but rows may lie apart."""
     if ready(x, out):
         return True
-    if not are_rows(x) or (x.dtype not in _TAKEN):
+    if not are_rows(x) or (x.dtype not in FLOATS):
         return False
     if out is None or out is x:
         return True

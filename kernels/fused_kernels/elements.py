@@ -12,7 +12,7 @@ import numpy as np
 
 from . import trace
 from .conversion import as_array, check_out, computed_in, from_torch, to_torch, writeable_alias
-from .dispatch import Array, explain_received, overlap, ready, result
+from .dispatch import FLOAT32, FLOAT64, FLOATS, Array, explain_received, overlap, ready, result
 from .errors import DtypeError, ShapeError
 from .memory import ALIGNED_FROM
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from .cpu.elements import Elements
 
 Function = Callable[..., Any]
-
-_FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 
 
 def public(function: Function, name: str, *, parallel_from: int, key: str | None) -> Function:
@@ -70,8 +68,8 @@ def public(function: Function, name: str, *, parallel_from: int, key: str | None
         "_fk_float": float,
         "_fk_array": np.ndarray,
         "_fk_empty": np.empty,
-        "_fk_float32": np.dtype(np.float32),
-        "_fk_float64": _FLOAT64,
+        "_fk_float32": FLOAT32,
+        "_fk_float64": FLOAT64,
         "_fk_overlap": overlap,
         "_fk_trace": trace,
         "_fk_small": min(parallel_from, ALIGNED_FROM),
@@ -204,7 +202,7 @@ def _common(operation: str, values: list[Any]) -> np.dtype[Any]:
     except TypeError as error:
         kinds = ", ".join(str(value.dtype) for value in arrays)
         raise DtypeError(f"{operation}: {kinds} have no common dtype. Convert one to the other.") from error
-    return _FLOAT64 if common.kind in "biu" else common.newbyteorder("=")
+    return FLOAT64 if common.kind in "biu" else common.newbyteorder("=")
 
 
 def _shape(operation: str, parameters: tuple[str, ...], values: list[Any]) -> tuple[int, ...]:
@@ -221,7 +219,7 @@ def _shape(operation: str, parameters: tuple[str, ...], values: list[Any]) -> tu
 def _prepared(name: str, array: Array, dtype: np.dtype[Any], out: Any) -> Array:
     """Return an input that `cpu.strided` takes: the same memory where that can be."""
     kind = array.dtype
-    if kind.kind not in "biu" and kind not in (np.dtype(np.float32), _FLOAT64):
+    if kind.kind not in "biu" and kind not in FLOATS:
         trace.note(f"{name}: copied, {kind.name} computed in {dtype.name}")
         return array.astype(dtype)
     if not kind.isnative or not array.flags.aligned:

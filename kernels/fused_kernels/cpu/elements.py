@@ -20,7 +20,7 @@ from .fork_join import parallel
 from .forms import Forms, last_level_cache
 from .intrinsics import stream, stream_end
 from .strided import ADDRESS, AXES, CODE, CONSTANT, FIELDS, OPERANDS, SIZE, STRIDES, TILE
-from .views import address_of, array_at, make_array
+from .views import LIKE, address_of, array_at, make_array
 
 _GRAIN = 64
 """Shares of threads are multiples of it, so that no two write to one cache line."""
@@ -55,7 +55,7 @@ class Elements:
             reason += f", {gathered} of the inputs gathered tile by tile" if gathered else ""
             if trace.launching("numba", "strided", reason):
                 return out
-        self.anyhow(threads.state(shares), shares, streaming, _like(dtype), plan)
+        self.anyhow(threads.state(shares), shares, streaming, LIKE[dtype], plan)
         return out
 
 
@@ -139,13 +139,6 @@ def _direct(formula: Kernel, arity: int) -> Kernel:
 
     by_arity: dict[int, Kernel] = {1: one, 2: two}
     return by_arity.get(arity, several)
-
-
-_LIKE = {dtype: np.empty(0, dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
-
-
-def _like(dtype: np.dtype[Any]) -> Array:
-    return _LIKE[dtype]
 
 
 @inline

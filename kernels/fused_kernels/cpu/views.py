@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
+
+from fused_kernels.dispatch import FLOATS
+
+LIKE = {dtype: np.empty(0, dtype) for dtype in FLOATS}
+"""What `array_at` takes for an array of each dtype."""
 
 
 @intrinsic

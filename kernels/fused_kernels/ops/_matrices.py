@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from fused_kernels.dispatch import FLOATS
+
 _ndarray = np.ndarray
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def ready(x: Any, other: Any, out: Any, *vectors: Any) -> bool:
@@ -19,7 +20,7 @@ def ready(x: Any, other: Any, out: Any, *vectors: Any) -> bool:
         return False
     dtype = x.dtype
     return (
-        dtype in _FLOATS
+        dtype in FLOATS
         and other.dtype == dtype
         and x.flags.aligned
         and other.flags.aligned

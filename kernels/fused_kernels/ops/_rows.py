@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fused_kernels.dispatch import Array, explain_received, number
+from fused_kernels.dispatch import FLOAT32, FLOAT64, Array, explain_received, number
 from fused_kernels.errors import KernelError, ShapeError
 
 _ndarray = np.ndarray
-_FLOAT32: np.dtype[Any] = np.dtype(np.float32)
-_FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 
 
 def simple(x: Any, residual: Any, vectors: tuple[Any, ...], outs: tuple[Any, ...]) -> bool:
@@ -24,7 +22,7 @@ def simple(x: Any, residual: Any, vectors: tuple[Any, ...], outs: tuple[Any, ...
     if type(x) is not _ndarray:
         return False
     dtype, shape = x.dtype, x.shape
-    if (dtype is not _FLOAT32 and dtype is not _FLOAT64) or len(shape) != 2 or not shape[1] or not x.flags.carray:
+    if (dtype is not FLOAT32 and dtype is not FLOAT64) or len(shape) != 2 or not shape[1] or not x.flags.carray:
         return False
     row = shape[1:]
     for item in vectors:

@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from fused_kernels.dispatch import Array, described
+from fused_kernels.dispatch import FLOAT32, FLOAT64, Array, described
 from fused_kernels.errors import DtypeError
 
-FLOAT32: np.dtype[Any] = np.dtype(np.float32)
-FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 Numbers = Sequence[Any] | Array
 """What is taken for a list of numbers, with a length; not yet looked into."""
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 import fused_kernels as fk
-from fused_kernels.dispatch import Array
+from fused_kernels.dispatch import FLOAT32, FLOAT64, Array
 from fused_kernels.errors import ShapeError
 
-from .arguments import FLOAT32, FLOAT64, float_array, number
+from .arguments import float_array, number
 
 
 def matmul_numpy(a: Array, b: Array) -> Array:

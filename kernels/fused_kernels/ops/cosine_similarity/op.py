@@ -9,9 +9,10 @@ import numpy as np
 from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
-from fused_kernels.dispatch import explain_received, lazy_import, number, result
-from fused_kernels.errors import KernelError, ShapeError
+from fused_kernels.dispatch import explain_received, lazy_import, result
+from fused_kernels.errors import ShapeError
 from fused_kernels.ops._matrices import ready
+from fused_kernels.ops._rows import epsilon
 
 from . import peers
 
@@ -67,9 +68,7 @@ def cosine_similarity(a: Any, b: Any = None, *, eps: float = 1e-8, out: Any = No
     other = a if b is None else b
     if not ready(a, other, out):
         return convert(cosine_similarity, {"a": a, "b": b}, {"eps": eps}, out)
-    least = number("cosine_similarity", "eps", eps)
-    if not least >= 0:
-        raise KernelError(f"cosine_similarity: eps is a length and must be 0 or more; received {eps}.")
+    least = epsilon("cosine_similarity", eps, "1e-8")
     if a.ndim != 2 or other.ndim != 2 or a.shape[1] != other.shape[1]:
         raise ShapeError(_mismatch(a, other, b is None))
     (m, k), n = a.shape, other.shape[0]

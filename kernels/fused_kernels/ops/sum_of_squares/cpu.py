@@ -16,7 +16,7 @@ from fused_kernels.cpu import threads
 from fused_kernels.cpu.compile import inline, inline_reduction, kernel
 from fused_kernels.cpu.fork_join import parallel
 from fused_kernels.cpu.forms import shares_of, skipped
-from fused_kernels.cpu.views import address_of, array_at
+from fused_kernels.cpu.views import LIKE, address_of, array_at
 
 from .axes import Layout
 
@@ -29,7 +29,6 @@ _STRIP = 512
 """Columns that are summed side by side; their sums stay in the first-level cache."""
 _CHUNK = 64
 """Rows of columns that are summed in their own dtype."""
-_LIKE = {dtype: np.empty(0, dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
 
 
 def whole(x: Any) -> Any:
@@ -67,7 +66,7 @@ def _run(launch: Any, x: Any, memory: Any, parts: Any, size: int) -> bool:
     if skipped(x.nbytes, shares):
         return False
     # By address, since an array's type would be compiled once for each layout.
-    launch(threads.state(shares), shares, _LIKE[x.dtype], memory, parts, size)
+    launch(threads.state(shares), shares, LIKE[x.dtype], memory, parts, size)
     return True
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
-from fused_kernels.dispatch import lazy_import, ready, result
+from fused_kernels.dispatch import FLOATS, lazy_import, ready, result
 
 from . import peers
 from .axes import axes_of, layout, packed, shape_without
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from . import cpu
 else:
     cpu = lazy_import(f"{__package__}.cpu")
-
-_TAKEN = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def sum_of_squares(x: Any, axis: Any = None, *, keepdims: bool = False, out: Any = None) -> Any:
@@ -83,7 +81,7 @@ def sum_of_squares(x: Any, axis: Any = None, *, keepdims: bool = False, out: Any
 
 def _taken(x: Any, out: Any) -> bool:
     """Whether the kernels take both as they are: ``x`` of any strides, ``out`` contiguous and no part of ``x``."""
-    if type(x) is not np.ndarray or x.dtype not in _TAKEN or not x.flags.behaved:
+    if type(x) is not np.ndarray or x.dtype not in FLOATS or not x.flags.behaved:
         return False
     if out is None or out is x:
         return True

@@ -11,7 +11,7 @@ import numpy as np
 from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
-from fused_kernels.dispatch import are_rows, as_rows, lazy_import
+from fused_kernels.dispatch import FLOAT32, FLOAT64, FLOATS, are_rows, as_rows, lazy_import
 from fused_kernels.errors import DtypeError, KernelError
 
 from . import grid, peers
@@ -24,9 +24,7 @@ else:
     cpu = lazy_import(f"{__package__}.cpu")
 
 MOST_BINS = 1 << 16
-_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-_TAKEN = (_FLOAT32, _FLOAT64)
-_IN_PIECES = {"float16": _FLOAT32, "bfloat16": _FLOAT32, "float32": _FLOAT32}
+_IN_PIECES = {"float16": FLOAT32, "bfloat16": FLOAT32, "float32": FLOAT32}
 _PIECE = 1 << 16
 """Elements that are converted or gathered at once, small enough for the second-level cache."""
 _LONG_ROW = 1024
@@ -108,10 +106,10 @@ def tensor_stats(x: Any, *, bins: int = 64) -> TensorStats:
 
 def _computed_in(x: Any) -> np.dtype[Any] | None:
     """Return the dtype in which an array is measured, None if that is for `convert` to say."""
-    if x.dtype in _TAKEN:
+    if x.dtype in FLOATS:
         return x.dtype  # type: ignore[no-any-return]
     if x.dtype.kind in "biu" or x.dtype.name == "float64":
-        return _FLOAT64
+        return FLOAT64
     return _IN_PIECES.get(x.dtype.name)
 
 
@@ -153,7 +151,7 @@ def _integer(bins: Any) -> int:
 
 def _reference(x: Any, *, bins: int = 64) -> TensorStats:
     x = np.asarray(x)
-    dtype = x.dtype if x.dtype.kind == "f" else _FLOAT64
+    dtype = x.dtype if x.dtype.kind == "f" else FLOAT64
     nan, inf = int(np.isnan(x).sum()), int(np.isinf(x).sum())
     zeros = x.size - int(np.count_nonzero(x))
     finite = x[np.isfinite(x)] if nan or inf else x
@@ -162,7 +160,7 @@ def _reference(x: Any, *, bins: int = 64) -> TensorStats:
     low, high, absmax = float(finite.min()), float(finite.max()), float(np.abs(finite).max())
     counts, edges = np.zeros(0, np.int64), np.zeros(0)
     if bins:
-        limits = grid.precision(_FLOAT64 if dtype == np.longdouble else dtype)
+        limits = grid.precision(FLOAT64 if dtype == np.longdouble else dtype)
         edges = grid.edges_of(low, high, grid.final_power(low, high, bins, *limits))
         # By the number and range of the bins, NumPy counts several times faster than by their edges.
         counts, _ = np.histogram(finite, bins=edges.size - 1, range=(float(edges[0]), float(edges[-1])))
