@@ -143,6 +143,33 @@ def test_a_fork_in_the_middle_of_other_threads_calls(run: Callable[..., str]) ->
     run(code)
 
 
+@needs_fork
+def test_a_fork_while_another_thread_compiles(run: Callable[..., str]) -> None:
+    """The child would wait for ever for the compiler's lock."""
+    code = """
+    fk.elementwise(name="first")(lambda x: x)(x)  # all is imported: a fork during an import is Python's affair
+    over = threading.Event()
+    def compile():
+        number = 0
+        while not over.is_set():
+            number += 1
+            fk.elementwise(name="mine")(eval(f"lambda x: x * {number}"))(x)
+    compiler = threading.Thread(target=compile)
+    compiler.start()
+    for _ in range(4):
+        time.sleep(0.1)
+        child = os.fork()
+        if not child:
+            signal.alarm(30)
+            np.testing.assert_array_equal(fk.elementwise(name="other")(lambda x: x + 1)(x), x + 1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0, "the child waited for ever"
+    over.set()
+    compiler.join()
+    """
+    run(code)
+
+
 def test_taking_turns_with_the_threads_of_blas_and_torch(run: Callable[..., str]) -> None:
     pytest.importorskip("torch")
     code = """

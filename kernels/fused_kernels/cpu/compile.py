@@ -17,8 +17,17 @@ import numba
 from numba.core import serialize
 from numba.core.caching import NullCache, _Cache
 from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 
 Kernel = Callable[..., Any]
+
+if hasattr(os, "register_at_fork"):
+    # A fork waits for compilers in other threads: whatever these hold would in the child be held for ever.
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 _OPTIONS = {
     # Without it every division checks for zero, and the branch keeps the loop scalar.
