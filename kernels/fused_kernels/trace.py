@@ -28,7 +28,7 @@ class Trace:
     implementation
         ``"numba"`` or ``"numpy"``; empty if nothing ran.
     form
-        The form of the loop: ``"serial"``, ``"parallel"``, ``"streaming"``, ...
+        The form of the loop: as in `Explanation`.
     notes
         Why this one, what was copied or converted, in the order of happening.
     """

@@ -3,7 +3,7 @@
 ``serial``: one thread. ``parallel``: several threads, each a contiguous share. ``streaming``: the result goes past the
 caches, for results that would not stay in them. ``staged``: each piece is finished in a scratch buffer before it is
 stored, for a result that overlaps an input; the compiler would otherwise take the scalar path of its overlap check, or
-read what it has just overwritten.
+read what it has just overwritten. Rows and columns have no ``streaming``, which pays for formulas only.
 """
 
 from __future__ import annotations
