@@ -63,6 +63,12 @@ def test_dtypes_too_small_to_compute_in_are_refused(dtype: type) -> None:
         fk.softmax((X / 4).astype(dtype))
 
 
+@pytest.mark.parametrize("approximate", [X, ["tanh"], None, "exact"], ids=str)
+def test_the_approximation_of_gelu_is_a_name(approximate: object) -> None:
+    with pytest.raises(fk.KernelError, match="approximate must be"):
+        fk.gelu(X, approximate=approximate)
+
+
 def test_a_masked_out_is_refused() -> None:
     with pytest.raises(fk.DtypeError, match="masked"):
         fk.scale(X, 2.0, out=np.ma.masked_array(X.copy(), mask=True))

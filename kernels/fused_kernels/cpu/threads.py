@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fused_kernels.errors import KernelError
 
+_MOST = 1 << 16
 _EXIT_PATIENCE = 1.0
 """Seconds that each worker has to return when the interpreter ends."""
 
@@ -53,7 +54,7 @@ def set_num_threads(number: int) -> None:
     Raises
     ------
     KernelError
-        For less than 1.
+        For less than 1, or more than 65536.
 
     Examples
     --------
@@ -68,8 +69,8 @@ def set_num_threads(number: int) -> None:
         wanted = operator.index(number)
     except TypeError:
         wanted = 0
-    if wanted < 1:
-        raise KernelError(f"set_num_threads takes an integer from 1 up, and got {number!r}.")
+    if not 1 <= wanted <= _MOST:
+        raise KernelError(f"set_num_threads takes an integer from 1 up to {_MOST}, and got {number!r}.")
     _wanted = wanted
 
 

@@ -185,9 +185,10 @@ def gelu(x: Any, *, approximate: str = "none", out: Any = None) -> Any:
     >>> fk.gelu([-1.0, 0.0, 1.0]).round(4)
     array([-0.1587,  0.    ,  0.8413])
     """
-    if approximate == "none":
+    name = approximate if isinstance(approximate, str) else None
+    if name == "none":
         return _erf.function(x, out=out)
-    if approximate == "tanh":
+    if name == "tanh":
         return _tanh.function(x, out=out)
     raise KernelError(f"gelu: approximate must be 'none' or 'tanh'; received {approximate!r}.")
 
