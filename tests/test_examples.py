@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import fused_kernels as fk
+
 ROOT = Path(__file__).parents[1]
 SOURCES = [*(ROOT / "workbench").rglob("*.py"), *(ROOT / "kernels" / "fused_kernels").rglob("*.py")]
 MODULES = sorted(
@@ -28,5 +30,8 @@ def test_docstring_examples(name: str) -> None:
 def test_readme_examples() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert blocks
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+    try:
+        for block in blocks:
+            exec(compile(block, "README.md", "exec"), {"__name__": "README"})
+    finally:
+        fk.OPS.remove("mish")
