@@ -143,6 +143,8 @@ def _companion(operation: str, name: str, value: Any, out: Any) -> Array | None:
     if array.dtype.kind not in "biu":
         raise DtypeError(f"{operation}: {name} must hold integers or booleans; received {array.dtype} {array.shape}.")
     dtype = np.dtype(bool if array.dtype.kind == "b" else np.int64)
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise DtypeError(f"{operation}: {name} holds {array.max()}, which no signed integer of 64 bits can.")
     return _prepared(name, array, dtype, out, rows=False)
 
 

@@ -213,6 +213,13 @@ def test_options_of_cross_entropy_that_make_no_sense_are_explained() -> None:
         fk.cross_entropy(logits, target, reduction="max")
     with pytest.raises(fk.DtypeError, match="ignore_index"):
         fk.cross_entropy(logits, target, ignore_index=1.5)
+    with pytest.raises(fk.DtypeError, match="64 bits"):
+        fk.cross_entropy(logits, target, ignore_index=2**70)
+    with pytest.raises(fk.KernelError, match="reduction must be one of"):
+        fk.cross_entropy(logits, target, reduction=np.ones(3))
+    # As int64 this would be -100, and the row silently ignored.
+    with pytest.raises(fk.DtypeError, match=f"target holds {2**64 - 100}"):
+        fk.cross_entropy(logits, np.full(np.shape(target), 2**64 - 100, np.uint64))
     with pytest.raises(fk.ShapeError, match=r"moveaxis\(logits, 1, -1\)"):
         fk.cross_entropy(matrix(2, 5, 7), np.zeros((2, 7), int))
 

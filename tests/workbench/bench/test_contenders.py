@@ -123,7 +123,7 @@ def test_numbers_and_records_are_results_too() -> None:
 
 def test_what_changes_a_peers_speed_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "/home/somebody/cache")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/srv/cache")
     monkeypatch.setenv("UNRELATED", "1")
     settings = environment()["settings"].split()
     assert "OPENBLAS_CORETYPE=Haswell" in settings

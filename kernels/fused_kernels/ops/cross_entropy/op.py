@@ -23,6 +23,7 @@ else:
 
 _INT64 = np.dtype(np.int64)
 _REDUCTIONS = ("mean", "sum", "none")
+_LIMIT = 1 << 63
 
 
 def cross_entropy(
@@ -72,9 +73,9 @@ def cross_entropy(
     >>> cross_entropy([[2.0, 0.0], [0.0, 2.0]], [0, -100], reduction="none").round(3)
     array([0.127, 0.   ])
     """
-    if reduction not in _REDUCTIONS:
+    if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
         raise KernelError(f"cross_entropy: reduction must be one of {', '.join(_REDUCTIONS)}; received {reduction!r}.")
-    if type(ignore_index) is not int:
+    if type(ignore_index) is not int or not -_LIMIT <= ignore_index < _LIMIT:
         ignore_index = _index(ignore_index)
     if not (ready_rows(logits, out) and out is not logits and _is_target(target, out)):
         options = {"ignore_index": ignore_index, "reduction": reduction}
@@ -116,9 +117,14 @@ def _is_target(target: Any, out: Any) -> bool:
 
 def _index(ignore_index: Any) -> int:
     try:
-        return operator.index(ignore_index)
+        index = operator.index(ignore_index)
     except TypeError as error:
         raise DtypeError(f"cross_entropy: ignore_index must be an integer; received {ignore_index!r}.") from error
+    if not -_LIMIT <= index < _LIMIT:
+        raise DtypeError(
+            f"cross_entropy: ignore_index must fit into 64 bits; received {index}. The usual value is -100."
+        )
+    return index
 
 
 def _mismatch(logits: Array, target: Array) -> str:
