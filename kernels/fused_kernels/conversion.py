@@ -30,7 +30,7 @@ def convert(
     options: Mapping[str, Any],
     out: Any = None,
     *,
-    companions: Mapping[str, Any] | None = None,
+    integers: Mapping[str, Any] | None = None,
     rows: tuple[str, ...] = (),
     results: int = 1,
 ) -> Any:
@@ -48,7 +48,7 @@ def convert(
     out
         As received: any array of the caller's library into which the result can be cast (``"same_kind"``), or a tuple
         of them where the result is a tuple.
-    companions
+    integers
         Indices and masks, which have no part in the dtype of the result: they become C-contiguous int64 or bool.
     rows
         Names of the arrays for which `dispatch.are_rows` is enough; all others become C-contiguous.
@@ -60,19 +60,19 @@ def convert(
     DtypeError
         For complex, text, object and masked arrays, tensors that require grad, and arrays on another device.
     """
-    name, beside = function.__name__, dict(companions or {})
+    name, whole = function.__name__, dict(integers or {})
     if out is not None and len(_each(out)) != results:
         kind = "an array" if results == 1 else f"a tuple of {results} arrays"
         raise DtypeError(f"{name}: out must be {kind}; received {explain_received(out=out)}.")
     torch = sys.modules.get("torch")
     if torch is not None and any(
-        isinstance(value, torch.Tensor) for value in (*arrays.values(), *beside.values(), *_each(out))
+        isinstance(value, torch.Tensor) for value in (*arrays.values(), *whole.values(), *_each(out))
     ):
-        shared = {key: from_torch(name, key, value, torch) for key, value in {**arrays, **beside}.items()}
+        shared = {key: from_torch(name, key, value, torch) for key, value in {**arrays, **whole}.items()}
         given_out = _like(out, [from_torch(name, "out", item, torch) for item in _each(out)])
         result = function(**shared, **options, **_out(given_out))
         return out if out is not None else to_torch(result, torch)
-    for key, value in (*arrays.items(), *beside.items()):
+    for key, value in (*arrays.items(), *whole.items()):
         if value is None and key in _required(function):
             raise DtypeError(f"{name}: {key} is None, and an array is needed.")
     given = {key: as_array(name, key, value) for key, value in arrays.items()}
@@ -80,7 +80,7 @@ def convert(
     result_dtype = FLOAT64 if common.kind in "biu" else common.newbyteorder("=")
     for item in _each(out):
         check_out(name, item, result_dtype)
-    more = {**options} | {key: _companion(name, key, value, out) for key, value in beside.items()}
+    more = {**options} | {key: _integers(name, key, value, out) for key, value in whole.items()}
     if result_dtype.name not in _COMPUTED_IN:
         return _by_reference(function, given, more, out, result_dtype)
     dtype = _COMPUTED_IN[result_dtype.name]
@@ -136,7 +136,7 @@ def _copied_to(operation: str, out: Any, result: Any, note: str) -> Any:
     return out
 
 
-def _companion(operation: str, name: str, value: Any, out: Any) -> Array | None:
+def _integers(operation: str, name: str, value: Any, out: Any) -> Array | None:
     array = as_array(operation, name, value)
     if array is None:
         return None

@@ -17,7 +17,7 @@ from .errors import DtypeError, ShapeError
 from .memory import ALIGNED_FROM
 
 if TYPE_CHECKING:
-    from .cpu.elements import Elements
+    from .cpu.loops.elements import Elements
 
 Function = Callable[..., Any]
 
@@ -30,15 +30,15 @@ def public(function: Function, name: str, *, parallel_from: int, key: str | None
     function
         Of one or more numbers; those with a default may be left out.
     name, parallel_from, key
-        As for `cpu.elements.element_forms`.
+        As for `cpu.loops.elements.element_forms`.
     """
     signature = inspect.signature(function)
     arity = len(signature.parameters)
 
     @functools.cache
     def forms() -> Elements:
-        from .cpu.elements import element_forms
         from .cpu.formula import compile_formula
+        from .cpu.loops.elements import element_forms
 
         return element_forms(name, compile_formula(function), arity, parallel_from=parallel_from, key=key)
 
@@ -50,18 +50,18 @@ def public(function: Function, name: str, *, parallel_from: int, key: str | None
             if not ready(value, out) or (
                 model is not None and (value.shape != model.shape or value.dtype != model.dtype)
             ):
-                return _anyhow(operation, args, out)
+                return _strided(operation, args, out)
             model = value
             in_place = in_place or value is out
         if model is None:
-            return _anyhow(operation, args, out)
+            return _strided(operation, args, out)
         target = result(name, out, model.shape, model.dtype)
         forms().same_size.run(model.nbytes, in_place, target, *args)
         return target if model.shape or out is not None else target[()]
 
     def first(*args: Any) -> None:
-        names["_fk_direct"] = forms().same_size.direct
-        names["_fk_direct"](*args)
+        names["_fk_serial"] = forms().same_size.serial
+        names["_fk_serial"](*args)
 
     names: dict[str, Any] = {
         "_fk_type": type,
@@ -74,7 +74,7 @@ def public(function: Function, name: str, *, parallel_from: int, key: str | None
         "_fk_trace": trace,
         "_fk_small": min(parallel_from, ALIGNED_FROM),
         "_fk_call": call,
-        "_fk_direct": first,
+        "_fk_serial": first,
     }
     operation: Any = _written(name, signature, names)
     # Where it is found by its name, as pickle has to.
@@ -96,13 +96,13 @@ def _fk_operation({given}, *, out=None):
         if (_fk_kind is _fk_float32 or _fk_kind is _fk_float64){others}:
             if out is None:
                 out = _fk_empty({model}.shape, _fk_kind)
-                _fk_direct(out, {passed})
+                _fk_serial(out, {passed})
                 return out
             if (
                 _fk_type(out) is _fk_array and out.dtype is _fk_kind and out.shape == {model}.shape
                 and out.flags.carray{apart}
             ):
-                _fk_direct(out, {passed})
+                _fk_serial(out, {passed})
                 return out
     return _fk_call(({passed},), out)
 """
@@ -139,7 +139,7 @@ def _written(name: str, signature: inspect.Signature, names: dict[str, Any]) -> 
     return operation
 
 
-def _anyhow(operation: Any, args: tuple[Any, ...], out: Any) -> Any:
+def _strided(operation: Any, args: tuple[Any, ...], out: Any) -> Any:
     """Compute what is not a call with plain arrays of one shape and dtype."""
     name = operation.__name__
     torch = sys.modules.get("torch")
@@ -169,7 +169,7 @@ def _anyhow(operation: Any, args: tuple[Any, ...], out: Any) -> Any:
         found = operation(*prepared, out=target)
     else:
         operands = [np.asarray(value, dtype) if isinstance(value, float) else value for value in prepared]
-        found = operation.forms().run_anyhow(operands, target, shape, dtype)
+        found = operation.forms().run_strided(operands, target, shape, dtype)
     if direct or trace.is_dry():
         return out if out is not None else found
     if out is not None:
@@ -217,7 +217,7 @@ def _shape(operation: str, parameters: tuple[str, ...], values: list[Any]) -> tu
 
 
 def _prepared(name: str, array: Array, dtype: np.dtype[Any], out: Any) -> Array:
-    """Return an input that `cpu.strided` takes: the same memory where that can be."""
+    """Return an input that `cpu.loops.strided` takes: the same memory where that can be."""
     kind = array.dtype
     if kind.kind not in "biu" and kind not in FLOATS:
         trace.note(f"{name}: copied, {kind.name} computed in {dtype.name}")

@@ -22,7 +22,7 @@ class Explanation:
         ``"numba"``, or ``"numpy"`` where there is no kernel for the dtype; ``"none"`` if there is nothing to compute.
     form
         The form of the loop: ``"serial"``, ``"parallel"``, ``"streaming"``, ``"staged"`` or ``"strided"`` (see
-        `cpu.forms` and `cpu.strided`), or that of a matrix product (see `cpu.gemm.cut` and `cpu.gemm.stack`).
+        `cpu.loops`), or that of a matrix product (see `cpu.gemm.cut` and `cpu.gemm.stack`).
     notes
         Why, and what is copied or converted on the way.
     rejected

@@ -247,8 +247,8 @@ C = {constant}
 def mine(x):
     return C * x + {literal}
 assert mine(np.ones(1000, 'f4'))[0] == {constant} + {literal}
-direct = mine.forms().same_size.direct
-print(sum(direct.stats.cache_hits.values()), sum(direct.stats.cache_misses.values()))
+serial = mine.forms().same_size.serial
+print(sum(serial.stats.cache_hits.values()), sum(serial.stats.cache_misses.values()))
 """
 
 

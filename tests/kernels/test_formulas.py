@@ -15,7 +15,7 @@ import fused_kernels as fk
 LEAST = np.float32(-1)
 X = np.random.default_rng(3).standard_normal((37, 53))
 
-NAMES = ["_call", "kind", "type", "float", "_empty", "_direct", "_trace", "_small", "operation", "call"]
+NAMES = ["_call", "kind", "type", "float", "_empty", "_serial", "_trace", "_small", "operation", "call"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,7 +14,7 @@ import numpy as np, fused_kernels as fk
 x = np.ones((600, 700), 'f4')
 fk.relu(x), fk.relu(x, out=x), fk.relu(x[:3])
 forms = fk.relu.forms().same_size
-kernels = [forms.direct, forms.parallel, forms.staged]
+kernels = [forms.serial, forms.parallel, forms.staged]
 print('hits', sum(sum(kernel.stats.cache_hits.values()) for kernel in kernels), end=' ')
 print('misses', sum(sum(kernel.stats.cache_misses.values()) for kernel in kernels))
 """
@@ -48,7 +48,7 @@ def test_operations_of_the_user_are_compiled_here() -> None:
     try:
         done = fk.warmup("mine", dtypes=["float64"])
         assert (done.processes, done.failed) == (0, {})
-        assert fk.mine.forms().same_size.direct.signatures
+        assert fk.mine.forms().same_size.serial.signatures
     finally:
         fk.OPS.remove("mine")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .compile import inline, inline_reduction
 from .intrinsics import larger
-from .rows import BLOCK
+from .loops.rows import BLOCK
 from .vector_math import exp_nonpositive
 from .views import part_of
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .compile import inline, inline_reduction
-from .rows import BLOCK
+from .loops.rows import BLOCK
 from .views import part_of
 
 _HEAD = 16

@@ -54,7 +54,7 @@ def stack_product(x: Array, weight: Array, out: Array) -> None:
         return
     x, weight, count = _broadcast(x, stack), _broadcast(weight, stack), threads.count()
     if work >= _ITEM_WORK and count > 1:
-        if trace.listeners and trace.launching("numba", "one by one", f"{items} products, each on {count} threads"):
+        if trace.listeners and trace.launching("numba", "one-by-one", f"{items} products, each on {count} threads"):
             return
         if np.may_share_memory(x, out) or np.may_share_memory(weight, out):
             x, weight = x.copy(), weight.copy()

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from fused_kernels.cpu.compile import inline
+from fused_kernels.cpu.loops.rows import pair_forms
 from fused_kernels.cpu.normalise import shift_and_scale, shift_scale_and_affine, standard
-from fused_kernels.cpu.rows import pair_forms
 
 _PARALLEL_FROM = 48 << 10
 

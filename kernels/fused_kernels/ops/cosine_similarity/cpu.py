@@ -13,8 +13,8 @@ from fused_kernels.cpu.addresses import elements_at
 from fused_kernels.cpu.array_objects import data_of, given, matrix_of
 from fused_kernels.cpu.compile import Kernel, entry, inline_reduction
 from fused_kernels.cpu.fork_join import parallel
-from fused_kernels.cpu.forms import shares_of
 from fused_kernels.cpu.gemm import Finish, product
+from fused_kernels.cpu.loops.forms import shares_of
 from fused_kernels.dispatch import Array
 
 _SCALED = Finish("scaled", scaled=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from fused_kernels.cpu.compile import inline_reduction, kernel
 from fused_kernels.cpu.fork_join import parallel
-from fused_kernels.cpu.forms import Forms
 from fused_kernels.cpu.log_sum_exp import log_sum_exp
+from fused_kernels.cpu.loops.forms import Forms
 from fused_kernels.cpu.views import row_of
 
 _PARALLEL_FROM = 24 << 10
@@ -30,12 +30,12 @@ def _share(share: Any, shares: Any, x: Any, target: Any, out: Any, ignored: Any)
 _one_share = inline_reduction(_share)
 
 
-@kernel("cross_entropy.direct")
-def _direct(x: Any, target: Any, out: Any, ignored: Any) -> None:
+@kernel("cross_entropy.serial")
+def _serial(x: Any, target: Any, out: Any, ignored: Any) -> None:
     _one_share(0, 1, x, target, out, ignored)
 
 
-losses = Forms(_direct, parallel("cross_entropy.parallel", _one_share), None, _PARALLEL_FROM, streams=False)
+losses = Forms(_serial, parallel("cross_entropy.parallel", _one_share), None, _PARALLEL_FROM, streams=False)
 """Run with logits of shape (rows, classes), target and result of shape (rows,), and the index that is ignored.
 
 A row whose target is out of range is left out of the result: look for it with `total`.

@@ -79,7 +79,7 @@ def cross_entropy(
         ignore_index = _index(ignore_index)
     if not (ready_rows(logits, out) and out is not logits and _is_target(target, out)):
         options = {"ignore_index": ignore_index, "reduction": reduction}
-        return convert(cross_entropy, {"logits": logits}, options, out, companions={"target": target}, rows=("logits",))
+        return convert(cross_entropy, {"logits": logits}, options, out, integers={"target": target}, rows=("logits",))
     shape = logits.shape
     if not shape or not shape[-1] or target.shape != shape[:-1]:
         raise ShapeError(_mismatch(logits, target))

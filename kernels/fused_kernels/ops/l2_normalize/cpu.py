@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fused_kernels.cpu.columns import ROWS, column_forms
 from fused_kernels.cpu.compile import inline, inline_reduction
+from fused_kernels.cpu.loops.columns import ROWS, column_forms
+from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.moments import sum_of_squares
 from fused_kernels.cpu.normalise import multiply
-from fused_kernels.cpu.rows import row_forms
 
 _PARALLEL_FROM = 48 << 10
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.normalise import shift_and_scale, shift_scale_and_affine, standard
-from fused_kernels.cpu.rows import row_forms
 
 _PARALLEL_FROM = 48 << 10
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fused_kernels.cpu.compile import inline, inline_reduction, kernel
 from fused_kernels.cpu.fork_join import parallel
-from fused_kernels.cpu.forms import Forms
+from fused_kernels.cpu.loops.forms import Forms
 from fused_kernels.cpu.views import part_of, row_of
 
 _PARALLEL_FROM = 64 << 10
@@ -88,11 +88,11 @@ def _divide(total: Any, count: Any, out: Any) -> None:
 _one_share = inline_reduction(_share)
 
 
-@kernel("mean_pool.direct")
-def _direct(x: Any, mask: Any, masked: bool, out: Any) -> None:
+@kernel("mean_pool.serial")
+def _serial(x: Any, mask: Any, masked: bool, out: Any) -> None:
     _one_share(0, 1, x, mask, masked, out)
 
 
-means = Forms(_direct, parallel("mean_pool.parallel", _one_share), None, _PARALLEL_FROM, streams=False)
+means = Forms(_serial, parallel("mean_pool.parallel", _one_share), None, _PARALLEL_FROM, streams=False)
 """Run with ``x`` of shape (batch, tokens, width), a mask of shape (batch, tokens), whether to look at it, the result.
 """

@@ -58,7 +58,7 @@ def mean_pool(x: Any, mask: Any = None, *, out: Any = None) -> Any:
     array([2., 3.])
     """
     if not (ready(x, out) and out is not x and _is_mask(mask, out)):
-        return convert(mean_pool, {"x": x}, {}, out, companions={"mask": mask})
+        return convert(mean_pool, {"x": x}, {}, out, integers={"mask": mask})
     shape = x.shape
     if len(shape) not in (2, 3):
         raise ShapeError(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fused_kernels.cpu.compile import inline
+from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.moments import sum_of_squares
 from fused_kernels.cpu.normalise import multiply, multiply_and_weight, reciprocal_root
-from fused_kernels.cpu.rows import row_forms
 
 _PARALLEL_FROM = 48 << 10
 

@@ -15,7 +15,7 @@ from fused_kernels import trace
 from fused_kernels.cpu import threads
 from fused_kernels.cpu.compile import inline, inline_reduction, kernel
 from fused_kernels.cpu.fork_join import parallel
-from fused_kernels.cpu.forms import shares_of, skipped
+from fused_kernels.cpu.loops.forms import shares_of, skipped
 from fused_kernels.cpu.views import LIKE, address_of, array_at
 
 from .axes import Layout

@@ -11,8 +11,8 @@ from numba.extending import register_jitable
 from fused_kernels.cpu import threads
 from fused_kernels.cpu.compile import INLINED, inline, inline_reduction
 from fused_kernels.cpu.fork_join import parallel
-from fused_kernels.cpu.forms import shares_of, skipped
 from fused_kernels.cpu.intrinsics import smaller
+from fused_kernels.cpu.loops.forms import shares_of, skipped
 from fused_kernels.cpu.views import address_of, row_of
 from fused_kernels.memory import CACHE_LINE
 

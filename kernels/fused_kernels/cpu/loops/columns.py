@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .compile import Kernel, inline_reduction, kernel
-from .fork_join import parallel
+from fused_kernels.cpu.compile import Kernel, inline_reduction, kernel
+from fused_kernels.cpu.fork_join import parallel
+
 from .forms import Forms
 
 WIDTH = 256
@@ -44,11 +45,11 @@ def column_forms(name: str, strip: Kernel, *, parallel_from: int) -> Forms:
 
     one_share = inline_reduction(share_of_strips)
 
-    def direct(x: Any, out: Any, *parameters: Any) -> None:
+    def serial(x: Any, out: Any, *parameters: Any) -> None:
         one_share(0, 1, x, out, *parameters)
 
     return Forms(
-        kernel(f"{name}.direct")(direct),
+        kernel(f"{name}.serial")(serial),
         parallel(f"{name}.parallel", one_share),
         None,
         parallel_from,

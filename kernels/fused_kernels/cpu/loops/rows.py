@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .compile import Kernel, inline, inline_reduction, kernel
-from .fork_join import parallel
+from fused_kernels.cpu.compile import Kernel, inline, inline_reduction, kernel
+from fused_kernels.cpu.fork_join import parallel
+from fused_kernels.cpu.views import row_of
+
 from .forms import Forms
-from .views import row_of
 
 BLOCK = 4096
 """Elements of a row that are summed apart: the error of one long float32 sum grows with its length."""
@@ -109,7 +110,7 @@ def _serial(share: Kernel, arity: int) -> Kernel:
 
 def _forms(name: str, row: Kernel, share: Kernel, staged_share: Kernel, parallel_from: int) -> Forms:
     return Forms(
-        kernel(f"{name}.direct")(_serial(share, len(inspect.signature(row).parameters))),
+        kernel(f"{name}.serial")(_serial(share, len(inspect.signature(row).parameters))),
         parallel(f"{name}.parallel", inline_reduction(share)),
         parallel(f"{name}.staged", inline_reduction(staged_share)),
         parallel_from,

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from fused_kernels import trace
-
-from . import threads
-from .compile import Kernel
+from fused_kernels.cpu import threads
+from fused_kernels.cpu.compile import Kernel
 
 _LAST_LEVEL_CACHE = 32 << 20
 
@@ -28,8 +27,8 @@ class Forms:
 
     Parameters
     ----------
-    direct
-        ``direct(*arrays)`` on one thread.
+    serial
+        ``serial(*arrays)`` on one thread.
     parallel
         ``parallel(state, shares, *arrays)``, of `fork_join.parallel`.
     staged
@@ -40,7 +39,7 @@ class Forms:
         Whether a result larger than the last cache is written past it.
     """
 
-    direct: Kernel
+    serial: Kernel
     parallel: Kernel
     staged: Kernel | None
     parallel_from: int
@@ -51,7 +50,7 @@ class Forms:
         if nbytes < self.parallel_from and not overlap:
             if trace.listeners and trace.launching("numba", "serial", f"{nbytes} bytes: too few for threads"):
                 return
-            self.direct(*arrays)
+            self.serial(*arrays)
         else:
             self._run_on_threads(nbytes, overlap, arrays)
 
@@ -71,7 +70,7 @@ class Forms:
         if self.staged is not None and (overlap or streaming):
             self.staged(threads.state(shares), shares, streaming, *arrays)
         elif shares == 1:
-            self.direct(*arrays)
+            self.serial(*arrays)
         else:
             self.parallel(threads.state(shares), shares, *arrays)
 

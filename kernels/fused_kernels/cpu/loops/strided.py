@@ -18,10 +18,9 @@ import numpy as np
 from numba import types
 
 from fused_kernels import memory
+from fused_kernels.cpu.addresses import elements_at
+from fused_kernels.cpu.compile import inline, kernel, machine_code
 from fused_kernels.dispatch import Array
-
-from .addresses import elements_at
-from .compile import inline, kernel, machine_code
 
 TILE = 512
 """Elements that are finished in the first-level cache before they are stored."""

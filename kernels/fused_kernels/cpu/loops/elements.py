@@ -11,16 +11,17 @@ from numba import types
 from numba.extending import intrinsic
 
 from fused_kernels import trace
+from fused_kernels.cpu import threads
+from fused_kernels.cpu.addresses import call
+from fused_kernels.cpu.compile import Kernel, inline, kernel
+from fused_kernels.cpu.fork_join import parallel
+from fused_kernels.cpu.intrinsics import stream, stream_end
+from fused_kernels.cpu.views import LIKE, address_of, array_at, make_array
 from fused_kernels.dispatch import Array
 
-from . import strided, threads
-from .addresses import call
-from .compile import Kernel, inline, kernel
-from .fork_join import parallel
+from . import strided
 from .forms import Forms, last_level_cache
-from .intrinsics import stream, stream_end
 from .strided import ADDRESS, AXES, CODE, CONSTANT, FIELDS, OPERANDS, SIZE, STRIDES, TILE
-from .views import LIKE, address_of, array_at, make_array
 
 _GRAIN = 64
 """Shares of threads are multiples of it, so that no two write to one cache line."""
@@ -34,14 +35,16 @@ class Elements:
     ----------
     same_size
         To be run with ``out`` and the inputs: C-contiguous arrays of one size and dtype, and Python numbers.
-    anyhow
-        ``anyhow(state, shares, streaming, like, plan)``: a plan of `strided.arrange`, any array of the result's dtype.
+    strided
+        ``strided(state, shares, streaming, like, plan)``: a plan of `strided.arrange`, any array of the result's dtype.
     """
 
     same_size: Forms
-    anyhow: Kernel
+    strided: Kernel
 
-    def run_anyhow(self, inputs: list[Array], out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    def run_strided(
+        self, inputs: list[Array], out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> Array:
         """Run over arrays that are broadcast, strided or of other dtypes; see `strided.arrange`. Return the result."""
         out, plan = strided.arrange(inputs, out, shape, dtype)
         if not out.size:
@@ -55,7 +58,7 @@ class Elements:
             reason += f", {gathered} of the inputs gathered tile by tile" if gathered else ""
             if trace.launching("numba", "strided", reason):
                 return out
-        self.anyhow(threads.state(shares), shares, streaming, LIKE[dtype], plan)
+        self.strided(threads.state(shares), shares, streaming, LIKE[dtype], plan)
         return out
 
 
@@ -91,7 +94,7 @@ def element_forms(name: str, formula: Kernel, arity: int, *, parallel_from: int,
 
     tiles_of = _tiles(arity)
 
-    def share_anyhow(share: int, shares: int, streaming: bool, like: Any, plan: Any) -> None:
+    def share_strided(share: int, shares: int, streaming: bool, like: Any, plan: Any) -> None:
         begin, last = _bounds(share, shares, plan[SIZE])
         scratch = np.empty((arity + 1) * TILE, like.dtype)
         tile, size = address_of(scratch), scratch.itemsize
@@ -113,16 +116,16 @@ def element_forms(name: str, formula: Kernel, arity: int, *, parallel_from: int,
 
     return Elements(
         Forms(
-            kernel(f"{name}.direct", key=key)(_direct(formula, arity)),
+            kernel(f"{name}.serial", key=key)(_serial(formula, arity)),
             parallel(f"{name}.parallel", inline(share_of_elements), key=key),
             parallel(f"{name}.staged", inline(staged_share), key=key),
             parallel_from,
         ),
-        parallel(f"{name}.strided", inline(share_anyhow), key=key),
+        parallel(f"{name}.strided", inline(share_strided), key=key),
     )
 
 
-def _direct(formula: Kernel, arity: int) -> Kernel:
+def _serial(formula: Kernel, arity: int) -> Kernel:
     """Return the serial loop; for one and two inputs by name, since gathering ``*inputs`` costs 60 ns a call."""
 
     def one(out: Any, a: Any) -> None:
