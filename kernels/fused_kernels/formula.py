@@ -81,6 +81,11 @@ def elementwise(
     FormulaError
         If the function cannot be compiled; the message names the line.
 
+    Notes
+    -----
+    It may look things up in arrays from outside, ``table[int(x)]``; an index beyond one, or of NaN, is an IndexError
+    of the call.
+
     Examples
     --------
     >>> import numpy as np

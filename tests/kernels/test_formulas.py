@@ -82,6 +82,19 @@ def test_what_counts_stays_an_integer() -> None:
     np.testing.assert_allclose(fk.elementwise(mine)(x), np.vectorize(mine)(x), rtol=1e-14)
 
 
+@pytest.mark.parametrize("size", [5, 1_000_000])
+@pytest.mark.parametrize("index", [4.0, -5.0, 1e30, np.inf, np.nan])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_index_beyond_a_table_is_an_error(size: int, index: float, dtype: str) -> None:
+    table = np.arange(8.0).reshape(4, 2)
+    mine = fk.elementwise(name="mine")(lambda x: table[int(x), math.floor(x) % 2])
+    x = np.full(size, -1, dtype)
+    np.testing.assert_array_equal(mine(x), table[-1, 1])
+    x[-1] = index
+    with pytest.raises(IndexError, match="out of bounds"):
+        mine(x)
+
+
 def raising(x):
     if x > 1:
         raise ValueError

@@ -61,6 +61,27 @@ def test_workers_take_their_part(taken: Callable[..., int]) -> None:
         assert time.monotonic() < deadline, "in a minute of calls the worker never came in time"
 
 
+@pytest.mark.parametrize("shares", [1, 2, 5])
+def test_what_a_share_raises_is_raised_when_all_are_done(shares: int) -> None:
+    from fused_kernels.cpu import threads
+    from fused_kernels.cpu.compile import inline
+    from fused_kernels.cpu.fork_join import parallel
+
+    def body(share, shares, size, out):
+        if share == shares - 1:
+            scratch = np.empty(size, np.float64)
+            out[share] = scratch.size
+        else:
+            out[share] = 1
+
+    launch, out = parallel("tests.failing", inline(body), key=None), np.zeros(shares)
+    with pytest.raises(MemoryError):
+        launch(threads.state(shares), shares, 1 << 50, out)
+    np.testing.assert_array_equal(out, [*[1] * (shares - 1), 0])
+    launch(threads.state(shares), shares, 7, out)
+    assert out[-1] == 7
+
+
 def test_calls_from_several_threads_do_not_mix(taken: Callable[..., int]) -> None:
     wrong = []
 

@@ -4,7 +4,8 @@ A parallel loop of 10 µs is over before the threads of TBB or OpenMP are awake,
 else. Here a worker that has just finished spins for about 100 µs, where the next call finds it within 0.2 µs, and
 then sleeps. Share k is always offered to worker k, so that in a row of calls a part of an array stays in the caches of
 one core. The caller takes back each share whose worker has not come, so it never waits for a thread to wake up; a
-second call at the same time computes all its shares itself.
+second call at the same time computes all its shares itself. An exception of a share, which ends that share only, is
+raised by the caller when all are done.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ def parallel(name: str, body: Callable[..., None], *, key: str | None = "") -> C
     """
 
     def launch(state: int, shares: int, *arguments: Any) -> Any:
-        return run(state, shares, *_task(body, arguments))
+        code, kept = _task(body, arguments)
+        taken = run(state, shares, code, kept)
+        _raise_from(kept)
+        return taken
 
     return kernel(name, key=key)(launch)
 
@@ -160,27 +164,59 @@ _yield_core = types.ExternalFunction("sched_yield", _INT())
 def _task(_context: Any, body: Any, arguments: Any) -> Any:
     """Return the addresses of a function that calls ``body(share, shares, *arguments)``, and of the arguments.
 
-    The arguments lie on the caller's stack; it must not return before all shares are done.
+    Arguments and the error of a share lie on the caller's stack; it must not return before all shares are done.
     """
     called = body.get_call_type(_context, (types.intp, types.intp, *arguments.types), {})
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         compiled = body.dispatcher.get_compile_result(called)
         context.active_code_library.add_linking_library(compiled.library)
-        kept = cgutils.alloca_once_value(builder, args[1])
+        kept = cgutils.alloca_once(builder, ir.LiteralStructType([_ERROR, args[1].type]))
+        builder.store(_no_error(), cgutils.gep_inbounds(builder, kept, 0, 0))
+        builder.store(args[1], cgutils.gep_inbounds(builder, kept, 0, 1))
         name = builder.module.get_unique_name("share")
         function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [_WORD] * 3), name)
         function.linkage = "internal"
         inside = ir.IRBuilder(function.append_basic_block())
         values = list(function.args[1:])
-        values += cgutils.unpack_tuple(inside, inside.load(inside.inttoptr(function.args[0], kept.type)))
+        given = inside.inttoptr(function.args[0], kept.type)
+        values += cgutils.unpack_tuple(inside, inside.load(cgutils.gep_inbounds(inside, given, 0, 1)))
         if body.dispatcher.py_func.__code__.co_flags & inspect.CO_VARARGS:
             named = body.dispatcher.py_func.__code__.co_argcount
             values[named:] = [context.make_tuple(inside, called.args[-1], values[named:])]
-        # No body raises: its status is not looked at.
-        context.call_internal_no_propagate(inside, compiled.fndesc, called, values)
+        status, _ = context.call_internal_no_propagate(inside, compiled.fndesc, called, values)
+        with cgutils.if_unlikely(inside, status.is_error):
+            error = inside.insert_value(_no_error(), status.code, 0)
+            error = inside.insert_value(error, inside.bitcast(status.excinfoptr, _ERROR.elements[1]), 1)
+            inside.store(error, cgutils.gep_inbounds(inside, given, 0, 0))
         inside.ret_void()
         addresses = [builder.ptrtoint(function, _WORD), builder.ptrtoint(kept, _WORD)]
         return context.make_tuple(builder, sig.return_type, addresses)
 
     return types.UniTuple(types.int64, 2)(body, arguments), emit
+
+
+_ERROR = ir.LiteralStructType([ir.IntType(32), ir.IntType(8).as_pointer()])
+"""What a function of Numba returns, 0 if it raised nothing, and where it says what it raised."""
+
+
+def _no_error() -> Any:
+    return ir.Constant(_ERROR, None)
+
+
+@intrinsic
+def _raise_from(_context: Any, kept: Any) -> Any:
+    """Raise what a share has raised, if any has."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        error = builder.load(builder.inttoptr(args[0], _ERROR.as_pointer()))
+        code = builder.extract_value(error, 0)
+        with cgutils.if_unlikely(builder, cgutils.is_not_null(builder, code)):
+            where = context.call_conv._get_excinfo_argument(builder.function).type.pointee
+            said = builder.bitcast(builder.extract_value(error, 1), where)
+            context.call_conv.return_status_propagate(
+                builder, context.call_conv._get_return_status(builder, code, said)
+            )
+        return context.get_dummy_value()
+
+    return types.void(kept), emit

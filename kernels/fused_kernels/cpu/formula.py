@@ -33,7 +33,8 @@ from fused_kernels import special
 from fused_kernels.errors import FormulaError
 
 from . import selections, vector_math
-from .compile import INLINED, Kernel, njit
+from .compile import INLINED, Kernel, inline, njit
+from .intrinsics import to_integer
 
 _DTYPES = {types.float32: np.float32, types.float64: np.float64}
 _COUNTING = (operator.lshift, operator.rshift, operator.and_, operator.or_, operator.xor)
@@ -49,7 +50,8 @@ def compile_formula(function: Callable[..., Any]) -> Kernel:
     Python functions that it calls are compiled in the same way.
     """
     if function not in _compiled:
-        _compiled[function] = njit(function, **INLINED, pipeline_class=_Compiler)
+        # An index beyond a table raises, as in Python; without the check it reads what lies beside.
+        _compiled[function] = njit(function, **INLINED, boundscheck=True, pipeline_class=_Compiler)
     return _compiled[function]
 
 
@@ -107,7 +109,7 @@ def _reason(error: Exception) -> str:
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
     telling = [line for line in lines if line and not line.startswith(_OF_NUMBA)]
     reason = telling[0] if telling else type(error).__name__
-    reason = re.sub(r"Function\(<[^']*?'?([\w.]+)'?[^)]*\)", r"\1", reason)
+    reason = re.sub(r"Function\(<(?:built-in )?\w+ '?([\w.]+)'?[^)]*\)", r"\1", reason)
     return reason.rstrip(".: ") + "."
 
 
@@ -163,8 +165,9 @@ def _exchange(code: Any, statement: Any, dtype: Any, counts: set[str]) -> Iterat
             yield from _called(code, statement, function, arguments)
     elif isinstance(value, ir.Expr) and value.op == "call":
         rounding = _WHOLE.get(_hashable(_found(code, value.func)))
-        if rounding is not None and len(value.args) == 1 and not value.kws and statement.target.name not in counts:
-            yield from _called(code, statement, _whole(rounding), value.args)
+        if rounding is not None and len(value.args) == 1 and not value.kws:
+            rounded = _counted(rounding) if statement.target.name in counts else _whole(rounding)
+            yield from _called(code, statement, rounded, value.args)
     else:
         found = value.value if isinstance(value, ir.Const) else _meant(code, value)
         if _is_number(found) and not (isinstance(found, int) and statement.target.name in counts):
@@ -237,6 +240,12 @@ def _whole(rounding: Callable[..., Any]) -> Kernel:
 
 
 @functools.cache
+def _counted(rounding: Callable[..., Any]) -> Kernel:
+    """Return a rounding function whose result indexes and counts."""
+    return inline(lambda x: to_integer(rounding(x)))
+
+
+@functools.cache
 def _reciprocal_power(exponent: int) -> Kernel:
     """Return ``1 / x**exponent``; Numba's own ``x**-1`` raises an exception for 0."""
     return compile_formula(lambda x: 1 / x**exponent)
@@ -266,7 +275,7 @@ def _counting(code: Any) -> Iterator[str]:
         for item in code._definitions.get(variable.name, ()):
             if isinstance(item, ir.Var):
                 waiting.append(item)
-            elif isinstance(item, ir.Expr) and item.op in ("binop", "inplace_binop", "unary"):
+            elif isinstance(item, ir.Expr) and item.op in ("binop", "inplace_binop", "unary", "build_tuple"):
                 waiting += [part for part in item.list_vars() if part.name not in seen]
 
 

@@ -47,6 +47,18 @@ def round_even(_context: Any, a: Any) -> Any:
 
 
 @intrinsic
+def to_integer(_context: Any, a: Any) -> Any:
+    """Truncate to int64; what that cannot hold becomes the next it can, NaN the lowest: no index of any array."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        near = llvm.call(builder, f"llvm.fptosi.sat.i64.{llvm.suffix(args[0].type)}", args, word)
+        return builder.select(builder.fcmp_ordered("ord", *args, *args), near, word(-1 << 63))
+
+    return types.int64(a), emit
+
+
+@intrinsic
 def larger(_context: Any, a: Any, b: Any) -> Any:
     """Return the larger of the two where neither is NaN: one instruction, half of what ``llvm.maximum`` takes.
 
