@@ -11,7 +11,7 @@ import numpy as np
 from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
-from fused_kernels.dispatch import Array, as_rows, explain_received, lazy_import, ready_rows, result
+from fused_kernels.dispatch import Array, as_rows, explain_received, lazy_import, number, ready_rows, result
 from fused_kernels.errors import DtypeError, KernelError, ShapeError
 
 from . import peers
@@ -24,10 +24,17 @@ else:
 _INT64 = np.dtype(np.int64)
 _REDUCTIONS = ("mean", "sum", "none")
 _LIMIT = 1 << 63
+_HARD = 0.0  # an object of its own: what is not given needs no check
 
 
 def cross_entropy(
-    logits: Any, target: Any, *, ignore_index: int = -100, reduction: str = "mean", out: Any = None
+    logits: Any,
+    target: Any,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = _HARD,
+    out: Any = None,
 ) -> Any:
     """``-log(softmax(logits)[target])``: how surprised a classifier is by the right class, from its logits.
 
@@ -41,6 +48,8 @@ def cross_entropy(
         A target whose row counts for nothing.
     reduction
         ``"mean"`` over the rows that count, ``"sum"``, or ``"none"`` for the loss of each row, 0 where it is ignored.
+    label_smoothing
+        Share of the target's weight that is spread over all classes evenly, from 0 to 1.
     out
         Array that receives the result: of no axes, or of the shape of ``target`` for ``"none"``.
 
@@ -56,15 +65,21 @@ def cross_entropy(
         If ``target`` does not have the shape of ``logits`` without its last axis, or there are no classes.
     DtypeError
         For complex, text, object or masked arrays and tensors that require grad, a ``target`` that holds no integers,
-        and an ``ignore_index`` that is none.
+        an ``ignore_index`` that is none, and a ``label_smoothing`` that is no number.
     KernelError
-        For a target that is no class, which the message names, and an unknown ``reduction``.
+        For a target that is no class, which the message names, an unknown ``reduction``, and a ``label_smoothing``
+        outside of 0 to 1.
 
     Notes
     -----
     Names and meaning of ``torch.nn.functional.cross_entropy`` with integer targets, but classes are always the last
     axis; for more than two axes torch has them second. The mean over no rows is NaN, as there. The softmax matrix is
-    not formed: each row is read twice, from the cache the second time.
+    not formed: each row is read twice, from the cache the second time, with ``label_smoothing`` too.
+
+    With ``label_smoothing`` s and p = softmax(logits), the loss of a row is
+    ``(1 - s) * -log(p[target]) + s * mean(-log(p))``: the cross entropy with a target of which s is spread evenly
+    (Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016, section 7). A class with
+    probability 0 then makes it infinite.
 
     Examples
     --------
@@ -72,13 +87,17 @@ def cross_entropy(
     0.1269280110429726
     >>> cross_entropy([[2.0, 0.0], [0.0, 2.0]], [0, -100], reduction="none").round(3)
     array([0.127, 0.   ])
+    >>> round(float(cross_entropy([[2.0, 0.0]], [0], label_smoothing=0.1)), 3)
+    0.227
     """
     if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
         raise KernelError(f"cross_entropy: reduction must be one of {', '.join(_REDUCTIONS)}; received {reduction!r}.")
     if type(ignore_index) is not int or not -_LIMIT <= ignore_index < _LIMIT:
         ignore_index = _index(ignore_index)
+    if label_smoothing is not _HARD:
+        label_smoothing = _smoothing(label_smoothing)
     if not (ready_rows(logits, out) and out is not logits and _is_target(target, out)):
-        options = {"ignore_index": ignore_index, "reduction": reduction}
+        options = {"ignore_index": ignore_index, "reduction": reduction, "label_smoothing": label_smoothing}
         return convert(cross_entropy, {"logits": logits}, options, out, integers={"target": target}, rows=("logits",))
     shape = logits.shape
     if not shape or not shape[-1] or target.shape != shape[:-1]:
@@ -88,7 +107,11 @@ def cross_entropy(
         out = result("cross_entropy", out, target.shape if each else (), dtype)
     labels = target if target.ndim == 1 else target.reshape(-1)
     losses = out.reshape(-1) if each else np.empty(labels.size, dtype)
-    cpu.losses.run(logits.nbytes, False, as_rows(logits), labels, losses, ignore_index)
+    if label_smoothing:
+        rows = as_rows(logits)
+        cpu.smoothed_losses.run(logits.nbytes, False, rows, labels, losses, ignore_index, label_smoothing)
+    else:
+        cpu.losses.run(logits.nbytes, False, as_rows(logits), labels, losses, ignore_index)
     if trace.is_dry():
         return dtype.type(0) if out is None else out
     total, count, wrong = cpu.total(losses, labels, ignore_index, shape[-1])
@@ -127,6 +150,15 @@ def _index(ignore_index: Any) -> int:
     return index
 
 
+def _smoothing(label_smoothing: Any) -> float:
+    smoothing = number("cross_entropy", "label_smoothing", label_smoothing)
+    if 0.0 <= smoothing <= 1.0:
+        return smoothing
+    raise KernelError(
+        f"cross_entropy: label_smoothing must be from 0 to 1; received {smoothing}. The usual value is 0.1."
+    )
+
+
 def _mismatch(logits: Array, target: Array) -> str:
     received = f"received {explain_received(logits=logits, target=target)}."
     if logits.ndim > 2 and target.shape == (logits.shape[0], *logits.shape[2:]):
@@ -147,12 +179,17 @@ def _no_class(target: Array, row: int, classes: int, ignore_index: int) -> str:
     )
 
 
-def _reference(logits: Any, target: Any, *, ignore_index: int = -100, reduction: str = "mean") -> Any:
+def _reference(
+    logits: Any, target: Any, *, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+) -> Any:
     shifted = logits - logits.max(axis=-1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     kept = target != ignore_index
     chosen = np.where(kept, target, 0)[..., np.newaxis]
-    losses = np.where(kept, -np.take_along_axis(log_probabilities, chosen, axis=-1)[..., 0], logits.dtype.type(0))
+    losses = -np.take_along_axis(log_probabilities, chosen, axis=-1)[..., 0]
+    if label_smoothing:
+        losses = (1 - label_smoothing) * losses - label_smoothing * log_probabilities.mean(axis=-1)
+    losses = np.where(kept, losses, logits.dtype.type(0))
     if reduction == "none":
         return losses
     total = losses.sum()
@@ -165,16 +202,19 @@ def _sample(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Inp
     return {"logits": (3 * rng.standard_normal(shape)).astype(dtype), "target": target}
 
 
-def _cost(logits: Any, target: Any, *, ignore_index: int = -100, reduction: str = "mean") -> Cost:
+def _cost(
+    logits: Any, target: Any, *, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+) -> Cost:
     written = logits.itemsize * (target.size if reduction == "none" else 1)
-    # Maximum; subtract, exp, sum.
-    return Cost(bytes_read=logits.nbytes + target.nbytes, bytes_written=written, flops=4 * logits.size)
+    # Maximum; subtract, exp, sum; for label smoothing one more sum.
+    flops = (5 if label_smoothing else 4) * logits.size
+    return Cost(bytes_read=logits.nbytes + target.nbytes, bytes_written=written, flops=flops)
 
 
 OPERATIONS = (
     Op(
         name="cross_entropy",
-        summary="-log(softmax(logits)[target]), from logits, with ignore_index",
+        summary="-log(softmax(logits)[target]), from logits, with ignore_index and label_smoothing",
         family="rows",
         function=cross_entropy,
         reference=_reference,
