@@ -6,13 +6,15 @@ import sys
 import textwrap
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from fused_kernels import trace
 from fused_kernels.cpu import gemm
 from fused_kernels.cpu.gemm import PLAIN, RELU, cut
-from fused_kernels.cpu.gemm.launch import Settings
+from fused_kernels.cpu.gemm.launch import SMALL_BYTES, Settings
 from fused_kernels.cpu.gemm.tile import tiles
 
 TOLERANCE = {"float32": 2e-5, "float64": 5e-14}
@@ -138,8 +140,8 @@ def test_a_small_product_is_one_call_and_what_is_not_small_or_not_right_is_left_
     x, weight, bias = matrices(8, 64, 64, "float32")
     out = np.zeros((8, 64), "float32")
     gemm.product(x, weight, out, bias, RELU)
-    assert gemm.attempt(x, weight, out, bias, RELU.kits)
-    assert gemm.attempt(x, weight.T, out, None, RELU.kits)
+    assert gemm.attempt(x, weight, out, bias, RELU.compiled)
+    assert gemm.attempt(x, weight.T, out, None, RELU.compiled)
     locked = out.copy()
     locked.flags.writeable = False
     wide = np.zeros((8, 128), "float32")
@@ -162,8 +164,30 @@ def test_a_small_product_is_one_call_and_what_is_not_small_or_not_right_is_left_
         (np.frombuffer(b"x" + x.tobytes(), np.uint8)[1:].view("float32").reshape(8, 64), weight, out, bias),
     ):
         before = out.copy()
-        assert not gemm.attempt(*refused, RELU.kits)
+        assert not gemm.attempt(*refused, RELU.compiled)
         np.testing.assert_array_equal(out, before)
+
+
+LAYOUTS = (lambda a: a, np.asfortranarray, lambda a: a[::-1], lambda a: np.repeat(a, 2, axis=1)[:, ::2])
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.given(data=st.data())
+def test_a_small_product_is_cut_as_the_long_way_cuts_it(data):
+    sizes = st.one_of(st.integers(1, 20), st.integers(1, 130), st.sampled_from([383, 384, 385, 700]))
+    m, k, n = (data.draw(sizes, label=label) for label in "mkn")
+    x, weight, bias = matrices(m, k, n, data.draw(st.sampled_from(DTYPES)))
+    x, weight = data.draw(st.sampled_from(LAYOUTS))(x), data.draw(st.sampled_from(LAYOUTS))(weight)
+    out, other = np.empty((2, m, n), x.dtype)
+    with trace.tracing() as found:
+        gemm.product(x, weight, out, bias)
+    depth = tiles(x.dtype.name)[0].depth
+    row_major = weight.strides[1] == x.itemsize
+    small = found.form in ("direct", "packed") and k <= depth
+    small = small and cut.cut_of(m, k, n, x.itemsize, 1, row_major).packed_bytes <= SMALL_BYTES
+    assert gemm.attempt(x, weight, other, bias, PLAIN.compiled) == small
+    if small:
+        np.testing.assert_array_equal(other, out)
 
 
 NARROW = textwrap.dedent(

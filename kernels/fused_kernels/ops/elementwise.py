@@ -92,16 +92,19 @@ def silu(x: Any) -> Any:
     return x / (1 + fast_exp(-x))
 
 
-def _gelu_erf(x: Any) -> Any:
+def gelu_erf(x: Any) -> Any:
+    """`gelu` with the error function."""
     return x * fast_normal_cdf(x)
 
 
-def _gelu_tanh(x: Any) -> Any:
+def gelu_tanh(x: Any) -> Any:
+    """`gelu` by its approximation."""
     # The usual 0.5 * (1 + tanh(u)) is 1 / (1 + exp(-2 * u)).
     return x / (1 + fast_exp(-2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 
-def _usual_gelu_tanh(x: Any) -> Any:
+def usual_gelu_tanh(x: Any) -> Any:
+    """`gelu_tanh` as NumPy code usually has it."""
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
@@ -160,8 +163,8 @@ def _scale_sample(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) 
 _heavy = functools.partial(make_operation, tolerance=_ROUNDED, parallel_from=_HEAVY)
 # The truth is NumPy's in double precision, where erfc costs a few digits far out.
 _DOUBLE = {"float32": Tolerance(2e-6, 1e-6), "float64": Tolerance(5e-14, 1e-16)}
-_erf = make_operation(_gelu_erf, name="gelu", flops=20, tolerance=_DOUBLE, peers=PEERS["gelu"], parallel_from=_HEAVY)
-_tanh = _heavy(_gelu_tanh, name="gelu_tanh", reference=_usual_gelu_tanh)
+_erf = make_operation(gelu_erf, name="gelu", flops=20, tolerance=_DOUBLE, peers=PEERS["gelu"], parallel_from=_HEAVY)
+_tanh = _heavy(gelu_tanh, name="gelu_tanh", reference=usual_gelu_tanh)
 
 
 def gelu(x: Any, *, approximate: str = "none", out: Any = None) -> Any:

@@ -112,9 +112,9 @@ def _multiply(plan: Any, given: Any, kit: Any, left: int, zeros: int, column: in
                         plan.first if k0 == 0 else 0, bias, kit.bounded if last else 0, zeros + _LINE_BYTES,
                     ),
                 )  # fmt: skip
-                if last and kit.finish != 0:
+                if last and kit.epilogue != 0:
                     down, across = given.down + row * kit.size, given.across + place * kit.size
-                    call(kit.finish, (out, given.out_row, rows, columns, down, across))
+                    call(kit.epilogue, (out, given.out_row, rows, columns, down, across))
     if plan.mirrored != 0 and plan.last != 0:
         _mirror(plan, given, kit, column, end, first_tile * kit.height, min((first_tile + count) * kit.height, plan.m))
 

@@ -10,7 +10,8 @@ import numpy as np
 from fused_kernels.cpu import threads
 from fused_kernels.dispatch import Array
 
-from .launch import BLAS_WORK, DIRECT_TILES, Settings
+from . import rules
+from .launch import Settings
 from .tile import tiles
 
 _BLOCK_BYTES = 1 << 19
@@ -60,13 +61,12 @@ def cut_of(  # noqa: PLR0917, by position for speed
     computed.
     """
     wide, flat = tiles("float32" if size == 4 else "float64")
-    if (m == 1 or n == 1) and m * k * n >= BLAS_WORK:
-        settings = Settings(1, 1, _ceil(n, wide.width) * wide.width, n // wide.width * wide.width, 1, n, 1, 0)
+    if rules.is_for_blas(m, k, n):
+        settings = Settings(1, 1, rules.padded_columns(n, wide.width), n // wide.width * wide.width, 1, n, 1, 0)
         told = "a vector: NumPy's product, then bias and activation in one pass"
         return Cut("blas", told, False, 1, np.array(settings), 0)
-    tile = flat if m <= flat.height and n >= 2 * flat.width else wide
-    # A few rows use each element of the right side a few times: packing it would cost as much as it saves.
-    in_place = row_major and m <= DIRECT_TILES * tile.height
+    tile = flat if rules.is_flat(m, n, flat.height, flat.width, row_major) else wide
+    in_place = rules.columns_in_place(m, n, tile.height, tile.width, row_major)
     row_tiles, panels = _ceil(m, tile.height), _ceil(n, tile.width)
     depth = _ceil(k, _ceil(k, tile.depth))
     blocks = _ceil(panels * tile.width * depth * size, _BLOCK_BYTES)
@@ -74,19 +74,18 @@ def cut_of(  # noqa: PLR0917, by position for speed
         blocks = max(blocks, min(panels, _ceil(_UNITS_PER_THREAD * count, row_tiles)))
     block = _ceil(panels, blocks) * tile.width
     used = min(count, row_tiles * _ceil(n, block))
-    columns = n // tile.width * tile.width if in_place else 0
     slab_columns, slab_terms = n, k
     if not in_place:
         slab_columns = n if mirrored else max(block, _SLAB_BYTES // (depth * size) // block * block)
         slab_terms = max(depth, _SLAB_BYTES // (min(n, slab_columns) * size) // depth * depth)
-    packed = _ceil(min(n, slab_columns) - columns, tile.width) * tile.width * min(k, slab_terms) * size
+    packed = rules.padded_columns(min(n, slab_columns) - in_place, tile.width) * min(k, slab_terms) * size
     form = ("flat" if tile is flat else "direct") if in_place else "packed"
     return Cut(
         form if used == 1 else f"{form}-parallel",
         f"tiles of {tile.height}x{tile.width} on {threads.in_words(used)}",
         tile is flat,
         used,
-        np.array(Settings(used, depth, block, columns, slab_terms, slab_columns, 0, mirrored)),
+        np.array(Settings(used, depth, block, in_place, slab_terms, slab_columns, 0, mirrored)),
         packed,
     )
 

@@ -14,6 +14,7 @@ from fused_kernels.cpu.array_objects import axes_of, data_of, float_size, given,
 from fused_kernels.cpu.compile import entry, inline, kernel
 from fused_kernels.cpu.fork_join import run
 
+from . import rules
 from .plan import (
     KIT_BYTES,
     NEXT_PIECE,
@@ -29,17 +30,12 @@ from .plan import (
     store_plan,
 )
 
-SERIAL_WORK = 1 << 19
-"""Multiply-adds from which more threads pay; 4 µs on one core with AVX-512. `attempt` takes only less."""
-STREAM_ROWS = 8
-"""Reading a weight takes about as long as this many multiply-adds with it."""
-DIRECT_TILES = 4
-"""Tiles above one another up to which the right side is read where it is."""
-BLAS_WORK = 1 << 16
-"""Multiply-adds from which a product with a vector is NumPy's."""
-_SMALL_BYTES = 1 << 16
+SMALL_BYTES = 1 << 16
 """Of a packed right side, that lies on the stack."""
-_plan_room, _packed_room = on_stack(PLAN_BYTES), on_stack(_SMALL_BYTES)
+_plan_room, _packed_room = on_stack(PLAN_BYTES), on_stack(SMALL_BYTES)
+_is_for_blas, _is_for_one_thread = inline(rules.is_for_blas), inline(rules.is_for_one_thread)
+_is_flat, _columns_in_place = inline(rules.is_flat), inline(rules.columns_in_place)
+_padded_columns = inline(rules.padded_columns)
 
 
 class Settings(NamedTuple):
@@ -121,16 +117,15 @@ def _launch(state, settings, x, weight, out, bias, down, across, kit, packed):  
 
 
 @kernel("gemm.attempt")
-def _attempt(x, weight, out, bias, kits):  # type: ignore[no-untyped-def]
+def _attempt(x, weight, out, bias, compiled):  # type: ignore[no-untyped-def]
     size = float_size(x)
     if size == 0 or axes_of(x) != 2 or axes_of(weight) != 2 or axes_of(out) != 2:
         return False
     left, right, result = matrix_of(x), matrix_of(weight), matrix_of(out)
     m, k, n = left.rows, left.columns, right.columns
-    kit_at = data_of(kits) + (KIT_BYTES if size == 8 else 0)
+    kit_at = data_of(compiled) + (KIT_BYTES if size == 8 else 0)
     kit = load_kit(kit_at)
-    work = m * k * n
-    if work == 0 or max(m, STREAM_ROWS) * k * n >= SERIAL_WORK or ((m == 1 or n == 1) and work >= BLAS_WORK):
+    if m * k * n == 0 or not _is_for_one_thread(m, k, n) or _is_for_blas(m, k, n):
         return False
     if kit.size != size or k > kit.depth or k != right.rows or not is_target(out):
         return False
@@ -138,17 +133,17 @@ def _attempt(x, weight, out, bias, kits):  # type: ignore[no-untyped-def]
         return False
     if not is_none(bias) and (float_size(bias) != size or not is_row(bias, n)):
         return False
-    in_place = n // kit.width * kit.width if right.column_stride == size and m <= DIRECT_TILES * kit.height else 0
-    panels = (n + kit.width - 1) // kit.width
-    if (panels * kit.width - in_place) * k * size > _SMALL_BYTES:
+    row_major = right.column_stride == size
+    if _is_flat(m, n, kit.flat_height, kit.flat_width, row_major):
         return False
-    if m <= kit.flat_height and n >= kit.flat_width and in_place != 0:
+    in_place, padded = _columns_in_place(m, n, kit.height, kit.width, row_major), _padded_columns(n, kit.width)
+    if (padded - in_place) * k * size > SMALL_BYTES:
         return False
     if _overlap(result, left, right, data_of(bias), size):
         return False
     at = _plan_room()
     write_plan(
-        at, Settings(1, k, panels * kit.width, in_place, k, n, 0, 0), kit_at, left, right, result, data_of(bias),
+        at, Settings(1, k, padded, in_place, k, n, 0, 0), kit_at, left, right, result, data_of(bias),
         0, 0, _packed_room(), 0, k, 0, n,
     )  # fmt: skip
     call(kit.core, (at, 0, 1))
@@ -183,8 +178,8 @@ False, and nothing is done, if ``out`` may overlap an input: rows that are still
 `Settings.resumed`, when the sums stand in ``out`` already, nothing is looked at.
 """
 attempt = entry(_attempt, *[given] * 5)
-"""``attempt(x, weight, out, bias, kits)``, arrays of NumPy of any kind, ``bias`` or None.
+"""``attempt(x, weight, out, bias, compiled)``, arrays of NumPy of any kind, ``bias`` or None.
 
 Computes ``x @ weight + bias`` with all the checks itself if it is small, of one native float dtype, and each shape
-fits. Else it returns False, and nothing is done. ``kits`` are those of `Finish`, for float32 and float64.
+fits. Else it returns False, and nothing is done. ``compiled`` is that of an `Epilogue` that is not scaled.
 """

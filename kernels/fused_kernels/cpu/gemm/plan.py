@@ -12,7 +12,7 @@ from fused_kernels.cpu.addresses import record
 
 
 class Kit(NamedTuple):
-    """The same for all products in one dtype, tile and finish.
+    """The same for all products in one dtype, tile and epilogue: what BLIS calls a context.
 
     Parameters
     ----------
@@ -21,9 +21,9 @@ class Kit(NamedTuple):
     bounded
         Whether the result is at least 0.
     flat_height, flat_width
-        Up to so many rows, and from so many columns, another kit is better.
-    core, multiply, pack, finish
-        Addresses of compiled code: `core`, `tile_product`, `packer` and the pass of a `Finish`; ``finish`` may be 0.
+        Of the flat `Tile`, whose kit is better for a few rows: see `is_flat`.
+    core, multiply, pack, epilogue
+        Addresses of compiled code: `core`, `tile_product`, `packer` and the pass of an `Epilogue`, or 0.
     """
 
     size: int
@@ -39,7 +39,7 @@ class Kit(NamedTuple):
     core: int
     multiply: int
     pack: int
-    finish: int
+    epilogue: int
 
 
 class Operands(NamedTuple):

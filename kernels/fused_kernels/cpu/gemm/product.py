@@ -13,8 +13,9 @@ from fused_kernels.cpu import threads
 from fused_kernels.dispatch import Array
 
 from .cut import cut_of
-from .finish import PLAIN, Finish
-from .launch import SERIAL_WORK, STREAM_ROWS, attempt, launch
+from .epilogue import PLAIN, Epilogue
+from .launch import attempt, launch
+from .rules import is_for_one_thread
 
 
 def product(  # noqa: PLR0917, by position for speed
@@ -22,10 +23,10 @@ def product(  # noqa: PLR0917, by position for speed
     weight: Array,
     out: Array,
     bias: Array | None = None,
-    finish: Finish = PLAIN,
+    epilogue: Epilogue = PLAIN,
     factors: tuple[Array, Array] | tuple[None, None] = (None, None),
 ) -> None:
-    """Set ``out`` to ``finish(x @ weight + bias)``.
+    """Set ``out`` to ``epilogue(x @ weight + bias)``.
 
     Parameters
     ----------
@@ -37,12 +38,12 @@ def product(  # noqa: PLR0917, by position for speed
         (m, n), C-contiguous; inputs that it overlaps are copied.
     bias
         (n,) in the same dtype, or None.
-    finish
+    epilogue
         What follows the sum.
     factors
-        For a finish that is scaled: of the rows, (m,), and of the columns, (n,), contiguous.
+        For an epilogue that is scaled: of the rows, (m,), and of the columns, (n,), contiguous.
     """
-    if not trace.listeners and not finish.scaled and attempt(x, weight, out, bias, finish.kits):
+    if not trace.listeners and not epilogue.scaled and attempt(x, weight, out, bias, epilogue.compiled):
         return
     m, k = x.shape
     n = weight.shape[1]
@@ -50,11 +51,11 @@ def product(  # noqa: PLR0917, by position for speed
         bias = bias.copy()
     size = x.itemsize
     count, mirrored = 1, False
-    if max(m, STREAM_ROWS) * k * n >= SERIAL_WORK:
+    if not is_for_one_thread(m, k, n):
         count = threads.count()
         mirrored = bias is None and factors[0] is factors[1] and _is_transpose(x, weight)
     cut = cut_of(m, k, n, size, count, weight.strides[1] == size, mirrored)
-    bare = cut.form == "blas" and bias is None and finish is PLAIN
+    bare = cut.form == "blas" and bias is None and epilogue is PLAIN
     if trace.listeners and trace.launching("numpy" if bare else "numba", cut.form, cut.reason):
         return
     if cut.form == "blas":
@@ -64,12 +65,12 @@ def product(  # noqa: PLR0917, by position for speed
         if bare:
             return
     workspace = take_workspace(cut.packed_bytes)
-    kit, state = finish.kit(size, cut.flat), threads.state(cut.threads)
+    kit, state = epilogue.kit(size, cut.flat), threads.state(cut.threads)
     done = launch(state, cut.settings, x, weight, out, bias, *factors, kit, workspace)
     give_workspace(workspace)
     if not done:
         result = np.empty_like(out)
-        product(x, weight, result, bias, finish, factors)
+        product(x, weight, result, bias, epilogue, factors)
         np.copyto(out, result)
 
 

@@ -18,7 +18,7 @@ from fused_kernels.cpu.fork_join import run
 from fused_kernels.dispatch import Array
 
 from .cut import cut_of
-from .finish import PLAIN
+from .epilogue import PLAIN
 from .launch import load_settings, write_plan
 from .plan import PLAN_BYTES, load_kit
 from .product import give_workspace, product, take_workspace

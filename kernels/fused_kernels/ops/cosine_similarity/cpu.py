@@ -13,11 +13,11 @@ from fused_kernels.cpu.addresses import elements_at
 from fused_kernels.cpu.array_objects import data_of, given, matrix_of
 from fused_kernels.cpu.compile import Kernel, entry, inline_reduction
 from fused_kernels.cpu.fork_join import parallel
-from fused_kernels.cpu.gemm import Finish, product
+from fused_kernels.cpu.gemm import Epilogue, product
 from fused_kernels.cpu.loops.forms import shares_of
 from fused_kernels.dispatch import Array
 
-_SCALED = Finish("scaled", scaled=True)
+_SCALED = Epilogue("scaled", scaled=True)
 _PARALLEL_FROM = 512 << 10
 
 
@@ -25,7 +25,7 @@ def cosines(a: Array, b: Array, eps: float, out: Array) -> None:
     """Set ``out`` to the cosines of the rows of ``a`` (m, k) and ``b`` (n, k), nothing empty, any strides."""
     down = _inverse_lengths(a, eps)
     across = down if b is a else _inverse_lengths(b, eps)
-    product(a, b.T, out, finish=_SCALED, factors=(down, across))
+    product(a, b.T, out, epilogue=_SCALED, factors=(down, across))
 
 
 def _inverse_lengths(x: Array, eps: float) -> Array:

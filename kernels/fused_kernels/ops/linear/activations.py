@@ -1,49 +1,39 @@
-"""What may follow a product, as formulas of a scalar that are compiled into it."""
+"""What may follow a product: the formulas of `ops.elementwise`."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from numba.extending import intrinsic
-
-from fused_kernels.cpu.gemm import PLAIN, RELU, Finish
-from fused_kernels.cpu.intrinsics import fma
-from fused_kernels.cpu.vector_math import fast_exp, fast_normal_cdf
+from fused_kernels.ops import elementwise
 
 
-def _silu(x: Any) -> Any:
-    return x / (_one(x) + fast_exp(-x))
+class Activation(NamedTuple):
+    """A function of each element.
+
+    Parameters
+    ----------
+    formula
+        As it is computed.
+    idiom
+        As NumPy code usually has it.
+    flops
+        What it takes.
+    """
+
+    formula: Callable[[Any], Any]
+    idiom: Callable[[Any], Any]
+    flops: int
 
 
-def _gelu_tanh(x: Any) -> Any:
-    # 0.5 * (1 + tanh(u)) is 1 / (1 + exp(-2 * u)).
-    return x / (_one(x) + fast_exp(x * fma(_cubic(x), x * x, _rate(x))))
+def _nothing(x: Any) -> Any:
+    return x
 
 
-def _gelu(x: Any) -> Any:
-    return x * fast_normal_cdf(x)
-
-
-ACTIVATIONS: dict[str | None, Finish] = {
-    None: PLAIN,
-    "relu": RELU,
-    "gelu": Finish("gelu", formula=_gelu),
-    "gelu_tanh": Finish("gelu_tanh", formula=_gelu_tanh),
-    "silu": Finish("silu", formula=_silu),
+ACTIVATIONS: dict[str | None, Activation] = {
+    None: Activation(_nothing, _nothing, 0),
+    "relu": Activation(elementwise.relu, elementwise.relu, 1),
+    "silu": Activation(elementwise.silu, elementwise.silu, 4),
+    "gelu": Activation(elementwise.gelu_erf, elementwise.gelu_erf, 12),
+    "gelu_tanh": Activation(elementwise.gelu_tanh, elementwise.usual_gelu_tanh, 8),
 }
-
-
-def _constant(value: float) -> Any:
-    """Make an intrinsic that gives ``value`` in the dtype of its argument, so that float32 stays float32."""
-
-    @intrinsic
-    def constant(_context: Any, like: Any) -> Any:
-        return like(like), lambda context, builder, sig, args: context.get_constant(sig.return_type, value)
-
-    return constant
-
-
-_one = _constant(1.0)
-_rate = _constant(-2 * math.sqrt(2 / math.pi))
-_cubic = _constant(-0.044715 * 2 * math.sqrt(2 / math.pi))

@@ -15,6 +15,7 @@ from fused_kernels.errors import KernelError, ShapeError
 from fused_kernels.ops._matrices import ready
 
 from . import peers
+from .activations import ACTIVATIONS
 
 if TYPE_CHECKING:
     from . import cpu
@@ -66,11 +67,11 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
     """
     if type(x) is type(weight) is type(out) is _ndarray and (bias is None or type(bias) is _ndarray):
         # A small product with all that it needs: one call, which checks the rest itself.
-        kits = cpu.KITS.get(activation) if activation is None or type(activation) is str else None
-        if kits is not None and not trace.listeners and cpu.attempt(x, weight, out, bias, kits):
+        epilogue = cpu.EPILOGUES.get(activation) if activation is None or type(activation) is str else None
+        if epilogue is not None and not trace.listeners and cpu.attempt(x, weight, out, bias, epilogue.compiled):
             return out
-    if not (activation is None or isinstance(activation, str)) or activation not in _ACTIVATIONS:
-        known = ", ".join(map(repr, _ACTIVATIONS))
+    if not (activation is None or isinstance(activation, str)) or activation not in ACTIVATIONS:
+        known = ", ".join(map(repr, ACTIVATIONS))
         raise KernelError(f"linear: there is no activation {activation!r}. Choose one of {known}.")
     if not ready(x, weight, out, bias):
         arrays = {"x": x, "weight": weight, "bias": bias}
@@ -90,9 +91,9 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
         if not trace.is_dry():
             target[...] = _reference(np.zeros(k, x.dtype), weight, bias, activation=activation)
     elif len(shape) == 2:
-        cpu.product(x, weight, target, bias, cpu.ACTIVATIONS[activation])
+        cpu.product(x, weight, target, bias, cpu.EPILOGUES[activation])
     else:
-        cpu.product(x.reshape(-1, k), weight, target.reshape(-1, n), bias, cpu.ACTIVATIONS[activation])
+        cpu.product(x.reshape(-1, k), weight, target.reshape(-1, n), bias, cpu.EPILOGUES[activation])
     return target
 
 
@@ -112,25 +113,11 @@ def _mismatch(x: Any, weight: Any, bias: Any) -> str:
     return f"linear: {mend}; received {received}."
 
 
-def _gelu(x: Any) -> Any:
-    erf = np.frompyfunc(math.erf, 1, 1)
-    return x * (0.5 * (1 + np.asarray(erf(x / math.sqrt(2))).astype(x.dtype)))
-
-
-_ACTIVATIONS: dict[str | None, Any] = {
-    None: lambda x: x,
-    "relu": lambda x: np.maximum(x, 0),
-    "silu": lambda x: x / (1 + np.exp(-x)),
-    "gelu": _gelu,
-    "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
-}
-
-
 def _reference(x: Any, weight: Any, bias: Any = None, *, activation: str | None = None) -> Any:
     result = x @ weight
     if bias is not None:
         result = result + bias
-    return _ACTIVATIONS[activation](result)
+    return ACTIVATIONS[activation].idiom(result)
 
 
 def _sample(shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Inputs:
@@ -148,9 +135,7 @@ def _cost(x: Any, weight: Any, bias: Any = None, *, activation: str | None = Non
     k, n = weight.shape
     elements = x.size // k * n if k else 0
     # A multiplication and an addition for each term; bias; what the activation takes.
-    flops = elements * (
-        2 * k + (bias is not None) + {None: 0, "relu": 1, "silu": 4, "gelu": 12, "gelu_tanh": 8}[activation]
-    )
+    flops = elements * (2 * k + (bias is not None) + ACTIVATIONS[activation].flops)
     read = x.nbytes + weight.nbytes + (0 if bias is None else bias.nbytes)
     return Cost(bytes_read=read, bytes_written=elements * x.itemsize, flops=flops)
 

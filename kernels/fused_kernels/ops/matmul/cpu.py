@@ -5,7 +5,4 @@ from __future__ import annotations
 from fused_kernels.cpu.gemm import PLAIN, attempt, product
 from fused_kernels.cpu.gemm.stack import stack_product
 
-__all__ = ["KITS", "attempt", "product", "stack_product"]
-
-KITS = PLAIN.kits
-"""What `attempt` takes."""
+__all__ = ["PLAIN", "attempt", "product", "stack_product"]

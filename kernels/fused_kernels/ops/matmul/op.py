@@ -66,7 +66,7 @@ def matmul(a: Any, b: Any, *, out: Any = None) -> Any:
     if (
         type(a) is type(b) is type(out) is _ndarray
         and not trace.listeners
-        and cpu.attempt(a, b, out, None, cpu.KITS)  # a small product: one call, which checks all itself
+        and cpu.attempt(a, b, out, None, cpu.PLAIN.compiled)  # a small product: one call, which checks all itself
     ):
         return out
     if not ready(a, b, out):

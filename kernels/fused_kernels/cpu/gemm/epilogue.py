@@ -1,16 +1,18 @@
-"""What is done to the elements of a product while they are in the first cache."""
+"""The epilogue of a product: what is done to its elements while they are in the first cache."""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numba import types
 
 from fused_kernels.cpu.addresses import elements_at
-from fused_kernels.cpu.compile import Kernel, inline, kernel, machine_code
+from fused_kernels.cpu.compile import inline, kernel, machine_code
+from fused_kernels.cpu.formula import compile_formula
 from fused_kernels.dispatch import Array
 
 from .core import core
@@ -21,7 +23,7 @@ from .tile import Tile, tiles
 
 
 @dataclass(frozen=True, eq=False)
-class Finish:
+class Epilogue:
     """How the elements of ``x @ weight + bias`` become those of the result, in this order.
 
     Parameters
@@ -33,32 +35,30 @@ class Finish:
     scaled
         Whether each is multiplied by a factor of its row and one of its column.
     formula
-        A function of a scalar, to be compiled into the pass, or None.
+        A Python function of a scalar, as `compile_formula` takes, or None.
+    compiled
+        What `attempt` reads: the kits by dtype and tile, one in a row; zeros where none was made yet.
     """
 
     name: str
     bounded: bool = False
     scaled: bool = False
-    formula: Kernel | None = None
-
-    @functools.cached_property
-    def kits(self) -> Array:
-        """The kits by dtype and tile, one in a row; zeros where none was made yet."""
-        return np.zeros((4, len(Kit._fields)), np.int64)
+    formula: Callable[[Any], Any] | None = None
+    compiled: Array = field(default_factory=lambda: np.zeros((4, len(Kit._fields)), np.int64), init=False, repr=False)
 
     def kit(self, itemsize: int, flat: bool) -> Array:
         """Return the `Kit` for float32 (``itemsize`` 4) or float64 (8) as an array; compile what it needs."""
-        row: Array = self.kits[(itemsize == 8) + 2 * flat]
+        row: Array = self.compiled[(itemsize == 8) + 2 * flat]
         if not row[0]:
             row[:] = _kit(self, "float32" if itemsize == 4 else "float64", flat)
         return row
 
 
-PLAIN = Finish("plain")
-RELU = Finish("relu", bounded=True)
+PLAIN = Epilogue("plain")
+RELU = Epilogue("relu", bounded=True)
 
 
-def _kit(finish: Finish, dtype: str, flat: bool) -> Kit:
+def _kit(epilogue: Epilogue, dtype: str, flat: bool) -> Kit:
     wide_tile, flat_tile = tiles(dtype)
     tile = flat_tile if flat else wide_tile
     return Kit(
@@ -69,17 +69,17 @@ def _kit(finish: Finish, dtype: str, flat: bool) -> Kit:
         square=tile.square,
         depth=tile.depth,
         left_stride=tile.left_stride,
-        bounded=finish.bounded,
+        bounded=epilogue.bounded,
         flat_height=flat_tile.height,
-        flat_width=2 * flat_tile.width,
+        flat_width=flat_tile.width,
         core=_core(),
         multiply=_multiply(tile),
         pack=_pack(tile),
-        finish=_pass(finish, tile) if finish.scaled or finish.formula else 0,
+        epilogue=_pass(epilogue, tile) if epilogue.scaled or epilogue.formula else 0,
     )
 
 
-# Called by their addresses, so each is compiled once: the core for all tiles, the tile and the copies for all finishes.
+# Called by their addresses, so each is compiled once: the core for all tiles, tile and copies for all epilogues.
 
 
 @functools.cache
@@ -97,10 +97,10 @@ def _pack(tile: Tile) -> int:
     return machine_code(kernel(f"gemm.pack.{tile.name}")(packer(tile)), 9)
 
 
-def _pass(finish: Finish, tile: Tile) -> int:
+def _pass(epilogue: Epilogue, tile: Tile) -> int:
     """Compile the pass over a tile of the result."""
-    width, scaled, at = tile.width, finish.scaled, elements_at(getattr(types, tile.dtype))
-    formula = inline(finish.formula or _same)
+    width, scaled, at = tile.width, epilogue.scaled, elements_at(getattr(types, tile.dtype))
+    formula = compile_formula(epilogue.formula) if epilogue.formula else inline(_same)
 
     @inline
     def over_row(line, factor, across, columns):  # type: ignore[no-untyped-def]
@@ -119,7 +119,7 @@ def _pass(finish: Finish, tile: Tile) -> int:
             else:
                 over_row(line, factor, others, columns)
 
-    return machine_code(kernel(f"gemm.finish.{finish.name}.{tile.name}")(over_tile), 6)
+    return machine_code(kernel(f"gemm.epilogue.{epilogue.name}.{tile.name}")(over_tile), 6)
 
 
 def _same(value: Any) -> Any:
