@@ -15,8 +15,8 @@ from typing import Any, overload
 import numpy as np
 
 from .catalog import OPS, Cost, Inputs, Op, Shape, Tolerance
-from .elements import RESERVED, public
 from .errors import FormulaError
+from .formula_call import RESERVED, public
 from .snapshot import digest, snapshot
 
 Function = Callable[..., Any]
@@ -145,9 +145,9 @@ def make_operation(
     """
     name = name or function.__name__
     _check_signature(name, function)
-    call = public(function, name, parallel_from=parallel_from, key=key)
-    call.__doc__ = documented(function)
     usual = reference or _on_arrays(function)
+    call = public(function, name, reference=usual, parallel_from=parallel_from, key=key)
+    call.__doc__ = documented(function)
     count = flops or _operations(function)
     docstring = inspect.getdoc(function)
     return Op(
