@@ -60,8 +60,8 @@ def _median_with_interval(values: np.ndarray[Any, Any]) -> tuple[float, float, f
     median = float(np.median(ordered))
     if len(ordered) == 1:
         return median, median, median
-    tail = _tail(len(ordered))
-    low, high = np.quantile(_resampled_medians(ordered), (tail, 1.0 - tail))
+    cut = tail(len(ordered))
+    low, high = np.quantile(_resampled_medians(ordered), (cut, 1.0 - cut))
     return median, min(float(low), median), max(float(high), median)
 
 
@@ -86,7 +86,7 @@ def _index(u: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
     return index
 
 
-def _tail(n: int) -> float:
+def tail(n: int) -> float:
     """Return the share to cut off at each end for 95 %, wider than 2.5 % asks for where rounds are few.
 
     A plain percentile interval of few samples is too narrow (7 rounds: 88 % instead of 95 %). Hesterberg's expanded
