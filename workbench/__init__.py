@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bench.compare import compare
+    from .bench.history import history
     from .errors import WorkbenchError
     from .models.load import load
     from .views.app import Workbench
@@ -23,10 +24,11 @@ _HOME = {
     "WorkbenchError": "errors",
     "Workbench": "views.app",
     "compare": "bench.compare",
+    "history": "bench.history",
     "inspect": "views.inspector",
     "load": "models.load",
 }
-__all__ = ["Workbench", "WorkbenchError", "compare", "inspect", "load"]
+__all__ = ["Workbench", "WorkbenchError", "compare", "history", "inspect", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,5 +23,9 @@ class MissingLibraryError(WorkbenchError, ImportError):
     """A library that the request needs and that is not installed; the message has the pip line."""
 
 
+class HistoryError(WorkbenchError):
+    """A history of races that cannot be read or written; a race that could not be kept is in a file it names."""
+
+
 class RaceError(WorkbenchError):
     """A race that cannot be run or whose process failed."""

@@ -46,6 +46,16 @@ def format_count(count: float) -> str:
     return _scaled(count, ("", "k", "M", "G", "T", "P")).rstrip()
 
 
+def format_round(count: float) -> str:
+    """Write a count that is known roughly, with two digits.
+
+    >>> format_round(713), format_round(26_400), format_round(1_130_000), format_round(88)
+    ('710', '26,000', '1.1 million', '88')
+    """
+    rounded = float(f"{count:.2g}")
+    return f"{rounded / 1e6:g} million" if rounded >= 1e6 else f"{rounded:,.0f}"
+
+
 def format_seconds(seconds: float) -> str:
     """Write a time with three significant digits.
 
@@ -85,6 +95,20 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(str(name), known, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def aligned(rows: Iterable[Sequence[str]], *, left: int = 1) -> list[str]:
+    """Return rows as lines of equal columns: the first ``left`` of them stand to the left, the others to the right.
+
+    >>> aligned([("", "time"), ("numba", "31 s")])
+    ['       time', 'numba  31 s']
+    """
+    table = [tuple(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join([*map(str.ljust, row[:left], widths), *map(str.rjust, row[left:], widths[left:])]).rstrip()
+        for row in table
+    ]
 
 
 def _scaled(value: float, units: Sequence[str]) -> str:

@@ -32,7 +32,11 @@ def environment() -> dict[str, Any]:
         "cores": cores(),
         "simd": cpu["simd"],
         "caches": caches(),
+        "frequency": _frequency(),
+        "microcode": cpu["microcode"],
         "memory": _memory(),
+        "huge_pages": _chosen("/sys/kernel/mm/transparent_hugepage/enabled"),
+        "limits": _limits(),
         "gpu": gpu(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "container": _container(cpu["virtual"]),
@@ -140,6 +144,7 @@ def _cpu() -> dict[str, Any]:
     text = _read("/proc/cpuinfo")
     model = re.search(r"^(?:model name|Model|Processor)\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    microcode = re.search(r"^microcode\s*:\s*(.+)$", text, re.MULTILINE)
     have = set(flags[1].split()) if flags else set()
     name = model[1].strip() if model else ""
     if sys.platform == "darwin":
@@ -148,7 +153,33 @@ def _cpu() -> dict[str, Any]:
         "model": name or platform.processor() or platform.machine(),
         "simd": _simd(have),
         "virtual": "hypervisor" in have,
+        "microcode": microcode[1].strip() if microcode else "",
     }
+
+
+def _frequency() -> dict[str, float]:
+    """Return the first core's clock in MHz: ``now``, and ``min`` and ``max`` where the system lets them be known."""
+    text = re.search(r"^cpu MHz\s*:\s*([\d.]+)", _read("/proc/cpuinfo"), re.MULTILINE)
+    found = {"now": float(text[1])} if text else {}
+    for name in ("min", "max"):
+        kilohertz = _read(f"/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_{name}_freq")
+        if kilohertz.isdecimal():
+            found[name] = int(kilohertz) / 1000
+    return found
+
+
+def _limits() -> dict[str, float]:
+    """Return what a container may use, where its group is limited: ``cpus`` and ``memory`` in bytes."""
+    quota, _, period = _read("/sys/fs/cgroup/cpu.max").partition(" ")
+    memory = _read("/sys/fs/cgroup/memory.max")
+    found = {"cpus": int(quota) / int(period)} if quota.isdecimal() and period.isdecimal() else {}
+    return found | ({"memory": int(memory)} if memory.isdecimal() else {})
+
+
+def _chosen(path: str) -> str:
+    """Return which of the words in a file of the system stands in brackets."""
+    chosen = re.search(r"\[(\w+)\]", _read(path))
+    return chosen[1] if chosen else ""
 
 
 def _simd(flags: set[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,6 +145,24 @@ class Race:
 
         return race_frame(self)
 
+    def samples(self) -> pd.DataFrame:
+        """Return one row per sample: contender, round (from 1) and seconds per call."""
+        from .tables import sample_frame
+
+        return sample_frame(self)
+
+    def to_csv(self, path: str | Path, *, samples: bool = False) -> None:
+        """Write the table of :meth:`to_pandas`, or that of :meth:`samples`, as CSV."""
+        from .tables import to_csv
+
+        to_csv(self.samples() if samples else self.to_pandas(), path)
+
+    def to_parquet(self, path: str | Path, *, samples: bool = False) -> None:
+        """Write the table of :meth:`to_pandas`, or that of :meth:`samples`, as Parquet, which needs pyarrow."""
+        from .tables import to_parquet
+
+        to_parquet(self.samples() if samples else self.to_pandas(), path)
+
     def plot(self) -> go.Figure:
         """Return the plotly bar chart: median time of each contender with its interval."""
         from workbench.views import charts
@@ -161,6 +180,45 @@ class Race:
         """Rebuild a race from :meth:`to_dict`, also after a round trip through JSON."""
         results = tuple(Result(**{**result, "seconds": tuple(result["seconds"])}) for result in record["results"])
         return cls(**{**record, "shape": tuple(record["shape"]), "results": results})
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return the whole record as JSON, and write it into a file if one is named; :meth:`from_json` reads it."""
+        from .plain import to_text, write
+
+        text = to_text(self.to_dict())
+        if path is not None:
+            write(path, text)
+        return text
+
+    @classmethod
+    def from_json(cls, source: str | Path) -> Race:
+        """Rebuild a race from :meth:`to_json`, given as text or as the path of a file; nothing is lost.
+
+        Raises
+        ------
+        workbench.errors.InputError
+            If it cannot be read, or is no race.
+        """
+        from .plain import race_of
+
+        return race_of(source)
+
+    def save(self, path: str | Path | None = None) -> int:
+        """Keep this race in the history, and return the number under which ``wb.history()`` has it.
+
+        Parameters
+        ----------
+        path
+            The history's file; that of this user if None, see :func:`workbench.history`.
+
+        Raises
+        ------
+        workbench.errors.HistoryError
+            If the history is locked or damaged; the race is then in a file beside it, which the message names.
+        """
+        from .history import save
+
+        return save(self, path)
 
     def __repr__(self) -> str:
         from .verdict import race_text

@@ -1,13 +1,19 @@
-"""A race as a table."""
+"""A race as tables, and tables as files."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from workbench.errors import InputError, MissingLibraryError
+from workbench.text import format_sizes
 
 from .race import Race
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .history import History
 
 
 def baseline(race: Race) -> str:
@@ -47,3 +53,68 @@ def race_frame(race: Race) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def sample_frame(race: Race) -> pd.DataFrame:
+    """Return one row per sample: contender, round (from 1) and seconds per call."""
+    import pandas as pd
+
+    rows = [
+        (result.contender, turn, seconds)
+        for result in race.results
+        for turn, seconds in enumerate(result.seconds, start=1)
+    ]
+    return pd.DataFrame(rows, columns=["contender", "round", "seconds"])
+
+
+def history_frame(history: History) -> pd.DataFrame:
+    """Return one row per run and contender; times in seconds."""
+    import pandas as pd
+
+    names = ("run", "began", "machine", "op", "shape", "dtype", "out", "cache")
+    columns = [*names, "contender", "version", "median", "low", "high", "right"]
+    rows = [
+        (
+            *(run.id, run.began, run.machine, run.op, format_sizes(run.shape, "x"), run.dtype, run.out, run.cache),
+            *(time.contender, time.version, time.median, time.low, time.high, time.right),
+        )
+        for run in history
+        for time in run.times
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def to_csv(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as CSV, with all digits of its numbers.
+
+    Raises
+    ------
+    workbench.errors.InputError
+        If the file cannot be written.
+    """
+    try:
+        frame.to_csv(path, index=False)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def to_parquet(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as Parquet.
+
+    Raises
+    ------
+    workbench.errors.MissingLibraryError
+        If pyarrow, which writes it, is not installed.
+    workbench.errors.InputError
+        If the file cannot be written.
+    """
+    from .environment import installed
+
+    if not installed("pyarrow"):
+        raise MissingLibraryError(
+            'Parquet is written by pyarrow, which is not installed: pip install "pyarrow>=17". to_csv needs nothing.'
+        )
+    try:
+        frame.to_parquet(path, engine="pyarrow", index=False)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error

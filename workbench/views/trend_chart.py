@@ -1,0 +1,154 @@
+"""The trend of a history: each contender's median with its interval, run by run."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import plotly.graph_objects as go
+
+from workbench.bench.history import History, Run, changed
+from workbench.bench.history_text import question_text
+from workbench.bench.verdict import spelled
+from workbench.errors import InputError
+from workbench.text import format_seconds, time_unit
+
+from . import cards, template, theme
+from .line_ends import line_ends
+
+_PLOT = 300
+_TICKS = 8
+
+
+def trend(history: History) -> go.Figure:
+    """Draw the medians over the runs, with a mark where libraries changed.
+
+    The runs stand at equal distances, in order: several of one afternoon and one of a month later are all to be read.
+    """
+    runs = list(history)
+    questions = list(dict.fromkeys(run.question for run in runs))
+    if len(questions) > 1:
+        asked = list(dict.fromkeys(map(question_text, runs)))
+        first = runs[-1]
+        raise InputError(
+            f"A trend is one of races with the same question; here are {len(asked)}: {'; '.join(asked[:4])}"
+            f"{'; ...' if len(asked) > 4 else ''}. Choose one: wb.history({first.op!r}, shape={first.shape}, "
+            f"dtype={first.dtype!r}, out={first.out}).plot()"
+        )
+    if not runs:
+        return template.figure(go.Scatter(), height=160, annotations=[_note("No runs yet: race.save() keeps one.")])
+    names = list(dict.fromkeys(time.contender for run in reversed(runs) for time in run.times))
+    medians = [time.median for run in runs for time in run.times]
+    sign, size = time_unit(math.exp(sum(map(math.log, medians)) / len(medians)))
+    log = max(medians) > cards.LOG_FROM / 3 * min(medians)
+    low, high = _range([end / size for run in runs for time in run.times for end in (time.low, time.high)], log=log)
+    colours = theme.contender_colours(names)
+    lasts = [next(run[name].median for run in reversed(runs) if name in run) / size for name in names]
+    title = template.wrap(f"{question_text(runs[-1])}: median time, run by run", 60)
+    return template.figure(
+        *(_line(runs, name, colours[name], size) for name in names),
+        height=_PLOT + 44 + 62,
+        title={"text": title},
+        margin={"t": 56, "l": 8, "r": 132, "b": 8},
+        xaxis={
+            "title": {"text": "run, and the day it was saved (UTC)"},
+            "range": [-0.4, len(runs) - 0.6] if len(runs) > 1 else [-0.5, 0.5],
+            "showgrid": False,
+            **_ticks(runs),
+        },
+        yaxis={
+            "type": "log" if log else "linear",
+            "range": [low, high],
+            "title": {"text": f"median time per call, {sign}{' (log)' if log else ''}, with 95 % interval"},
+            "nticks": 6,
+            **({"dtick": "D2"} if log and high - low < 3 else {}),
+        },
+        shapes=_changes(runs)[0],
+        annotations=[
+            *line_ends(
+                [template.plain(spelled(name), 18) for name in names],
+                len(runs) - 1,
+                [math.log10(last) if log else last for last in lasts],
+                low=low,
+                high=high,
+                pixels=_PLOT,
+            ),
+            *_changes(runs)[1],
+        ],
+    )
+
+
+def _line(runs: list[Run], name: str, colour: str, size: float) -> go.Scatter:
+    places = [place for place, run in enumerate(runs) if name in run]
+    times = [runs[place][name] for place in places]
+    return go.Scatter(
+        x=places,
+        y=[time.median / size for time in times],
+        mode="lines+markers",
+        line={"color": colour, "width": 2},
+        marker={"color": colour, "size": 7},
+        error_y={
+            "type": "data",
+            "array": [(time.high - time.median) / size for time in times],
+            "arrayminus": [(time.median - time.low) / size for time in times],
+            "color": colour,
+            "thickness": 1.4,
+            "width": 3,
+        },
+        customdata=[
+            f"<b>{template.plain(name)}</b> {template.plain(time.version)}<br>run {runs[place].id}, "
+            f"{runs[place].began[:16].replace('T', ' ')}<br>median {format_seconds(time.median)}, 95 % interval "
+            f"{format_seconds(time.low)} to {format_seconds(time.high)}"
+            for place, time in zip(places, times, strict=True)
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+        name=name,
+    )
+
+
+def _ticks(runs: list[Run]) -> dict[str, Any]:
+    """Return ticks at some of the runs, the last one among them."""
+    step = -(-len(runs) // _TICKS)
+    places = list(range(len(runs) - 1, -1, -step))[::-1]
+    return {"tickvals": places, "ticktext": [f"{runs[place].id}<br>{runs[place].began[:10]}" for place in places]}
+
+
+def _changes(runs: list[Run]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return a dotted line between two runs for each change, and what changed above it."""
+    shapes, notes = [], []
+    for place in range(1, len(runs)):
+        before, now = runs[place - 1], runs[place]
+        news = ["another machine"] * (before.machine != now.machine) + changed(before.libraries, now.libraries)
+        if not news:
+            continue
+        at = place - 0.5
+        line = {"color": template.MUTED, "width": 1, "dash": "dot"}
+        shapes.append({"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line})
+        text = template.plain(news[0] if len(news) == 1 else f"{news[0]} and {len(news) - 1} more", 44)
+        notes.append(
+            {
+                "x": at,
+                "yref": "paper",
+                "y": 1,
+                "yanchor": "bottom",
+                "xanchor": "left" if place < len(runs) / 2 else "right",
+                "text": text,
+                "hovertext": "<br>".join(map(template.plain, news)),
+                "showarrow": False,
+                "font": {"color": template.MUTED, "size": 12},
+            }
+        )
+    return shapes, notes
+
+
+def _range(ends: list[float], *, log: bool) -> tuple[float, float]:
+    """Return the ends of the y axis: from zero, or with some room on a log axis."""
+    if not log:
+        return 0.0, max(ends) * 1.12
+    low, high = math.log10(min(ends)), math.log10(max(ends))
+    return low - 0.08 * (high - low), high + 0.08 * (high - low)
+
+
+def _note(text: str) -> dict[str, Any]:
+    place = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
+    return {"text": text, "showarrow": False, "font": {"color": template.MUTED, "size": 13}, **place}
