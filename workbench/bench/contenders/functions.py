@@ -9,17 +9,14 @@ from typing import Any
 from fused_kernels.catalog import Inputs, Op
 
 from . import Contender
-from .entry import Entry, takes_out
+from .entry import Entry, on_memory, takes_out
 
 
 def contender(name: str, function: Callable[..., Any]) -> Contender:
     """Return a contender that calls ``function``; inputs named ``0``, ``1``, ... go by position."""
 
     def prepare(op: Op | None, inputs: Inputs, out: Any) -> Entry:
-        call: Callable[..., Any] = bound(function, inputs)
-        if out is None or not takes_out(function):
-            return Entry(call, inputs)
-        return Entry(partial(call, out=out), inputs, out)
+        return on_memory(partial(_entry, function, takes_out(function)), inputs, out)
 
     return Contender(name, "", prepare)
 
@@ -29,3 +26,10 @@ def bound(function: Callable[..., Any], inputs: Inputs) -> Callable[[], Any]:
     by_position = [value for name, value in inputs.items() if name.isdecimal()]
     by_name = {name: value for name, value in inputs.items() if not name.isdecimal()}
     return partial(function, *by_position, **by_name)
+
+
+def _entry(function: Callable[..., Any], writes: bool, inputs: Inputs, out: Any) -> Entry:
+    call: Callable[..., Any] = bound(function, inputs)
+    if out is None or not writes:
+        return Entry(call, inputs, elastic=True)
+    return Entry(partial(call, out=out), inputs, out, elastic=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from fused_kernels.catalog import Inputs, Op
 
-from .entry import Entry
+from .entry import Entry, on_memory
 
 
 def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
@@ -20,16 +21,21 @@ def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
     import jax
 
     function = op.peers["jax"]()
-    arrays = {name: value for name, value in inputs.items() if isinstance(value, np.ndarray)}
+    names = tuple(name for name, value in inputs.items() if isinstance(value, np.ndarray))
     # A number or a word is part of what is compiled, as an epsilon or an axis is in a model.
-    fixed = {name: value for name, value in inputs.items() if name not in arrays}
-    names = tuple(arrays)
+    fixed = {name: value for name, value in inputs.items() if name not in names}
     compiled = jax.jit(lambda *values: function(**dict(zip(names, values, strict=True)), **fixed))
-    wide = any(value.dtype in (np.float64, np.int64) for value in arrays.values())
+    wide = any(inputs[name].dtype in (np.float64, np.int64) for name in names)
     around = partial(jax.enable_x64, wide)
+    return on_memory(partial(_entry, compiled, names, around), inputs, None)
+
+
+def _entry(compiled: Any, names: tuple[str, ...], around: Callable[[], Any], inputs: Inputs, _: Any) -> Entry:
+    import jax
+
     with around():
         device = jax.local_devices(backend="cpu")[0]
-        placed = tuple(jax.device_put(value, device) for value in arrays.values())
+        placed = tuple(jax.device_put(inputs[name], device) for name in names)
         for value in placed:
             value.block_until_ready()
         several = isinstance(jax.eval_shape(compiled, *placed), tuple | list)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from fused_kernels.catalog import Inputs, Op
 
-from .entry import Entry
+from .entry import Entry, of_function
 
 
 def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
     """Return the entry; NumPy's idioms are several calls, so ``out`` stays unused and the conditions say so."""
-    return Entry(partial(op.reference, **inputs), inputs)
+    return of_function(op.reference, inputs, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from fused_kernels.catalog import Inputs, OnnxGraph, Op
 
-from .entry import Entry
+from .entry import Entry, on_memory
 
 # Old enough for ONNX Runtime 1.20 and onnx 1.17, new enough to have LayerNormalization (17) and Gelu (20) as operators.
 OPSET = 21
@@ -21,12 +22,27 @@ def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
     import onnxruntime
 
     graph: OnnxGraph = op.peers["onnx"](**inputs)
-    fed = {name: np.ascontiguousarray(value) for name, value in graph.inputs.items()}
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # warnings about a graph of one node help nobody
     session = onnxruntime.InferenceSession(model(graph).SerializeToString(), options, ["CPUExecutionProvider"])
+    # What is fed as it came can be fed anew; what the graph was built from, or fed in another form, stays as it is.
+    sources = {
+        name: source
+        for name, value in graph.inputs.items()
+        for source, given in inputs.items()
+        if _is_the_same(value, given)
+    }
+    return on_memory(partial(_entry, session, graph, sources), inputs, out)
+
+
+def _entry(session: Any, graph: OnnxGraph, sources: Mapping[str, str], inputs: Inputs, out: Any) -> Entry:
+    fixed = frozenset(inputs) - set(sources.values())
+    fed = {
+        name: np.ascontiguousarray(inputs[sources[name]].reshape(value.shape) if name in sources else value)
+        for name, value in graph.inputs.items()
+    }
     if out is None:
-        return Entry(partial(session.run, list(graph.outputs), fed), inputs, result=_result)
+        return Entry(partial(session.run, list(graph.outputs), fed), inputs, result=_result, fixed=fixed)
     binding = session.io_binding()
     for name, value in fed.items():
         binding.bind_input(name, "cpu", 0, value.dtype, value.shape, value.ctypes.data)
@@ -36,7 +52,15 @@ def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
     def result(_: Any, keep: Any = fed) -> Any:  # the binding holds addresses only: this keeps their arrays alive
         return out
 
-    return Entry(partial(session.run_with_iobinding, binding), inputs, out, result)
+    return Entry(partial(session.run_with_iobinding, binding), inputs, out, result, fixed=fixed)
+
+
+def _is_the_same(fed: Any, given: Any) -> bool:
+    """Tell whether a graph is fed an input as it is, or as a view of another shape."""
+    if not (isinstance(fed, np.ndarray) and isinstance(given, np.ndarray)):
+        return False
+    plain = fed.flags.c_contiguous and given.flags.c_contiguous and fed.dtype == given.dtype
+    return fed is given or (plain and (fed.ctypes.data, fed.size) == (given.ctypes.data, given.size))
 
 
 def model(graph: OnnxGraph) -> Any:

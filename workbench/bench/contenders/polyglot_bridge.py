@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from fused_kernels.catalog import Inputs, Op
 
-from .entry import Entry
+from .entry import Entry, of_function
 
 
 def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
     """Return the entry; where polyglot-bridge has no form for these inputs, the peer says so by an error."""
-    return Entry(partial(op.peers["polyglot"](), **inputs), inputs)
+    return of_function(op.peers["polyglot"](), inputs, None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from fused_kernels.catalog import Inputs, Op
@@ -22,9 +21,7 @@ def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
     import torch
 
     function = _own_copy(op.peers["torch"]())
-    return replace(
-        eager.entry(torch.compile(function, fullgraph=True, dynamic=False), inputs, out), around=_one_process
-    )
+    return eager.entry(torch.compile(function, fullgraph=True, dynamic=False), inputs, out, _one_process)
 
 
 def _own_copy(function: Callable[..., Any]) -> Callable[..., Any]:
