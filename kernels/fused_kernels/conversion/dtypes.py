@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,7 @@ def result_dtype(operation: str, arrays: Mapping[str, Array | None]) -> np.dtype
     return FLOAT64 if common.kind in "biu" else common.newbyteorder("=")
 
 
+@functools.lru_cache(maxsize=64)
 def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
     """Return the dtype of the kernel for results of ``dtype``; None if there is none."""
     return _COMPUTED_IN.get(dtype.name)
@@ -50,10 +52,13 @@ def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
 
 def read_as(dtype: np.dtype[Any], computed: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype in which a formula computed in ``computed`` reads an array of ``dtype``: its own if it can."""
+    if dtype in FLOATS:
+        return dtype
     native = dtype.newbyteorder("=")
     return native if native.kind in "biu" or native in FLOATS else computed
 
 
+@functools.lru_cache(maxsize=64)
 def is_real(dtype: np.dtype[Any]) -> bool:
     """Whether an array of this dtype holds real numbers that can be computed with."""
     return dtype.kind in "biu" or dtype.name in _REAL

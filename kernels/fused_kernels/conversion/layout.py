@@ -44,12 +44,20 @@ def taken(name: str, array: Array | None, dtype: np.dtype[Any], outs: tuple[Any,
     return np.array(array, dtype, order=order)
 
 
+def apart(name: str, array: Array | None, outs: tuple[Any, ...]) -> Array | None:
+    """Return an input that is one of the results as a copy, for operations that do not work in place."""
+    if not any(array is out for out in outs):
+        return array
+    trace.note(f"{name}: copied, out overlaps it")
+    return None if array is None else array.copy()
+
+
 def obstacle(array: Array, dtype: np.dtype[Any], layout: Layout) -> str | None:
     """Return why a kernel cannot take an array as it is; None if it can."""
-    if array.dtype.newbyteorder("=") != dtype:
-        return f"{array.dtype.name} computed in {dtype.name}"
-    if not array.dtype.isnative:
-        return "foreign byte order"
+    kind = array.dtype
+    if kind != dtype:
+        is_swapped = kind.newbyteorder("=") == dtype
+        return "foreign byte order" if is_swapped else f"{kind.name} computed in {dtype.name}"
     if layout != "any" and not array.flags.c_contiguous and not (layout == "rows" and are_rows(_plain(array))):
         return "not C-contiguous"
     return None if array.flags.aligned else "not aligned"

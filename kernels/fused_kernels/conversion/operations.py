@@ -12,7 +12,7 @@ from fused_kernels.catalog import OPS
 from . import tensors
 from .arguments import as_array, as_integers, check_needed
 from .dtypes import computed_in, result_dtype
-from .layout import Layout, taken
+from .layout import Layout, apart, taken
 from .reference import by_reference, dry_result
 from .results import as_keyword, check_dtypes, check_number, each, finished, is_direct
 
@@ -83,5 +83,8 @@ def convert(
 
     prepared = {key: taken(key, value, dtype, each(out), layout(key)) for key, value in given.items()}
     direct = is_direct(out, dtype, layout("out"))
+    if direct and all(prepared[key] is value for key, value in arrays.items()):
+        # Nothing was to convert, so what the operation cannot do is to work in place.
+        prepared = {key: apart(key, value, each(out)) for key, value in prepared.items()}
     found = function(**prepared, **more, **as_keyword(out if direct else None))
     return out if direct else finished(name, out, found, common=common, computed=dtype, layout=layout("out"))

@@ -26,7 +26,7 @@ def call(function: Callable[..., Any], arrays: Mapping[str, Any], options: Mappi
     Raises
     ------
     DtypeError
-        For tensors that require grad, lie on another device, or that NumPy cannot share.
+        For tensors that require grad, lie on another device, or that NumPy cannot share; for results that torch cannot.
     """
     torch, name = sys.modules["torch"], function.__name__
     shared = {key: _shared(name, key, value, torch) for key, value in arrays.items()}
@@ -34,14 +34,22 @@ def call(function: Callable[..., Any], arrays: Mapping[str, Any], options: Mappi
     found = function(
         **shared, **options, **as_keyword(targets if isinstance(out, tuple) else next(iter(targets), None))
     )
-    return out if out is not None else _as_tensors(found, torch)
+    return out if out is not None else _as_tensors(name, found, torch)
 
 
-def _as_tensors(result: Any, torch: Any) -> Any:
+def _as_tensors(operation: str, result: Any, torch: Any) -> Any:
     """Return arrays and NumPy's scalars, also in a tuple, as tensors that share their memory."""
     if isinstance(result, tuple):
-        return tuple(_as_tensors(item, torch) for item in result)
-    return torch.from_numpy(np.asarray(result)) if isinstance(result, np.ndarray | np.generic) else result
+        return tuple(_as_tensors(operation, item, torch) for item in result)
+    if not isinstance(result, np.ndarray | np.generic):
+        return result
+    try:
+        return torch.from_numpy(np.asarray(result))
+    except TypeError as error:  # an array of another dtype among the tensors
+        raise DtypeError(
+            f"{operation}: the result is {result.dtype}, of which there are no tensors that share memory with arrays. "
+            "Convert the arrays that are among the tensors, for example with .astype('float32')."
+        ) from error
 
 
 def _shared(operation: str, name: str, value: Any, torch: Any) -> Any:
