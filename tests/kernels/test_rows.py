@@ -168,6 +168,14 @@ def test_cross_entropy_is_torchs(shape: tuple[int, ...], ignore_index: int, redu
     np.testing.assert_array_equal(out, result)
 
 
+def test_the_loss_of_rows_that_lie_apart_goes_to_an_out_without_axes() -> None:
+    logits, target, out = matrix(6, 9)[:, :5], np.arange(6) % 5, np.zeros((), "f4")
+    with tracing() as found:
+        assert fk.cross_entropy(logits, target, out=out) is out
+    assert out == fk.cross_entropy(logits, target)
+    assert not any("copied" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("rows", [6, 900])
 @pytest.mark.parametrize("wrong", [11, -1, 2**40])
 def test_a_target_that_is_no_class_is_named(rows: int, wrong: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
-from fused_kernels.dispatch import Array, as_rows, explain_received, lazy_import, number, ready_rows, result
+from fused_kernels.dispatch import Array, as_rows, explain_received, lazy_import, number, ready, ready_rows, result
 from fused_kernels.errors import DtypeError, KernelError, ShapeError
 
 from . import peers
@@ -96,7 +96,8 @@ def cross_entropy(
         ignore_index = _index(ignore_index)
     if label_smoothing is not _HARD:
         label_smoothing = _smoothing(label_smoothing)
-    if not (ready_rows(logits, out) and out is not logits and _is_target(target, out)):
+    taken = ready_rows(logits, out) or _is_number(out, logits)
+    if not (taken and out is not logits and _is_target(target, out)):
         options = {"ignore_index": ignore_index, "reduction": reduction, "label_smoothing": label_smoothing}
         return convert(cross_entropy, {"logits": logits}, options, out, integers={"target": target}, rows=("logits",))
     shape = logits.shape
@@ -124,6 +125,11 @@ def cross_entropy(
         return dtype.type(loss)
     out[...] = loss
     return out
+
+
+def _is_number(out: Any, logits: Any) -> bool:
+    """Whether ``out`` is one number, which is no row, and all else as kernels take it."""
+    return ready(out, None) and not out.ndim and ready_rows(logits, None) and logits.dtype == out.dtype
 
 
 def _is_target(target: Any, out: Any) -> bool:
