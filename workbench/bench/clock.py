@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .contenders import Entry
 
@@ -36,8 +36,21 @@ SAMPLE = 0.001
 SETTLE_LIMIT = 0.25
 """Seconds after which a thread that does not go to sleep is left alone; more than twice OpenBLAS's."""
 
+Kept = TypeVar("Kept")
+
 _TASKS = Path("/proc/self/task")
+# Held here, so that no contender can replace them.
 _now = time.perf_counter_ns
+_seconds = time.perf_counter
+_sleep = time.sleep
+
+
+def _same(returned: Any) -> Any:
+    return returned
+
+
+def _nothing(*_: Any) -> None:
+    pass
 
 
 class Clock:
@@ -55,12 +68,13 @@ class Clock:
         self.samples = 0
         self.unsettled = 0
 
-    def once(self, entry: Entry) -> tuple[float, Any]:
-        """Call once, and return the seconds and what the call returned."""
+    def once(self, entry: Entry, keep: Callable[[Any], Kept] = _same) -> tuple[float, Kept]:
+        """Call once, and return the seconds and what ``keep`` makes of what was returned, at once and untimed."""
         with entry.around():
             begin = _now()
             returned = entry.call()
-            return (_now() - begin) / 1e9, returned
+            seconds = (_now() - begin) / 1e9
+            return seconds, keep(returned)
 
     def calibrate(self, entry: Entry) -> tuple[int, float]:
         """Return how many calls fill a sample, and the seconds that one takes."""
@@ -75,8 +89,25 @@ class Clock:
                 if seconds < SAMPLE:
                     calls *= 2
 
-    def sample(self, entry: Entry, calls: int) -> float:
-        """Return seconds per call of one sample."""
+    def sample(
+        self,
+        entry: Entry,
+        calls: int,
+        *,
+        before_last: Callable[[], object] = _nothing,
+        keep: Callable[[Any], object] = _nothing,
+    ) -> float:
+        """Return seconds per call of one sample.
+
+        Parameters
+        ----------
+        entry, calls
+            Whose call, and how often.
+        before_last
+            Called before the last call while the clock stands, such as to spoil the buffer that it writes into.
+        keep
+            Called with what the last call returned, at once after the clock has stopped.
+        """
         self.samples += 1
         self.unsettled += not settle()
         piece = max(1, calls // 4)
@@ -87,7 +118,13 @@ class Clock:
             collecting = gc.isenabled()
             gc.disable()  # a collection that falls into one contender's sample would be counted as its own
             try:
-                return _run(entry.call, calls) / calls
+                seconds = _run(entry.call, calls - 1) if calls > 1 else 0.0
+                before_last()
+                begin = _now()
+                returned = entry.call()
+                seconds += (_now() - begin) / 1e9
+                keep(returned)
+                return seconds / calls
             finally:
                 if collecting:
                     gc.enable()
@@ -95,14 +132,14 @@ class Clock:
 
 def settle(limit: float = SETTLE_LIMIT) -> bool:
     """Wait until this process's other threads sleep; False if one still runs after ``limit`` seconds."""
-    end = time.perf_counter() + limit
+    end = _seconds() + limit
     quiet = 0
     while quiet < 2:  # twice in a row: a thread that is just being woken looks asleep for a moment
         quiet = 0 if _others_run() else quiet + 1
         if quiet < 2:
-            if time.perf_counter() > end:
+            if _seconds() > end:
                 return False
-            time.sleep(0.0002)
+            _sleep(0.0002)
     return True
 
 
