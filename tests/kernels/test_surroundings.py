@@ -99,7 +99,7 @@ def test_a_kept_cache_on_another_processor(run: Callable[..., str], tmp_path: Pa
     code = """
     check("softmax", "scale")
     from fused_kernels.ops.softmax import cpu
-    kernel = cpu.rows.parallel
+    kernel = cpu.rows.cores[x.dtype]
     wide = [width for width in ("ymm", "zmm") if any(width in text for text in kernel.inspect_asm().values())]
     print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()), *wide)
     """

@@ -2,17 +2,22 @@
 
 Numba's dispatcher looks at the type of each argument, makes a counted reference to each array, and compiles anew for
 each layout and for read-only arrays: 0.3 µs for a call that here costs 0.1. The parameters of a kernel that is started
-through `compile.entry` are of type `given` instead: any array, or None.
+through `compile.entry` are of type `given` instead: any object, or None. Of one that is no array, as `is_plain` tells,
+nothing else here must be asked.
 """
 
 from __future__ import annotations
 
+import ctypes
+import importlib
 from typing import Any, NamedTuple
 
-from llvmlite import ir
+import numpy as np
+from llvmlite import binding, ir
 from numba import types
-from numba.extending import NativeValue, intrinsic, models, register_model, unbox
+from numba.extending import NativeValue, box, intrinsic, models, register_model, unbox
 
+from . import llvm
 from .addresses import word_at
 from .compile import inline
 
@@ -20,14 +25,14 @@ _WORD = ir.IntType(64)
 
 
 class _Given(types.Type):
-    """A NumPy array as it is, or None."""
+    """An object of Python as it is, or None."""
 
     def __init__(self) -> None:
         super().__init__("Given")
 
 
 given = _Given()
-"""Type of a parameter that is any NumPy array, or None."""
+"""Type of a parameter that is any object, or None; a result of this type is a new reference."""
 
 
 class Matrix(NamedTuple):
@@ -46,6 +51,7 @@ _AXES, _SHAPE, _STRIDES, _DTYPE, _FLAGS = _DATA + 8, _DATA + 16, _DATA + 24, _DA
 _KIND = object.__basicsize__ + 8
 _FLOAT32, _FLOAT64 = 11, 12
 _CONTIGUOUS, _ALIGNED, _WRITEABLE = 0x1, 0x100, 0x400
+_CLASS, _FLOAT = object.__basicsize__ - 8, object.__basicsize__
 
 
 @inline
@@ -105,6 +111,132 @@ def is_target(array):  # type: ignore[no-untyped-def]
     return word_at(_place(array) + _FLAGS) & wanted == wanted
 
 
+@inline
+def is_plain(array):  # type: ignore[no-untyped-def]
+    """Whether an object is an array of NumPy's own class, and not of a subclass."""
+    place = _place(array)
+    return place != 0 and word_at(place + _CLASS) == _ndarray()
+
+
+@inline
+def float_in(number):  # type: ignore[no-untyped-def]
+    """Return the address of the value of a float of Python; 0 for any other object."""
+    place = _place(number)
+    return place + _FLOAT if place != 0 and word_at(place + _CLASS) == _float() else 0
+
+
+@inline
+def is_same(one, other):  # type: ignore[no-untyped-def]
+    """Whether both are one object."""
+    return _place(one) == _place(other)
+
+
+@inline
+def is_alike(array, other):  # type: ignore[no-untyped-def]
+    """Whether two arrays have one shape."""
+    axes, one, two = axes_of(array), word_at(_place(array) + _SHAPE), word_at(_place(other) + _SHAPE)
+    if axes_of(other) != axes:
+        return False
+    same = True
+    for axis in range(axes):
+        same = same and word_at(one + 8 * axis) == word_at(two + 8 * axis)
+    return same
+
+
+@inline
+def rows_of(array, size):  # type: ignore[no-untyped-def]
+    """Return an array as rows along its last axis; with no rows if it has none or they do not lie one step apart.
+
+    Its elements of ``size`` bytes must be neighbours in a row.
+    """
+    place = _place(array)
+    axes, shape = axes_of(array), word_at(place + _SHAPE)
+    if axes == 2:
+        found = matrix_of(array)
+        if found.column_stride == size or found.columns == 1:
+            return found
+    rows, columns = int(axes != 0 and word_at(place + _FLAGS) & _CONTIGUOUS != 0), 1
+    for axis in range(axes):
+        rows, columns = rows * columns, word_at(shape + 8 * axis)
+    return Matrix(word_at(place + _DATA), rows, columns, columns * size, size)
+
+
+@inline
+def is_writeable(array):  # type: ignore[no-untyped-def]
+    """Whether an array may be written to."""
+    return word_at(_place(array) + _FLAGS) & _WRITEABLE != 0
+
+
+def _symbol(name: str, address: int) -> str:
+    """Give an address of this process the name by which compiled code, which may come from the disk, knows it."""
+    binding.add_symbol(name, address)
+    return name
+
+
+def _numpy_function(index: int) -> int:
+    """Return the address of a function of NumPy's C interface, by its fixed place in the table of these."""
+    capsule = importlib.import_module("numpy._core._multiarray_umath")._ARRAY_API
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return int(ctypes.cast(pointer(capsule, None), ctypes.POINTER(ctypes.c_void_p))[index] or 0)
+
+
+def _address(name: str) -> Any:
+    """Make the intrinsic that returns the address of a symbol."""
+
+    @intrinsic
+    def address(_context: Any) -> Any:
+        def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+            known = builder.module.globals.get(name)
+            variable = known or ir.GlobalVariable(builder.module, ir.IntType(8), name)
+            return builder.ptrtoint(variable, _WORD)
+
+        return types.int64(), emit
+
+    return address
+
+
+_ndarray = _address(_symbol("fused_kernels.ndarray", id(np.ndarray)))
+_float = _address(_symbol("fused_kernels.float", id(float)))
+_NEW_LIKE = _symbol("fused_kernels.new_like", _numpy_function(277))  # PyArray_NewLikeArray
+
+
+@intrinsic
+def new_like(_context: Any, array: Any) -> Any:
+    """Return a new C-contiguous array of the shape and dtype of an array, or None if there is no memory.
+
+    Only for a kernel that keeps Python's lock.
+    """
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        # In C order, of the same dtype, not of a subclass.
+        numbers = [ir.Constant(ir.IntType(32), 0), _WORD(0), ir.Constant(ir.IntType(32), 0)]
+        made = llvm.call(builder, _NEW_LIKE, [args[0], *numbers], _WORD)
+        with builder.if_then(builder.icmp_unsigned("==", made, _WORD(0)), likely=False):
+            context.get_python_api(builder).err_clear()
+        return made
+
+    return given(given), emit
+
+
+@intrinsic
+def shared(_context: Any, array: Any) -> Any:
+    """Return an object that was given, for which its count of references is raised; with Python's lock kept."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        api = context.get_python_api(builder)
+        api.incref(builder.inttoptr(args[0], api.pyobj))
+        return args[0]
+
+    return given(given), emit
+
+
+@intrinsic
+def nothing(_context: Any) -> Any:
+    """Return None."""
+    return given(), lambda context, builder, sig, args: _WORD(0)
+
+
 @register_model(_Given)
 class _GivenModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
@@ -120,3 +252,12 @@ def _unbox(_kind: Any, value: Any, c: Any) -> Any:
 @intrinsic
 def _place(_context: Any, array: Any) -> Any:
     return types.int64(given), lambda context, builder, sig, args: args[0]
+
+
+@box(_Given)
+def _box(_kind: Any, value: Any, c: Any) -> Any:
+    missing = c.builder.icmp_unsigned("==", value, _WORD(0))
+    nothing_, it = c.pyapi.borrow_none(), c.builder.inttoptr(value, c.pyapi.pyobj)
+    with c.builder.if_then(missing):
+        c.pyapi.incref(nothing_)
+    return c.builder.select(missing, nothing_, it)

@@ -52,7 +52,7 @@ def inline_reduction(function: Kernel) -> Kernel:
     return njit(function, **{**INLINED, "fastmath": _REORDERED})
 
 
-def kernel(name: str, *, key: str | None = "") -> Callable[[Kernel], Kernel]:
+def kernel(name: str, *, key: str | None = "", nogil: bool = True) -> Callable[[Kernel], Kernel]:
     """Compile a function as a kernel; its machine code is kept on disk under ``name``.
 
     Sums may be reordered, so reductions vectorise; NaN and inf keep their meaning.
@@ -63,10 +63,12 @@ def kernel(name: str, *, key: str | None = "") -> Callable[[Kernel], Kernel]:
         Unique in the package: closures made by one factory differ only by it.
     key
         Text that the code depends on beside this package's own sources; None keeps it out of the cache on disk.
+    nogil
+        Whether other threads of Python may run meanwhile: to let them costs 40 ns, and more if they do.
     """
 
     def decorate(function: Kernel) -> Kernel:
-        dispatcher: Any = njit(function, **_OPTIONS, fastmath=_REORDERED)
+        dispatcher: Any = njit(function, **{**_OPTIONS, "nogil": nogil}, fastmath=_REORDERED)
         folder = cache_folder() if key is not None else None
         dispatcher._cache = NullCache() if folder is None or key is None else _DiskCache(folder, name, key)
         compiled: Kernel = dispatcher

@@ -6,52 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fused_kernels.dispatch import FLOAT32, FLOAT64, Array, explain_received, number
+from fused_kernels.dispatch import Array, explain_received, number
 from fused_kernels.errors import KernelError, ShapeError
-
-_ndarray = np.ndarray
-
-
-def simple(x: Any, residual: Any, vectors: tuple[Any, ...], outs: tuple[Any, ...]) -> bool:
-    """Whether this is the common case, in which nothing is left to check or to convert.
-
-    Contiguous arrays of one native dtype that fit one another: a matrix and, if not None, another like it; vectors of
-    the length of its rows (or None); the results that are given, two at the most. No two share memory, but a result
-    may be one of the matrices. Written for speed: it takes as long as the kernel does on a small matrix.
-    """
-    if type(x) is not _ndarray:
-        return False
-    dtype, shape = x.dtype, x.shape
-    if (dtype is not FLOAT32 and dtype is not FLOAT64) or len(shape) != 2 or not shape[1] or not x.flags.carray:
-        return False
-    row = shape[1:]
-    for item in vectors:
-        if item is not None and (
-            type(item) is not _ndarray or item.dtype is not dtype or item.shape != row or not item.flags.carray
-        ):
-            return False
-    for item in outs if residual is None else (residual, *outs):
-        if item is not x and (
-            type(item) is not _ndarray or item.dtype is not dtype or item.shape != shape or not item.flags.carray
-        ):
-            return False
-    before = None
-    for out in outs:
-        # Arrays whose memory belongs to different arrays do not share it.
-        owner = out if out.base is None else out.base
-        if owner is before or type(owner) is not _ndarray or owner.base is not None:
-            return False
-        for item in (x, residual, *vectors):
-            if item is None or item is out:
-                continue
-            base = item.base
-            if base is None:
-                if item is owner:
-                    return False
-            elif base is owner or type(base) is not _ndarray or base.base is not None:
-                return False
-        before = owner
-    return True
 
 
 def epsilon(operation: str, eps: Any, usual: str) -> float:

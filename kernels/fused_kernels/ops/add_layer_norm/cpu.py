@@ -6,8 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 from fused_kernels.cpu.compile import inline
+from fused_kernels.cpu.loops.launch import attempt_pair
 from fused_kernels.cpu.loops.rows import pair_forms
 from fused_kernels.cpu.normalise import shift_and_scale, shift_scale_and_affine, standard
+
+__all__ = ["affine", "attempt_pair", "plain"]
 
 _PARALLEL_FROM = 48 << 10
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
 from fused_kernels.dispatch import as_rows, explain_received, lazy_import, ready_rows, ready_with, result
 from fused_kernels.errors import DtypeError, ShapeError
-from fused_kernels.memory import empty_like
-from fused_kernels.ops._rows import affine, check_row, epsilon, simple
+from fused_kernels.ops._rows import affine, check_row, epsilon
 
 from . import peers
 
@@ -65,31 +65,29 @@ def add_layer_norm(
     >>> y.round(3), total
     (array([[-1.,  1.]]), array([[1., 3.]]))
     """
-    if type(eps) is not float or not eps >= 0:
-        eps = epsilon("add_layer_norm", eps, "1e-5")
-    given = () if out is None else out if type(out) is tuple and len(out) == 2 else (None,)
-    if simple(x, residual, (weight, bias), given):
-        y, total = out or (empty_like(x), empty_like(x))
-        matrices = x, residual, y, total
-    elif _ready(x, residual, weight, bias, out):
-        if residual.shape != x.shape:
-            raise ShapeError(
-                f"add_layer_norm: x and residual need one shape; received {explain_received(x=x, residual=residual)}. "
-                "Pass np.broadcast_to(residual, x.shape), if that is what is meant."
-            )
-        check_row("add_layer_norm", x, weight=weight, bias=bias)
-        y, total = (result("add_layer_norm", item, x.shape, x.dtype) for item in out or (None, None))
-        matrices = as_rows(x), as_rows(residual), as_rows(y), as_rows(total)
-    else:
+    if not trace.listeners:
+        first, second = out if type(out) is tuple and len(out) == 2 else (out, out)
+        forms = cpu.plain if weight is None and bias is None else cpu.affine
+        done = cpu.attempt_pair(forms.kit, x, residual, first, second, weight, bias, eps)
+        if done[1] is not None:
+            return done if out is None else out
+    eps = epsilon("add_layer_norm", eps, "1e-5")
+    if not _ready(x, residual, weight, bias, out):
         arrays = {"x": x, "residual": residual, "weight": weight, "bias": bias}
         return convert(add_layer_norm, arrays, {"eps": eps}, out, rows=("x", "residual", "out"), results=2)
+    if residual.shape != x.shape:
+        raise ShapeError(
+            f"add_layer_norm: x and residual need one shape; received {explain_received(x=x, residual=residual)}. "
+            "Pass np.broadcast_to(residual, x.shape), if that is what is meant."
+        )
+    check_row("add_layer_norm", x, weight=weight, bias=bias)
+    y, total = (result("add_layer_norm", item, x.shape, x.dtype) for item in out or (None, None))
     overlap = out is not None and (y is x or y is residual or total is x or total is residual)
+    rows, others = as_rows(x), {"y": as_rows(residual), "second": as_rows(total)}
     if weight is None and bias is None:
-        cpu.plain.run(x.nbytes, overlap, *matrices, eps)
+        cpu.plain.run(x.nbytes, overlap, rows, as_rows(y), eps=eps, **others)
     else:
-        if weight is None or bias is None:
-            weight, bias = affine(x, weight, bias)
-        cpu.affine.run(x.nbytes, overlap, *matrices, weight, bias, eps)
+        cpu.affine.run(x.nbytes, overlap, rows, as_rows(y), *affine(x, weight, bias), eps, **others)
     return (y, total) if out is None else out
 
 

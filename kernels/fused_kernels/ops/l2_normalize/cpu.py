@@ -9,9 +9,12 @@ import numpy as np
 
 from fused_kernels.cpu.compile import inline, inline_reduction
 from fused_kernels.cpu.loops.columns import ROWS, column_forms
+from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.moments import sum_of_squares
 from fused_kernels.cpu.normalise import multiply
+
+__all__ = ["attempt", "columns", "rows"]
 
 _PARALLEL_FROM = 48 << 10
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.normalise import shift_and_scale, shift_scale_and_affine, standard
+
+__all__ = ["affine", "attempt", "plain"]
 
 _PARALLEL_FROM = 48 << 10
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
 from fused_kernels.dispatch import as_rows, lazy_import, ready_rows, ready_with, result
-from fused_kernels.memory import empty_like
-from fused_kernels.ops._rows import affine, check_row, epsilon, simple
+from fused_kernels.ops._rows import affine, check_row, epsilon
 
 from . import peers
 
@@ -57,23 +57,21 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
     >>> layer_norm([[1.0, 3.0]]).round(3)
     array([[-1.,  1.]])
     """
-    if type(eps) is not float or not eps >= 0:
-        eps = epsilon("layer_norm", eps, "1e-5")
-    if simple(x, None, (weight, bias), () if out is None else (out,)):
-        target = empty_like(x) if out is None else out
-        rows, results = x, target
-    elif ready_rows(x, out) and ready_with(x, out, weight) and ready_with(x, out, bias):
-        check_row("layer_norm", x, weight=weight, bias=bias)
-        target = result("layer_norm", out, x.shape, x.dtype)
-        rows, results = as_rows(x), as_rows(target)
-    else:
+    if not trace.listeners:
+        forms = cpu.plain if weight is None and bias is None else cpu.affine
+        done = cpu.attempt(forms.kit, x, out, weight, bias, eps)
+        if done is not None:
+            return done
+    eps = epsilon("layer_norm", eps, "1e-5")
+    if not (ready_rows(x, out) and ready_with(x, out, weight) and ready_with(x, out, bias)):
         return convert(layer_norm, {"x": x, "weight": weight, "bias": bias}, {"eps": eps}, out, rows=("x", "out"))
+    check_row("layer_norm", x, weight=weight, bias=bias)
+    target = result("layer_norm", out, x.shape, x.dtype)
     if weight is None and bias is None:
-        cpu.plain.run(x.nbytes, out is x, rows, results, eps)
+        cpu.plain.run(x.nbytes, out is x, as_rows(x), as_rows(target), eps=eps)
     else:
-        if weight is None or bias is None:
-            weight, bias = affine(x, weight, bias)
-        cpu.affine.run(x.nbytes, out is x, rows, results, weight, bias, eps)
+        weight, bias = affine(x, weight, bias)
+        cpu.affine.run(x.nbytes, out is x, as_rows(x), as_rows(target), weight, bias, eps)
     return target
 
 

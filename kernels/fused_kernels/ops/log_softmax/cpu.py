@@ -9,8 +9,11 @@ import numpy as np
 from fused_kernels.cpu.compile import inline, inline_reduction
 from fused_kernels.cpu.log_sum_exp import log_sum_exp, raise_each
 from fused_kernels.cpu.loops.columns import ROWS, column_forms
+from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.vector_math import exp_nonpositive, log
+
+__all__ = ["attempt", "columns", "rows"]
 
 _PARALLEL_FROM = 24 << 10
 

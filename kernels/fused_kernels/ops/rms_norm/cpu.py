@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fused_kernels.cpu.compile import inline
+from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.moments import sum_of_squares
 from fused_kernels.cpu.normalise import multiply, multiply_and_weight, reciprocal_root
+
+__all__ = ["attempt", "plain", "weighted"]
 
 _PARALLEL_FROM = 48 << 10
 

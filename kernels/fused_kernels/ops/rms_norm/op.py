@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.conversion import convert
 from fused_kernels.dispatch import as_rows, lazy_import, ready_rows, ready_with, result
-from fused_kernels.memory import empty_like
-from fused_kernels.ops._rows import check_row, epsilon, simple
+from fused_kernels.ops._rows import check_row, epsilon
 
 from . import peers
 
@@ -59,21 +59,17 @@ def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-6, out: Any = None) 
     >>> rms_norm([[3.0, 4.0]], eps=0).round(3)
     array([[0.849, 1.131]])
     """
-    if type(eps) is not float or not eps >= 0:
-        eps = epsilon("rms_norm", eps, "1e-6")
-    if simple(x, None, (weight,), () if out is None else (out,)):
-        target = empty_like(x) if out is None else out
-        rows, results = x, target
-    elif ready_rows(x, out) and ready_with(x, out, weight):
-        check_row("rms_norm", x, weight=weight)
-        target = result("rms_norm", out, x.shape, x.dtype)
-        rows, results = as_rows(x), as_rows(target)
-    else:
+    forms = cpu.plain if weight is None else cpu.weighted
+    if not trace.listeners:
+        done = cpu.attempt(forms.kit, x, out, weight, None, eps)
+        if done is not None:
+            return done
+    eps = epsilon("rms_norm", eps, "1e-6")
+    if not (ready_rows(x, out) and ready_with(x, out, weight)):
         return convert(rms_norm, {"x": x, "weight": weight}, {"eps": eps}, out, rows=("x", "out"))
-    if weight is None:
-        cpu.plain.run(x.nbytes, out is x, rows, results, eps)
-    else:
-        cpu.weighted.run(x.nbytes, out is x, rows, results, weight, eps)
+    check_row("rms_norm", x, weight=weight)
+    target = result("rms_norm", out, x.shape, x.dtype)
+    forms.run(x.nbytes, out is x, as_rows(x), as_rows(target), weight, None, eps)
     return target
 
 

@@ -9,9 +9,12 @@ import numpy as np
 from fused_kernels.cpu.compile import inline, inline_reduction
 from fused_kernels.cpu.log_sum_exp import largest, raise_each
 from fused_kernels.cpu.loops.columns import ROWS, column_forms
+from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import BLOCK, row_forms
 from fused_kernels.cpu.vector_math import exp_nonpositive
 from fused_kernels.cpu.views import part_of
+
+__all__ = ["attempt", "columns", "rows"]
 
 _PARALLEL_FROM = 48 << 10
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fused_kernels import trace
 from fused_kernels.catalog import Cost, Inputs, Op, Shape, Tolerance
 from fused_kernels.dispatch import lazy_import
 from fused_kernels.ops._axis import along_axis
@@ -52,6 +53,10 @@ def softmax(x: Any, axis: int = -1, *, out: Any = None) -> Any:
     >>> softmax([0.0, 0.0])
     array([0.5, 0.5])
     """
+    if axis == -1 and not trace.listeners:
+        done = cpu.attempt(cpu.rows.kit, x, out, None, None, 0.0)
+        if done is not None:
+            return done
     return along_axis(softmax, cpu, x, axis, out)
 
 
