@@ -158,6 +158,7 @@ def test_explain_tells_the_form_and_the_tile():
     biased = fk.explain("linear", np.zeros((1, 640)), np.zeros((640, 640)), np.zeros(640))
     assert (biased.implementation, biased.form) == ("numba", "blas")
     transposed = fk.explain("linear", np.zeros((90, 40)), np.zeros((50, 40)).T)
+    assert transposed.form == "packed"
     assert "copied" not in str(transposed)
 
 

@@ -66,7 +66,7 @@ def cut_of(  # noqa: PLR0917, by position for speed
         told = "a vector: NumPy's product, then bias and activation in one pass"
         return Cut("blas", told, False, 1, np.array(settings), 0)
     tile = flat if rules.is_flat(m, n, flat.height, flat.width, row_major) else wide
-    in_place = rules.columns_in_place(m, n, tile.height, tile.width, row_major)
+    in_place = rules.columns_in_place(m, k, n, size, tile.height, tile.width, tile.masks, row_major)
     row_tiles, panels = _ceil(m, tile.height), _ceil(n, tile.width)
     depth = _ceil(k, _ceil(k, tile.depth))
     blocks = _ceil(panels * tile.width * depth * size, _BLOCK_BYTES)

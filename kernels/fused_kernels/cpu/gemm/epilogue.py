@@ -69,6 +69,7 @@ def _kit(epilogue: Epilogue, dtype: str, flat: bool) -> Kit:
         square=tile.square,
         depth=tile.depth,
         left_stride=tile.left_stride,
+        masks=tile.masks,
         bounded=epilogue.bounded,
         flat_height=flat_tile.height,
         flat_width=flat_tile.width,

@@ -136,7 +136,8 @@ def _attempt(x, weight, out, bias, compiled):  # type: ignore[no-untyped-def]
     row_major = right.column_stride == size
     if _is_flat(m, n, kit.flat_height, kit.flat_width, row_major):
         return False
-    in_place, padded = _columns_in_place(m, n, kit.height, kit.width, row_major), _padded_columns(n, kit.width)
+    padded = _padded_columns(n, kit.width)
+    in_place = _columns_in_place(m, k, n, size, kit.height, kit.width, kit.masks, row_major)
     if (padded - in_place) * k * size > SMALL_BYTES:
         return False
     if _overlap(result, left, right, data_of(bias), size):

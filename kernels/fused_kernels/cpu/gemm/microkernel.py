@@ -30,9 +30,9 @@ def tile_product(tile: Tile) -> Kernel:
         ``product(rows, columns, left, right, right_stride, out, out_stride, terms, first, bias, bounded, spare)``
         sets ``rows`` by ``columns`` elements at ``out`` to ``left @ right + bias``, at least 0 if ``bounded``. All are
         int64, places addresses and strides bytes. ``left`` is a packed piece with `Tile.left_stride`, finite beyond
-        ``rows``; ``right`` has `Tile.width` columns, whatever ``columns`` is. ``terms`` may be 0. Unless ``first`` the
-        sums are added to what stands in ``out``. ``bias`` has an element for each of the ``columns``. NaN is never
-        bounded. ``spare`` has room for a row of a tile, which is overwritten.
+        ``rows``; ``right`` has `Tile.width` columns, or, with `Tile.masks`, no more than ``columns``. ``terms`` may be
+        0. Unless ``first`` the sums are added to what stands in ``out``. ``bias`` has an element for each of the
+        ``columns``. NaN is never bounded. ``spare`` has room for a row of a tile, which is overwritten.
     """
     multiply = _dispatch(tile)
 
@@ -83,7 +83,7 @@ class _Writer:
     height, vectors
         Rows and registers in a row of this one.
     masked
-        Whether the last columns are left alone in the result.
+        Whether there are fewer columns, beyond which nothing is touched.
     """
 
     def __init__(self, module: Any, tile: Tile, height: int, vectors: int, masked: bool) -> None:
@@ -113,6 +113,7 @@ class _Writer:
             function.append_basic_block(name) for name in ("start", "loop", "end", "resume", "store")
         )
         self.builder = builder = ir.IRBuilder(start)
+        self.masks = self._masks(columns)
         nothing = self._vector_of(0.0)
         builder.cbranch(builder.icmp_signed(">", terms, _WORD(0)), loop, end)
 
@@ -121,7 +122,6 @@ class _Writer:
 
         builder.position_at_end(end)
         totals = [self._phi((nothing, start), (total, loop)) for total in totals]
-        self.masks = self._masks(columns)
         out_rows = [out]
         for row in range(1, self.height):
             there = builder.add(out, builder.mul(out_stride, _WORD(row)))
@@ -152,7 +152,8 @@ class _Writer:
         builder, tile = self.builder, self.tile
         step, right_row = builder.phi(_WORD), builder.phi(_WORD)
         sums = [builder.phi(self.vector) for _ in self.cells]
-        parts = [self._load_whole(right_row, part) for part in range(self.vectors)]
+        load = self._load if tile.masks else self._load_whole
+        parts = [load(right_row, part) for part in range(self.vectors)]
         left_column = builder.add(left, builder.mul(step, _WORD(tile.itemsize)))
         totals: list[Any] = []
         for row in range(self.height):

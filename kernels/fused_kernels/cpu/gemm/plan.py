@@ -16,7 +16,7 @@ class Kit(NamedTuple):
 
     Parameters
     ----------
-    size, height, width, padded, square, depth, left_stride
+    size, height, width, padded, square, depth, left_stride, masks
         Of the `Tile`.
     bounded
         Whether the result is at least 0.
@@ -33,6 +33,7 @@ class Kit(NamedTuple):
     square: int
     depth: int
     left_stride: int
+    masks: int
     bounded: int
     flat_height: int
     flat_width: int
@@ -83,7 +84,8 @@ class Plan(NamedTuple):
     block
         Columns whose packed right side stays in the second-level cache; a multiple of the tile's width.
     in_place
-        Leading columns of the right side that are read where they are; a multiple of the tile's width.
+        Leading columns of the right side that are read where they are; a multiple of the tile's width without
+        `Tile.masks`.
     threads
         That may take part.
     first, last

@@ -3,6 +3,8 @@
 Sizes are those of an (m, k) by (k, n) product; heights and widths those of tiles.
 """
 
+# ruff: noqa: PLR0917 (kernels take their arguments by position)
+
 from __future__ import annotations
 
 SERIAL_WORK = 1 << 19
@@ -11,6 +13,8 @@ STREAM_ROWS = 8
 """Reading a weight takes about as long as this many multiply-adds with it."""
 DIRECT_TILES = 4
 """Tiles above one another up to which the right side is read where it is."""
+DIRECT_BYTES = 1 << 16
+"""Of the right side, up to which it is read where it is."""
 BLAS_WORK = 1 << 16
 """Multiply-adds from which a product with a vector is NumPy's."""
 
@@ -30,12 +34,15 @@ def is_flat(m: int, n: int, flat_height: int, flat_width: int, row_major: bool) 
     return m <= flat_height and n >= 2 * flat_width and row_major
 
 
-def columns_in_place(m: int, n: int, height: int, width: int, row_major: bool) -> int:
+def columns_in_place(m: int, k: int, n: int, size: int, height: int, width: int, masks: int, row_major: bool) -> int:
     """Return how many columns of the right side are read where they are.
 
-    A few rows use each element of it a few times: packing it would cost as much as it saves.
+    A few rows use each element of it a few times, and one that stays in the first cache is read as fast from where it
+    is: packing it would cost as much as it saves. Without ``masks`` only whole tiles can be read.
     """
-    return n // width * width if row_major and m <= DIRECT_TILES * height else 0
+    if not row_major or (m > DIRECT_TILES * height and k * n * size > DIRECT_BYTES):
+        return 0
+    return n if masks else n // width * width
 
 
 def padded_columns(n: int, width: int) -> int:

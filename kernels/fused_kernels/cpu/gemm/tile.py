@@ -29,12 +29,15 @@ class Tile:
         Registers side by side in a row of a tile.
     heights
         Rows of the tiles there are, tallest first; a few rows go to the lowest one that holds them.
+    masks
+        Whether the processor loads and stores a part of a vector in one instruction.
     """
 
     dtype: str
     lanes: int
     vectors: int
     heights: tuple[int, ...]
+    masks: bool
 
     @property
     def itemsize(self) -> int:
@@ -92,9 +95,9 @@ def tiles(dtype: str) -> tuple[Tile, Tile]:
     features = codegen._tm_features
     size = np.dtype(dtype).itemsize
     if "+avx512f" in features:  # 32 registers of 64 bytes
-        return Tile(dtype, 64 // size, 2, (14, 8, 4)), Tile(dtype, 64 // size, 6, (4,))
+        return Tile(dtype, 64 // size, 2, (14, 8, 4), True), Tile(dtype, 64 // size, 6, (4,), True)
     if "+avx2" in features:  # 16 registers of 32 bytes
-        return Tile(dtype, 32 // size, 2, (6, 4, 2)), Tile(dtype, 32 // size, 3, (4,))
+        return Tile(dtype, 32 // size, 2, (6, 4, 2), True), Tile(dtype, 32 // size, 3, (4,), True)
     if codegen.magic_tuple()[0].startswith("x86_64"):  # 16 registers of 16 bytes
-        return Tile(dtype, 16 // size, 2, (6, 4, 2)), Tile(dtype, 16 // size, 3, (4,))
-    return Tile(dtype, 16 // size, 2, (12, 8, 4)), Tile(dtype, 16 // size, 6, (4,))
+        return Tile(dtype, 16 // size, 2, (6, 4, 2), False), Tile(dtype, 16 // size, 3, (4,), False)
+    return Tile(dtype, 16 // size, 2, (12, 8, 4), False), Tile(dtype, 16 // size, 6, (4,), False)
