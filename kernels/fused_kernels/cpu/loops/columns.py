@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fused_kernels.cpu.compile import Kernel, inline_reduction, kernel
+from fused_kernels.cpu.compile import Kernel, inline, inline_reduction, kernel
 from fused_kernels.cpu.fork_join import parallel
 
 from .forms import Forms
@@ -55,3 +55,11 @@ def column_forms(name: str, strip: Kernel, *, parallel_from: int) -> Forms:
         parallel_from,
         streams=False,
     )
+
+
+@inline
+def collect(i: int, part: Any, total: Any) -> None:
+    """After row ``i`` was added to ``part``: move it to ``total``, if it is the last of `ROWS`."""
+    if i % ROWS == ROWS - 1:
+        total += part
+        part[:] = 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fused_kernels.cpu.compile import inline, inline_reduction
-from fused_kernels.cpu.loops.columns import ROWS, column_forms
+from fused_kernels.cpu.loops.columns import collect, column_forms
 from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.moments import sum_of_squares
@@ -37,9 +37,7 @@ def _strip(x: Any, out: Any, first: Any, last: Any, eps: float) -> None:
     total, part = np.zeros(last - first, x.dtype), np.zeros(last - first, x.dtype)
     for i in range(x.shape[0]):
         _add_squares(x[i][first:last], part)
-        if i % ROWS == ROWS - 1:
-            total += part
-            part[:] = 0
+        collect(i, part, total)
     total += part
     for j in range(total.size):
         total[j] = _factor(total[j], x.dtype.type(eps))

@@ -8,7 +8,7 @@ import numpy as np
 
 from fused_kernels.cpu.compile import inline, inline_reduction
 from fused_kernels.cpu.log_sum_exp import log_sum_exp, raise_each
-from fused_kernels.cpu.loops.columns import ROWS, column_forms
+from fused_kernels.cpu.loops.columns import collect, column_forms
 from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.vector_math import exp_nonpositive, log
@@ -40,9 +40,7 @@ def _strip(x: Any, out: Any, first: Any, last: Any) -> None:
         raise_each(top, x[i][first:last])
     for i in range(x.shape[0]):
         _add_exponentials(x[i][first:last], top, part)
-        if i % ROWS == ROWS - 1:
-            total += part
-            part[:] = 0
+        collect(i, part, total)
     total += part
     _logarithms(total)
     for i in range(x.shape[0]):

@@ -8,7 +8,7 @@ import numpy as np
 
 from fused_kernels.cpu.compile import inline, inline_reduction
 from fused_kernels.cpu.log_sum_exp import largest, raise_each
-from fused_kernels.cpu.loops.columns import ROWS, column_forms
+from fused_kernels.cpu.loops.columns import collect, column_forms
 from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import BLOCK, row_forms
 from fused_kernels.cpu.vector_math import exp_nonpositive
@@ -59,9 +59,7 @@ def _strip(x: Any, out: Any, first: Any, last: Any) -> None:
         raise_each(top, x[i][first:last])
     for i in range(x.shape[0]):
         _add_exponentials(x[i][first:last], top, out[i][first:last], part)
-        if i % ROWS == ROWS - 1:
-            total += part
-            part[:] = 0
+        collect(i, part, total)
     total += part
     for j in range(total.size):
         total[j] = x.dtype.type(1) / total[j]
