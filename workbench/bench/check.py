@@ -51,7 +51,18 @@ def compare_results(result: Any, truth: Any, tolerance: Tolerance) -> Finding:
 
 def changed(inputs: Any, pristine: Any) -> bool:
     """Tell whether any bit of the inputs' arrays differs from the pristine ones."""
-    return any(not _same_bits(one, other) for one, other in zip(leaves(inputs), leaves(pristine), strict=True))
+    now, then = leaves(inputs), leaves(pristine)
+    return len(now) != len(then) or any(not same_bits(one, other) for one, other in zip(now, then, strict=True))
+
+
+def same_bits(one: Array, other: Array) -> bool:
+    """Tell whether two arrays have the same shape and the same bytes, NaN and the sign of zero included."""
+    if one.shape != other.shape:
+        return False
+    if not (one.flags.c_contiguous and other.flags.c_contiguous) or one.dtype != other.dtype:
+        return one.tobytes() == other.tobytes()
+    word = np.uint64 if one.nbytes % 8 == 0 else np.uint8
+    return np.array_equal(one.reshape(-1).view(word), other.reshape(-1).view(word))
 
 
 def poison(out: Any) -> None:
@@ -59,8 +70,37 @@ def poison(out: Any) -> None:
     if isinstance(out, tuple):
         for each in out:
             poison(each)
-    elif isinstance(out, np.ndarray) and out.dtype.kind in "fciu":
-        out.fill(np.nan if out.dtype.kind in "fc" else np.iinfo(out.dtype).max)
+    elif isinstance(out, np.ndarray) and (value := poison_of(out.dtype)) is not None:
+        out.fill(value)
+
+
+def poison_of(dtype: np.dtype[Any]) -> float | int | None:
+    """Return what no right result contains, as far as there is such a thing: NaN, or the largest integer."""
+    if dtype.kind in "fc":
+        return np.nan
+    return int(np.iinfo(dtype).max) if dtype.kind in "iu" else None
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One array in a value.
+
+    Parameters
+    ----------
+    array
+        As NumPy's, whatever library it came from.
+    dtype
+        What it was before, such as ``"bfloat16"``; empty for Python's own numbers.
+    foreign
+        The type's name where it is no array or number of NumPy, PyTorch, JAX or Python, but had to be asked for one.
+    waits
+        Whether it may be computed in the background, as JAX's arrays are.
+    """
+
+    array: Array
+    dtype: str
+    foreign: str = ""
+    waits: bool = False
 
 
 def leaves(value: Any) -> list[Array]:
@@ -68,21 +108,34 @@ def leaves(value: Any) -> list[Array]:
 
     Those of a mapping, a tuple or a list, and of a dataclass by its fields.
     """
+    return [leaf.array for leaf in typed_leaves(value)]
+
+
+def typed_leaves(value: Any) -> list[Leaf]:
+    """Return the same with the dtypes that the values had before NumPy took them."""
+    if isinstance(value, np.ma.MaskedArray):  # what lies under the mask is nobody's result
+        return [Leaf(value.filled(np.nan if value.dtype.kind in "fc" else 0), value.dtype.name)]
     if isinstance(value, np.ndarray):
-        return [value]
+        return [Leaf(np.asarray(value), value.dtype.name)]  # of a subclass the plain memory
     if isinstance(value, Mapping):
-        return [leaf for item in value.values() for leaf in leaves(item)]
+        return [leaf for item in value.values() for leaf in typed_leaves(item)]
     if isinstance(value, list | tuple):
-        return [leaf for item in value for leaf in leaves(item)]
+        return [leaf for item in value for leaf in typed_leaves(item)]
     if is_dataclass(value) and not isinstance(value, type):
-        return [leaf for item in fields(value) for leaf in leaves(getattr(value, item.name))]
-    if hasattr(value, "detach"):  # a torch tensor: NumPy takes it only without gradients, and from the CPU
-        value = value.detach().cpu().resolve_conj().resolve_neg()
-        value = value.float() if str(value.dtype) in ("torch.bfloat16", "torch.float16") else value
+        return [leaf for item in fields(value) for leaf in typed_leaves(getattr(value, item.name))]
     if value is None or isinstance(value, str | bytes):
         return []
+    given = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    waits = hasattr(value, "block_until_ready")
+    library = waits or hasattr(value, "detach")
+    if hasattr(value, "detach"):  # a torch tensor: NumPy takes it only without gradients, and from the CPU
+        value = value.detach().cpu().resolve_conj().resolve_neg()
+        value = value.float() if given in ("bfloat16", "float16") else value
+    foreign = "" if library or isinstance(value, np.generic | complex | float | int) else type(value).__name__
     array = np.asarray(value)
-    return [array] if array.dtype.kind in "biufc" else []
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
+    return [Leaf(array, given, foreign, waits)] if array.dtype.kind in "biufc" else []
 
 
 def rounded(truth: Any) -> Any:
@@ -109,7 +162,7 @@ def _compare(result: Array, truth: Array, tolerance: Tolerance) -> Finding:
         return Finding(math.inf, f"has {count.unbounded:,} values that are infinite or not a number")
     error = count.difference / count.largest if count.largest else count.difference
     if count.outside:
-        share = _percent(count.outside / truth.size)
+        share = percent(count.outside / truth.size)
         return Finding(error, f"is off by {error:.1g} of the largest value, in {share} of the elements")
     return Finding(error)
 
@@ -139,14 +192,6 @@ class _Count:
         self.outside += int(np.count_nonzero(difference > tolerance.atol + tolerance.rtol * size))
 
 
-def _same_bits(one: Array, other: Array) -> bool:
-    if one.shape != other.shape:
-        return False
-    if not (one.flags.c_contiguous and other.flags.c_contiguous) or one.dtype != other.dtype:
-        return one.tobytes() == other.tobytes()
-    word = np.uint64 if one.nbytes % 8 == 0 else np.uint8
-    return np.array_equal(one.reshape(-1).view(word), other.reshape(-1).view(word))
-
-
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Return a share in words, such as ``12%``."""
     return f"{share:.0%}" if share >= 0.01 else "less than 1%"

@@ -40,9 +40,11 @@ Kept = TypeVar("Kept")
 
 _TASKS = Path("/proc/self/task")
 # Held here, so that no contender can replace them.
-_now = time.perf_counter_ns
+now = time.perf_counter_ns
+"""The clock of all samples: nanoseconds."""
 _seconds = time.perf_counter
-_sleep = time.sleep
+pause = time.sleep
+"""Lets other threads run."""
 
 
 def _same(returned: Any) -> Any:
@@ -71,9 +73,7 @@ class Clock:
     def once(self, entry: Entry, keep: Callable[[Any], Kept] = _same) -> tuple[float, Kept]:
         """Call once, and return the seconds and what ``keep`` makes of what was returned, at once and untimed."""
         with entry.around():
-            begin = _now()
-            returned = entry.call()
-            seconds = (_now() - begin) / 1e9
+            seconds, returned = _once(entry.call)
             return seconds, keep(returned)
 
     def calibrate(self, entry: Entry) -> tuple[int, float]:
@@ -120,11 +120,9 @@ class Clock:
             try:
                 seconds = _run(entry.call, calls - 1) if calls > 1 else 0.0
                 before_last()
-                begin = _now()
-                returned = entry.call()
-                seconds += (_now() - begin) / 1e9
+                last, returned = _once(entry.call)
                 keep(returned)
-                return seconds / calls
+                return (seconds + last) / calls
             finally:
                 if collecting:
                     gc.enable()
@@ -139,15 +137,22 @@ def settle(limit: float = SETTLE_LIMIT) -> bool:
         if quiet < 2:
             if _seconds() > end:
                 return False
-            _sleep(0.0002)
+            pause(0.0002)
     return True
 
 
-def _run(call: Callable[[], Any], calls: int) -> float:
-    begin = _now()
+# The clock is an argument of these, since a name of the module is looked up at each call, and might be replaced.
+def _run(call: Callable[[], Any], calls: int, now: Callable[[], int] = now) -> float:
+    begin = now()
     for _ in repeat(None, calls):
         call()
-    return (_now() - begin) / 1e9
+    return (now() - begin) / 1e9
+
+
+def _once(call: Callable[[], Any], now: Callable[[], int] = now) -> tuple[float, Any]:
+    begin = now()
+    returned = call()
+    return (now() - begin) / 1e9, returned
 
 
 def _others_run() -> bool:

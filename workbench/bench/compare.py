@@ -48,7 +48,9 @@ def compare(
         Names out of numba, numpy, torch, onnxruntime, torch.compile, jax, numexpr and polyglot-bridge. None is the
         first four, those of them that are installed; ``"all"`` is all that are. :attr:`Race.absent` names the others.
     inputs
-        Arrays to race on instead of a sample: by name for an operation, for functions a dict (by name) or a tuple.
+        Arrays to race on instead of a sample: by name for an operation, for functions a dict (by name) or a tuple. Or
+        a function ``inputs(rng)`` that makes such, by which each round gets new ones; without it the values of a round
+        differ from those of another by the last bits of a few elements.
     reference
         For functions: whose result on float64 inputs is the truth; the first one's if None. Where it does not take
         float64, its own result is.
@@ -95,7 +97,7 @@ def compare(
     if isinstance(op, str):
         contest = contests.of_operation(op, shape=shape, dtype=dtype, names=contenders, inputs=inputs, rng=rng)
     elif isinstance(op, Mapping):
-        contest = contests.of_functions(op, inputs=inputs, reference=reference)
+        contest = contests.of_functions(op, inputs=inputs, reference=reference, rng=rng)
     else:
         raise InputError(f"compare takes the name of an operation or {{name: function}}; got {type(op).__name__}.")
     named = contenders not in (None, ALL)

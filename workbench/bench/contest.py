@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fused_kernels.catalog import OPS, Inputs, Op, Shape, Tolerance
+from fused_kernels.catalog import OPS, Inputs, Op, Shape
 from fused_kernels.errors import KernelError, UnknownOperationError
 from workbench.errors import InputError, RaceError
 
-from . import contenders
+from . import contenders, tolerances
 from .check import leaves, rounded
 from .contenders import Contender
 from .contenders.functions import bound, contender
 from .memory import Slots, own_copies, slots_of
-
-# What two ways of computing the same thing may differ by where no operation states it, relative to the largest value.
-_USUAL = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-9}
-# What other libraries may be off by, relative to the largest value.
-_OTHERS = {"float32": 1e-6, "float64": 1e-11}
+from .questions import Question
 
 
 @dataclass(frozen=True)
@@ -35,35 +33,57 @@ class Contest:
         Of the operation, or ``"custom"``.
     op
         The operation of the catalogue; None for the user's functions.
-    inputs
-        By name; positional ones are named ``0``, ``1``, ...
     shape, dtype
         Of the sample, or of the first array among the inputs.
-    truth
-        The right answer, in float64 where the reference takes that; for float64 inputs computed in long double.
+    first
+        The values that are raced on, and the truth: in float64 where the reference takes that; for float64 inputs
+        computed in long double.
     truth_from
         Whose answer that is, in words.
+    truth_seconds
+        What the truth took to compute.
+    plain
+        ``plain(inputs)`` is the reference's own result, in its own dtype.
+    sampled
+        Whether the inputs are a sample of the operation's own.
+    fresh
+        ``fresh(rng)`` makes other inputs of the same kind; None where nothing tells how.
     expected
         What a result is written into, for ``out=``; None where it is neither an array nor a tuple of them.
-    tolerance
-        How far a right result may be from the truth.
+    due
+        The dtypes of the result's arrays; empty for one that has none.
     field
         The contenders.
     absent
         Those that cannot run, with the reason.
+    watched
+        Functions whose code no contender may replace: the reference and the other contenders.
     """
 
     name: str
     op: Op | None
-    inputs: Inputs
     shape: Shape
     dtype: str
-    truth: Any
+    first: Question
     truth_from: str
+    truth_seconds: float
+    plain: Callable[[Inputs], Any]
+    sampled: bool
+    fresh: Callable[[np.random.Generator], Inputs] | None
     expected: Slots
-    tolerance: Tolerance
+    due: tuple[str, ...]
     field: tuple[Contender, ...]
     absent: Mapping[str, str]
+    watched: tuple[Any, ...] = ()
+
+    @property
+    def inputs(self) -> Inputs:
+        """By name; positional ones are named ``0``, ``1``, ..."""
+        return self.first.inputs
+
+    def question(self, inputs: Inputs, *, strict: bool) -> Question:
+        """Return the question of other inputs; its truth is computed when it is asked for."""
+        return self.first.like(inputs, strict=strict)
 
     @property
     def described(self) -> str:
@@ -81,40 +101,68 @@ def of_operation(
         raise InputError(str(error)) from error
     field = tuple(contenders.choose(op, names))
     kind = _dtype(dtype)
+    fresh: Callable[[np.random.Generator], Inputs] | None = None
     sampled = inputs is None
     if sampled:
         shape = op.shapes[0] if shape is None else parse_shape(shape)
-        inputs = _sample(op, shape, kind, rng)
-    elif not isinstance(inputs, Mapping):
+        fresh = partial(_sample, op, shape, kind)
+        inputs = fresh(rng)
+    elif callable(inputs):
+        fresh = inputs
+        inputs = fresh(rng)
+    if not isinstance(inputs, Mapping):
         raise InputError(f"The inputs of {op.name} go by name, as a dict; got {type(inputs).__name__}.")
-    else:
-        inputs = dict(inputs)
+    inputs = dict(inputs) if sampled else own_copies(inputs)
+    if not sampled:
         shape, kind = _first_array(inputs)
     tolerance = op.tolerance.get(kind.name)
     if tolerance is None:
         raise InputError(f"{op.name} has no float64 check for {kind.name}; it has: {', '.join(op.tolerance)}.")
+
+    def plain(inputs: Inputs) -> Any:
+        return op.reference(**own_copies(inputs))
+
     try:
+        begin = time.perf_counter()
         truth = rounded(op.truth(**own_copies(inputs)))
+        seconds = time.perf_counter() - begin
         # On a sample the results have its dtype; at 64 MB the reference can take seconds that say no more than that.
-        expected = slots_of(truth, kind) if sampled else slots_of(op.reference(**own_copies(inputs)))
+        result = truth if sampled else plain(inputs)
     except (KernelError, TypeError, ValueError) as error:
         raise InputError(f"{op.name} does not take these inputs ({_described(inputs)}): {error}") from error
+    first = Question(
+        inputs,
+        answer=lambda inputs: rounded(op.truth(**inputs)),
+        allowed=lambda truth: tolerances.for_all(tolerance, kind, truth),
+        strict=True,
+        truth=truth,
+    )
     return Contest(
         name=op.name,
         op=op,
-        inputs=inputs,
         shape=shape,
         dtype=kind.name,
-        truth=truth,
+        first=first,
         truth_from="float64",
-        expected=expected,
-        tolerance=_for_all(tolerance, kind, truth),
+        truth_seconds=seconds,
+        plain=plain,
+        sampled=sampled,
+        fresh=fresh,
+        expected=slots_of(result, kind if sampled else None),
+        due=tolerances.due(result, inputs, kind.name if sampled else None),
         field=field,
         absent=contenders.absent(op, names),
+        watched=(op.function, op.reference),
     )
 
 
-def of_functions(functions: Mapping[str, Callable[..., Any]], *, inputs: Any, reference: str | None) -> Contest:
+def of_functions(
+    functions: Mapping[str, Callable[..., Any]],
+    *,
+    inputs: Any,
+    reference: str | None,
+    rng: np.random.Generator | None = None,
+) -> Contest:
     """Return the contest of the user's functions; the first one is trusted if ``reference`` is None."""
     for name, function in functions.items():
         if not callable(function):
@@ -126,30 +174,47 @@ def of_functions(functions: Mapping[str, Callable[..., Any]], *, inputs: Any, re
     trusted = next(iter(functions)) if reference is None else reference
     if trusted not in functions:
         raise InputError(f"reference={trusted!r} is not among the functions: {', '.join(functions)}.")
-    named = dict(inputs) if isinstance(inputs, Mapping) else {str(i): value for i, value in enumerate(_tuple(inputs))}
+    fresh = (lambda rng: _named(inputs(rng))) if callable(inputs) else None
+    named = own_copies(_named(inputs) if fresh is None else fresh(rng or np.random.default_rng(0)))
+
+    def plain(inputs: Inputs) -> Any:
+        return bound(functions[trusted], own_copies(inputs))()
+
+    begin = time.perf_counter()
     try:
-        plain = bound(functions[trusted], own_copies(named))()
+        result = plain(named)
     except Exception as error:
         raise RaceError(f"The reference {trusted!r} fails on these inputs ({_described(named)}): {error}") from error
-    if not leaves(plain) or any(leaf.dtype.kind in "OSUMm" for leaf in leaves(plain)):
+    if not leaves(result) or any(leaf.dtype.kind in "OSUMm" for leaf in leaves(result)):
         raise RaceError(
-            f"The reference {trusted!r} returns {type(plain).__name__}, with which no result can be compared; return "
+            f"The reference {trusted!r} returns {type(result).__name__}, with which no result can be compared; return "
             "an array of numbers, or a tuple of them."
         )
-    truth, truth_from = _widened_truth(functions[trusted], named, plain, trusted)
+    truth = _widened_truth(functions[trusted], named, result)
+    first = Question(
+        named,
+        answer=plain if truth is None else partial(_widely, functions[trusted]),
+        allowed=lambda truth: tolerances.usual(result, truth),
+        strict=True,
+        truth=result if truth is None else truth,
+    )
     shape, kind = _first_array(named)
     return Contest(
         name="custom",
         op=None,
-        inputs=named,
         shape=shape,
         dtype=kind.name,
-        truth=truth,
-        truth_from=truth_from,
-        expected=slots_of(plain),
-        tolerance=_usual_tolerance(plain, truth),
+        first=first,
+        truth_from=trusted if truth is None else f"{trusted} in float64",
+        truth_seconds=time.perf_counter() - begin,
+        plain=plain,
+        sampled=False,
+        fresh=fresh,
+        expected=slots_of(result),
+        due=tolerances.due(result, named),
         field=tuple(contender(name, function) for name, function in functions.items()),
         absent={},
+        watched=tuple(functions.values()),
     )
 
 
@@ -200,8 +265,10 @@ def _dtype(dtype: Any) -> np.dtype[Any]:
         raise InputError(f"{dtype!r} is no dtype; give a name such as float32 or float64.") from error
 
 
-def _tuple(inputs: Any) -> tuple[Any, ...]:
-    return tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+def _named(inputs: Any) -> Inputs:
+    if isinstance(inputs, Mapping):
+        return dict(inputs)
+    return {str(i): value for i, value in enumerate(inputs if isinstance(inputs, tuple | list) else (inputs,))}
 
 
 def _first_array(inputs: Inputs) -> tuple[Shape, np.dtype[Any]]:
@@ -209,15 +276,17 @@ def _first_array(inputs: Inputs) -> tuple[Shape, np.dtype[Any]]:
     return (arrays[0].shape, arrays[0].dtype) if arrays else ((), np.dtype(object))
 
 
-def _widened_truth(function: Callable[..., Any], inputs: Inputs, plain: Any, name: str) -> tuple[Any, str]:
-    """Return the function's result on float64 inputs, or its own where it does not take those."""
+def _widened_truth(function: Callable[..., Any], inputs: Inputs, plain: Any) -> Any:
+    """Return the function's result on float64 inputs, or None where it does not take those."""
     try:
-        wide = bound(function, {key: _float64(value) for key, value in own_copies(inputs).items()})()
+        wide = _widely(function, own_copies(inputs))
     except Exception:  # whatever a user's function raises on another dtype, its own result then has to do
-        return plain, name
-    if [leaf.shape for leaf in leaves(wide)] != [leaf.shape for leaf in leaves(plain)]:
-        return plain, name
-    return wide, f"{name} in float64"
+        return None
+    return wide if [leaf.shape for leaf in leaves(wide)] == [leaf.shape for leaf in leaves(plain)] else None
+
+
+def _widely(function: Callable[..., Any], inputs: Inputs) -> Any:
+    return bound(function, {key: _float64(value) for key, value in inputs.items()})()
 
 
 def _float64(value: Any) -> Any:
@@ -226,28 +295,6 @@ def _float64(value: Any) -> Any:
     if hasattr(value, "is_floating_point") and value.is_floating_point():  # a torch tensor
         return value.double()
     return value
-
-
-def _for_all(tolerance: Tolerance, dtype: np.dtype[Any], truth: Any) -> Tolerance:
-    """Widen an operation's tolerance, which our kernels are held to, for what other libraries cannot help.
-
-    ONNX stores an attribute such as epsilon as float32, which moves a float64 layer norm by 1e-13; a gelu of torch is
-    off by 3e-7 of the largest value where its erf cancels.
-    """
-    return Tolerance(tolerance.rtol, max(tolerance.atol, _OTHERS.get(dtype.name, 0.0) * _largest(truth)))
-
-
-def _usual_tolerance(result: Any, truth: Any) -> Tolerance:
-    floats = [leaf for leaf in leaves(result) if leaf.dtype.kind in "fc"]
-    if not floats:
-        return Tolerance(rtol=0.0, atol=0.0)
-    coarsest = max(_USUAL.get(np.empty(0, leaf.dtype).real.dtype.name, _USUAL["float64"]) for leaf in floats)
-    return Tolerance(rtol=coarsest, atol=coarsest * _largest(truth))
-
-
-def _largest(truth: Any) -> float:
-    finite = [np.abs(leaf[np.isfinite(leaf)]).max(initial=0) for leaf in leaves(truth) if leaf.dtype.kind in "fc"]
-    return float(max(finite, default=0))
 
 
 def _described(inputs: Inputs) -> str:

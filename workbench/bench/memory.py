@@ -1,4 +1,9 @@
-"""Copies of the inputs and buffers for the results, placed alike for all contenders."""
+"""Copies of the inputs and buffers for the results, in memory that all contenders share.
+
+Where an array lies changes a kernel's time by some percent: which sets of the cache it falls into, and how far it is
+from the others. So a race has a few *places*, each with all inputs and a buffer for the result, and in a round all
+contenders work in the same one; what a place does to the time cancels in the ratios.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+PLACES = 4
+"""Places of a race at the most."""
+ROOM = 64 << 20
+"""Bytes that the places may take together; one is always made, and one only where it takes more than half of this."""
 
 # A cache line. Where an array happens to begin changes a kernel's time by some percent, so it is the same for all.
 ALIGNMENT = 64
@@ -54,6 +66,38 @@ def buffers(slots: Slots) -> Any:
 def own_copies(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return copies that a contender may spoil without spoiling them for the others; layouts are kept."""
     return {name: _copied(value) for name, value in inputs.items()}
+
+
+def memories(value: Any) -> list[Array]:
+    """Return the memory of the arrays in a value, in order, so that it can be compared and written to.
+
+    That of NumPy's arrays and of PyTorch's tensors on the CPU, also in mappings, lists and tuples; nothing else can be
+    written to in place.
+    """
+    if isinstance(value, np.ndarray):
+        return [np.asarray(value)] if value.flags.writeable and not value.dtype.hasobject else []
+    if isinstance(value, Mapping):
+        return [memory for item in value.values() for memory in memories(item)]
+    if isinstance(value, list | tuple):
+        return [memory for item in value for memory in memories(item)]
+    if hasattr(value, "detach") and hasattr(value, "clone"):
+        try:
+            return memories(value.detach().numpy())
+        except (TypeError, RuntimeError):  # a dtype that NumPy lacks, another device, a sparse layout
+            return []
+    return []
+
+
+def floats(inputs: Mapping[str, Any], fixed: frozenset[str] = frozenset()) -> list[Array]:
+    """Return the memory of the floating-point numbers among the inputs; of complex ones the real parts."""
+    found = [memory for name, value in inputs.items() if name not in fixed for memory in memories(value)]
+    found = [memory.real if memory.dtype.kind == "c" else memory for memory in found]
+    return [memory for memory in found if memory.dtype.kind == "f" and memory.dtype.itemsize <= 8]
+
+
+def size_of(inputs: Mapping[str, Any]) -> int:
+    """Return how many bytes the arrays among the inputs take."""
+    return sum(memory.nbytes for memory in memories(inputs))
 
 
 def empty_aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:

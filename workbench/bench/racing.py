@@ -12,6 +12,7 @@ from workbench.text import format_seconds
 
 from .clock import SAMPLE, SETTLE_LIMIT, WARM_UP, Clock
 from .contest import Contest
+from .course import Course
 from .environment import Watch, environment, threads
 from .progress import Reporter
 from .race import Race
@@ -51,9 +52,11 @@ def race(
     """
     clock = Clock()
     absent = dict(contest.absent)
-    runners = _prepared(contest, clock, out=out, strict=strict, absent=absent, report=report, patience=patience)
+    course = Course(contest, out=out, rng=np.random.default_rng([seed, len(contest.field)]))
+    runners = _prepared(course, clock, strict=strict, absent=absent, report=report, patience=patience)
+    course.begin(runner.entry.fixed for runner in runners)
     watch = Watch()
-    _run(runners, clock, budget=budget, rounds=rounds, rng=rng, report=report)
+    _run(runners, course, clock, budget=budget, rounds=rounds, rng=rng, report=report)
     conditions = {
         "rounds": len(runners[0].seconds),
         "budget": budget,
@@ -75,6 +78,8 @@ def race(
     for runner in runners:
         report.step("checking", runner.name)
         runner.check(clock)
+    conditions["checks"] = course.checks()
+    course.close()
     return Race(
         op=contest.name,
         shape=tuple(contest.shape),
@@ -87,21 +92,20 @@ def race(
 
 
 def _prepared(
-    contest: Contest,
+    course: Course,
     clock: Clock,
     *,
-    out: bool,
     strict: bool,
     absent: dict[str, str],
     report: Reporter,
     patience: float,
 ) -> list[Runner]:
     """Return the contenders that are ready; one that fails is an error if it was named, else it is ``absent``."""
-    runners = []
+    contest, runners = course.contest, []
     for contender in contest.field:
         try:
             report.step("preparing", contender.name)
-            runner = Runner(contender, contest, out=out)
+            runner = Runner(contender, course)
             report.step("checking", contender.name)
             runner.check(clock)
             a_call = runner.calibrate(clock)
@@ -121,6 +125,7 @@ def _prepared(
 
 def _run(
     runners: list[Runner],
+    course: Course,
     clock: Clock,
     *,
     budget: float,
@@ -131,10 +136,13 @@ def _run(
     start = time.perf_counter()
     done, wanted = 0, rounds or MIN_ROUNDS
     while done < wanted:
+        turn = course.turn()
         for place in rng.permutation(len(runners)):
             runner = runners[int(place)]
             report.turn(runner.name, done, wanted, time.perf_counter() - start)
+            runner.fresh(turn)
             runner.run(clock)
+            runner.inspect(clock)
         done += 1
         if rounds is None:
             a_round = (time.perf_counter() - start) / done

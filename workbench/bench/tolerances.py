@@ -1,0 +1,74 @@
+"""How far a right result may be from the truth, and which dtype it is due in."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from fused_kernels.catalog import Inputs, Tolerance
+
+from .check import leaves, typed_leaves
+from .memory import floats
+
+# What two ways of computing the same thing may differ by where no operation states it, relative to the largest value.
+_USUAL = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-9}
+# What other libraries may be off by, relative to the largest value.
+_OTHERS = {"float32": 1e-6, "float64": 1e-11}
+
+
+def for_all(tolerance: Tolerance, dtype: np.dtype[Any], truth: Any) -> Tolerance:
+    """Widen an operation's tolerance, which our kernels are held to, for what other libraries cannot help.
+
+    ONNX stores an attribute such as epsilon as float32, which moves a float64 layer norm by 1e-13; a gelu of torch is
+    off by 3e-7 of the largest value where its erf cancels.
+    """
+    return Tolerance(tolerance.rtol, max(tolerance.atol, _OTHERS.get(dtype.name, 0.0) * _largest(truth)))
+
+
+def usual(result: Any, truth: Any) -> Tolerance:
+    """Return what two ways of computing the same thing may differ by, by the coarsest dtype of a right result."""
+    floats = [leaf for leaf in leaves(result) if leaf.dtype.kind in "fc"]
+    if not floats:
+        return Tolerance(rtol=0.0, atol=0.0)
+    coarsest = max(_USUAL.get(np.empty(0, leaf.dtype).real.dtype.name, _USUAL["float64"]) for leaf in floats)
+    return Tolerance(rtol=coarsest, atol=coarsest * _largest(truth))
+
+
+def _largest(truth: Any) -> float:
+    finite = [np.abs(leaf[np.isfinite(leaf)]).max(initial=0) for leaf in leaves(truth) if leaf.dtype.kind in "fc"]
+    return float(max(finite, default=0))
+
+
+def due(result: Any, inputs: Inputs, floating: str | None = None) -> tuple[str, ...]:
+    """Return the dtypes in which a result is due, by that of the trusted one.
+
+    ``floating`` is the dtype of the floating-point numbers where the result at hand was computed in a wider one.
+
+    A single number need not be wider than the inputs: ``float(x.sum())`` is a double in Python whatever ``x`` is.
+    """
+    widest = max((memory.dtype for memory in floats(inputs)), key=lambda dtype: dtype.itemsize, default=None)
+    if floating is not None:
+        return tuple(floating if bits(leaf.dtype) else leaf.dtype for leaf in typed_leaves(result))
+    return tuple(
+        widest.name
+        if not leaf.array.ndim and widest is not None and bits(widest.name) < (bits(leaf.dtype) or 64)
+        else leaf.dtype
+        for leaf in typed_leaves(result)
+    )
+
+
+def narrower(given: str, expected: str) -> bool:
+    """Tell whether one floating-point dtype holds fewer bits of each number than another.
+
+    >>> narrower("float16", "float32"), narrower("float64", "float32"), narrower("int8", "float32")
+    (True, False, False)
+    """
+    return 0 < bits(given) < bits(expected)
+
+
+def bits(dtype: str) -> int:
+    """Return the bits of a real floating-point number of a dtype, and 0 for what is none."""
+    digits = re.search("(b?float|complex)(\\d+)", dtype)
+    return 0 if digits is None else int(digits[2]) // (2 if digits[1] == "complex" else 1)
