@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .bench.compare import compare
     from .bench.history import history
+    from .bench.roofline import roofline
+    from .bench.sweep import sweep
     from .errors import WorkbenchError
     from .models.load import load
     from .views.app import Workbench
@@ -27,8 +29,10 @@ _HOME = {
     "history": "bench.history",
     "inspect": "views.inspector",
     "load": "models.load",
+    "roofline": "bench.roofline",
+    "sweep": "bench.sweep",
 }
-__all__ = ["Workbench", "WorkbenchError", "compare", "history", "inspect", "load"]
+__all__ = ["Workbench", "WorkbenchError", "compare", "history", "inspect", "load", "roofline", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
@@ -37,6 +41,13 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Bring ``%%race`` into IPython and Jupyter: ``%load_ext workbench``."""
+    from .views.magic import load
+
+    return load(ipython)
 
 
 def __dir__() -> list[str]:

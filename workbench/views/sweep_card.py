@@ -1,0 +1,167 @@
+"""HTML pictures of a sweep and of a roofline; self-contained, with no script."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from workbench.bench.advice import answer, remarks
+from workbench.bench.roofline import Placed, Roofline
+from workbench.bench.roofline_tables import cells as roofline_cells
+from workbench.bench.roofline_tables import summary
+from workbench.bench.sizes import shape_words
+from workbench.bench.sweep_tables import cells, conditions_text, notes, question
+from workbench.bench.swept import Sweep
+from workbench.bench.verdict import spelled
+from workbench.text import format_bytes, format_count, format_share
+
+from . import html, log_axes, theme
+
+_WIDTH, _HEIGHT = 760, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 130, 12, 40
+_DASHES = ("", "6 4", "2 3")
+
+
+def sweep(found: Sweep) -> str:
+    """Return a sweep: whom to use, the lines of time over size, and the numbers folded."""
+    return html.card(sweep_answer(found), _lines(found), sweep_notes(found), sweep_numbers(found))
+
+
+def sweep_answer(found: Sweep) -> str:
+    """Return whom to use, and under it what was swept and how."""
+    small = [*remarks(found), f"{question(found)} \N{MIDDLE DOT} {conditions_text(found)}"]
+    lines = "".join(f'<p class="fw-conditions">{html.escape(line)}</p>' for line in small)
+    return f'<h3 class="fw-verdict">{html.escape(" ".join(answer(found)))}</h3>{lines}'
+
+
+def sweep_notes(found: Sweep) -> str:
+    """Return the crossovers, and who stopped or is absent, a line each."""
+    return "".join(f'<p class="fw-muted">{html.escape(note)}</p>' for note in notes(found))
+
+
+def sweep_numbers(found: Sweep) -> str:
+    """Return the medians as tables, folded: a row for each size, a column for each contender."""
+    tables = []
+    for dtype in found.dtypes:
+        heading, rows = cells(found, dtype)
+        title = html.heading(dtype) if len(found.dtypes) > 1 else ""
+        tables.append(title + html.table(heading, rows, numeric=heading[1:]))
+    return html.folded("Numbers", "".join(tables)) if tables else ""
+
+
+def roofline(found: Roofline) -> str:
+    """Return a roofline: a bar for each operation's share of its ceiling, and the numbers folded."""
+    return html.card(
+        f'<h3 class="fw-verdict">{html.escape(summary(found))}</h3>',
+        f'<p class="fw-conditions">{html.escape(ceilings_words(found))}</p>',
+        _bars(found),
+        roofline_numbers(found),
+    )
+
+
+def roofline_numbers(found: Roofline) -> str:
+    """Return all points as a table, folded."""
+    heading, rows = roofline_cells(found)
+    return html.folded("Numbers", html.table(heading, rows, numeric=heading[4:]))
+
+
+def ceilings_words(found: Roofline) -> str:
+    """Return the ceilings in one line."""
+    known = found.ceilings
+    levels = [f"{level} {format_bytes(known.roof(level))}/s" for level in known.levels]
+    peaks = [f"{format_count(rate)}FLOP/s in {dtype}" for dtype, rate in known.flops.items()]
+    return f"measured on this machine with {known.threads} threads: {', '.join([*levels, *peaks])}"
+
+
+def _bars(found: Roofline) -> str:
+    """Draw the share of the ceiling of each point, the highest first; it is a table without styles."""
+    points = sorted(found.points, key=lambda point: -point.share)
+    if not points:
+        return ""
+    top = max(1.0, points[0].share)
+    several = len({point.contender for point in points}) > 1
+    colours = theme.contender_colours(list(dict.fromkeys(point.contender for point in found.points)))
+    rows = "".join(_bar(point, 100 * point.share / top, colours[point.contender], several) for point in points)
+    return (
+        f'<table class="fw-bars"><tbody>{rows}</tbody></table>'
+        '<p class="fw-muted">share of the ceiling: the least possible time over the median that was taken</p>'
+    )
+
+
+def _bar(point: Placed, width: float, colour: str, several: bool) -> str:
+    who = f"{spelled(point.contender)}, " if several else ""
+    name = f"{point.op} {shape_words(point.shape)}"
+    return (
+        f'<tr><th class="fw-bars-name" scope="row">{html.escape(name)}</th><td class="fw-bars-lane"><div>'
+        f'<i style="width:{width:.2f}%;background:{colour}"></i>'
+        f'<span style="left:{width:.2f}%">{format_share(point.share)} <em>{html.escape(who + point.bound)}</em></span>'
+        "</div></td></tr>"
+    )
+
+
+def _lines(found: Sweep) -> str:
+    """Draw time over size as SVG, both logarithmic."""
+    series = [
+        (name, dtype, [(size, race[name].median) for size, race in found.of(dtype) if _ran(race.results, name)])
+        for dtype in found.dtypes
+        for name in found.contenders
+    ]
+    series = [one for one in series if one[2]]
+    if not series:
+        return ""
+    sizes = [size for *_, places in series for size, _ in places]
+    seconds = [time for *_, places in series for _, time in places]
+    across = log_axes.axis(min(sizes), max(sizes), log_axes.count)
+    up = log_axes.axis(min(seconds), max(seconds), log_axes.seconds)
+
+    def x(size: float) -> float:
+        low, high = map(float, across["range"])
+        return _LEFT + (math.log10(size) - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(time: float) -> float:
+        low, high = map(float, up["range"])
+        return _HEIGHT - _BOTTOM - (math.log10(time) - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+
+    colours = theme.contender_colours(list(found.entrants))
+    parts = [_vertical(x(value), text) for value, text in zip(across["tickvals"], across["ticktext"], strict=True)]
+    parts += [_horizontal(y(value), text) for value, text in zip(up["tickvals"], up["ticktext"], strict=True)]
+    last = [place for place, one in enumerate(series) if one[2][-1][0] == max(sizes)]
+    ends = dict(zip(last, log_axes.apart([y(series[place][2][-1][1]) for place in last], 15), strict=True))
+    for place, (name, dtype, places) in enumerate(series):
+        path = " ".join(f"{x(size):.1f},{y(time):.1f}" for size, time in places)
+        dash = _DASHES[found.dtypes.index(dtype) % len(_DASHES)]
+        look = f'fill="none" stroke="{colours[name]}" stroke-width="2" stroke-dasharray="{dash}"'
+        parts.append(f'<polyline points="{path}" {look}/>')
+        label = f"{spelled(name)} {dtype}" if len(found.dtypes) > 1 else spelled(name)
+        if place in ends:
+            parts.append(_text(x(places[-1][0]) + 8, ends[place] + 4, label, "start", "text"))
+        else:  # others go on beside its end, so its name stands above
+            parts.append(_text(x(places[-1][0]), y(places[-1][1]) - 7, f"{label}, stopped", "end", "text"))
+    parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, f"{found.axis.name} (log)", "middle", "muted"))
+    words = html.escape(f"median time per call over {found.axis.name}; the numbers stand below")
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{words}" '
+        f'style="max-width:100%;height:auto;margin:12px 0 2px">{"".join(parts)}</svg>'
+        '<p class="fw-muted">median time per call; both axes logarithmic</p>'
+    )
+
+
+def _ran(results: Sequence[object], name: str) -> bool:
+    return any(getattr(result, "contender", "") == name and getattr(result, "right", False) for result in results)
+
+
+def _vertical(x: float, text: str) -> str:
+    line = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}" stroke="var(--fw-line)"/>'
+    return line + _text(x, _HEIGHT - _BOTTOM + 16, text, "middle", "muted")
+
+
+def _horizontal(y: float, text: str) -> str:
+    line = f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="var(--fw-line)"/>'
+    return line + _text(_LEFT - 8, y + 4, text, "end", "muted")
+
+
+def _text(x: float, y: float, text: str, anchor: str, ink: str) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="12" fill="var(--fw-{ink})">'
+        f"{html.escape(text)}</text>"
+    )
