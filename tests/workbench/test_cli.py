@@ -29,13 +29,18 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
     )
 
 
+@pytest.fixture(autouse=True)
+def _history_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_HISTORY", str(tmp_path / "history.sqlite"))
+
+
 def test_version() -> None:
     assert run("--version").stdout == f"workbench {workbench.__version__}\n"
 
 
 def test_help_names_the_commands() -> None:
     shown = run("--help").stdout
-    assert all(command in shown for command in ("lab", "inspect", "bench"))
+    assert all(command in shown for command in ("lab", "inspect", "bench", "history"))
 
 
 def test_a_pipe_that_takes_only_ascii_gets_the_whole_report() -> None:
@@ -99,10 +104,15 @@ def test_inspect_as_json() -> None:
         (["bench"], "One operation races; got none."),
         (["bench", "softmax", "scale"], "workbench bench --suite kernels softmax scale"),
         (["bench", "softmax", "--save", "suite.json"], "--suite kernels"),
-        (["bench", "--suite", "models"], "there is: kernels"),
+        (["bench", "--suite", "models"], "There are: kernels, headlines, quick."),
         (["bench", "--suite", "kernels", "softmx"], "Did you mean 'softmax'?"),
         (["bench", "--suite", "kernels", "--load", "nothing.json"], "nothing.json"),
         (["bench", "--suite", "kernels", "--markdown", os.devnull], "has no place"),
+        (["bench", "softmax", "--against", "nothing.json"], "nothing.json cannot be read as a race"),
+        (["bench", "softmax", "--against", "LAST", "--allow", "5"], "such as 5% or 0.05"),
+        (["bench", "--suite", "quick", "--against", "12"], "Run 12 is one race"),
+        (["history", "show", "12"], "There is no run 12 in the history."),
+        (["history", "export", "runs.doc"], ".parquet"),
         (["lab", "nothing.ipynb"], "nothing.ipynb"),
     ],
 )

@@ -64,6 +64,11 @@ class Change:
         return bool(self.fault) or self.ratio.low > 1 + self.allowed
 
     @property
+    def undecided(self) -> bool:
+        """Whether it may be slower than allowed, or not: the interval is too wide to tell."""
+        return not self.regression and self.ratio.high > 1 + self.allowed
+
+    @property
     def improvement(self) -> bool:
         """Whether it is surely faster by more than it might be slower."""
         return not self.fault and self.ratio.high < 1 / (1 + self.allowed)
@@ -73,15 +78,16 @@ class Change:
         name, allowed = spelled(self.contender), f"the allowed {100 * self.allowed:g} %"
         if self.fault:
             return f"{name} {self.fault}, and was right before."
-        times = f"{format_seconds(self.now)}, then {format_seconds(self.before)}"
+        times = f"{format_seconds(self.now)}, before {format_seconds(self.before)}"
         beside = f" beside {spelled(self.yardstick)}" if self.yardstick else ""
-        size = f"{_slower(self.ratio.value)} than then{beside} (95 % interval {_ends(self.ratio)})"
+        size = f"{_slower(self.ratio.value)} than before{beside} (95 % interval {_ends(self.ratio)})"
         if self.regression:
             return f"{name} got slower: {size}, more than {allowed}; {times}."
         if self.improvement:
             return f"{name} got faster: {size}; {times}."
-        sure = "within" if self.ratio.high <= 1 + self.allowed else "not surely beyond"
-        return f"{name}: {size}, {sure} {allowed}; {times}."
+        if self.undecided:
+            return f"{name}: {size}, which reaches beyond {allowed} and decides nothing; {times}."
+        return f"{name}: {size}, within {allowed}; {times}."
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,9 @@ class Against:
     def __str__(self) -> str:
         """Return the verdict, a line for each contender and for each note."""
         slower = [spelled(one.contender) for one in self.regressions]
-        verdict = f"{' and '.join(slower)} got worse" if slower else "Nothing got slower than allowed"
+        verdict = f"{' and '.join(slower)} got worse" if slower else "nothing got slower than allowed"
+        if not slower and (open_ := [spelled(one.contender) for one in self.changes if one.undecided]):
+            verdict = f"nothing surely got slower than allowed; of {' and '.join(open_)} a longer --budget would tell"
         return "\n".join([f"Against {self.baseline}: {verdict}.", *map(str, self.changes), *self.notes])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ PATIENCE = 0.5
 def run(
     *,
     op: str,
-    cells: Iterable[tuple[Sequence[int], str, bool]],
+    cells: Iterable[tuple[Sequence[int], str, bool, Sequence[str]]],
     contenders: str | Iterable[str] | None = ALL,
     budget: float = 1.0,
     seed: int = 0,
@@ -36,20 +37,22 @@ def run(
     op
         Name of the operation.
     cells
-        A shape, a dtype, and whether to write into ``out=``. Inputs and truth are made once for neighbours that differ
-        in the last only.
+        A shape, a dtype, whether to write into ``out=``, and which inputs of the sample to leave out. Inputs and truth
+        are made once for neighbours that differ in ``out=`` only.
     contenders, budget, seed, progress
         As in :func:`workbench.compare`; contenders that fail are absent.
     """
     contest: contests.Contest | None = None
-    for shape, dtype, out in cells:
+    of: object = None
+    for shape, dtype, out, without in cells:
         rng = np.random.default_rng(seed)
         report = Reporter(progress, budget)
         report.step("preparing", None)
         try:
-            if contest is None or (contest.shape, contest.dtype) != (tuple(shape), dtype):
-                contest = None  # so that there is never room for two
-                contest = contests.of_operation(op, shape=shape, dtype=dtype, names=contenders, inputs=None, rng=rng)
+            if contest is None or of != (shape, dtype, without):
+                contest, of = None, (shape, dtype, without)  # None, so that there is never room for two
+                inputs = _without(op, shape, dtype, without, rng) if without else None
+                contest = contests.of_operation(op, shape=shape, dtype=dtype, names=contenders, inputs=inputs, rng=rng)
             yield race(
                 contest,
                 out=out,
@@ -63,6 +66,14 @@ def run(
             )
         except (WorkbenchError, MemoryError) as error:
             yield str(error) or type(error).__name__
+
+
+def _without(
+    op: str, shape: Sequence[int], dtype: str, without: Sequence[str], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Return an operation's sample with some of its inputs left out."""
+    sample = OPS[op].sample(tuple(shape), np.dtype(dtype), rng)
+    return {name: value for name, value in sample.items() if name not in without}
 
 
 def first_result(op: str) -> float:

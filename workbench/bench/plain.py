@@ -54,6 +54,19 @@ def suite_of(source: str | Path) -> Suite:
     return _rebuilt(source, Suite.from_dict, "suite", "workbench bench --suite kernels --save FILE")
 
 
+def races_of(source: str | Path) -> list[Race]:
+    """Return the races of a file, whichever kind: one race, a suite, or an export of the history."""
+    from .race import Race
+    from .suite import Suite
+
+    def rebuild(record: Any) -> list[Race]:
+        if "cells" in record:
+            return [cell.race for cell in Suite.from_dict(record).cells if cell.race is not None]
+        return [Race.from_dict(each) for each in record.get("races", [record])]
+
+    return _rebuilt(source, rebuild, "race", "race.to_json, workbench bench OP --json and workbench history export")
+
+
 def _rebuilt(source: str | Path, rebuild: Callable[[Any], Value], what: str, writers: str) -> Value:
     record = _read(source, what)
     try:

@@ -10,7 +10,7 @@ from workbench.errors import InputError
 from workbench.text import format_seconds, format_share, format_sizes
 
 from .suite import OURS, Cell, Suite
-from .suite_text import LEGEND, OpTable, absent, ratio_text, start_lines, summary, tables
+from .suite_text import OpTable, absent, legend, ratio_text, start_lines, summary, tables
 from .verdict import spelled
 
 _MARKS = re.compile(r"(<!-- suite: (all|short) -->\n).*?(<!-- suite end -->)", re.DOTALL)
@@ -53,8 +53,7 @@ def check_marks(path: Path) -> str:
 
 def whole(suite: Suite) -> str:
     """Return all cells, a table for each operation, and the conditions."""
-    legend = LEGEND.replace("! marks a loss", "**bold** is a loss")
-    parts = [conditions(suite), summary(suite), legend, *map(_op_table, tables(suite))]
+    parts = [conditions(suite), summary(suite), legend(suite, loss="**bold**"), *map(_op_table, tables(suite))]
     if suite.starts:
         parts += ["### First and second start", _listed(start_lines(suite))]
     if missing := absent(suite):

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from workbench.text import decimals, format_seconds, format_share, format_sizes
+from workbench.text import aligned, decimals, format_seconds, format_share, format_sizes
 
 from .losses import reason
 from .race import Ratio
 from .suite import OURS, Cell, Suite
 from .verdict import spelled
 
-LEGEND = (
+_LEGEND = (
     "A number is how many times faster ours is than the other, with its 95 % interval; ! marks a loss, ~ a race beside "
-    "other programs. Ceiling: the share of what this machine can do, bytes or arithmetic."
+    "other programs."
 )
+_CEILING = "Ceiling: the share of what this machine can do, bytes or arithmetic."
 _FIXED = ("shape", "dtype", "writes to", "ours")
 
 
@@ -38,22 +39,20 @@ class OpTable:
 
 
 def tables(suite: Suite) -> list[OpTable]:
-    """Return a table for each operation."""
+    """Return a table for each operation; for the headlines, one of what was said and what is."""
+    if suite.name == "headlines":
+        from .suite_headlines import headline_table
+
+        return [headline_table(suite)]
     return [_table(suite, op) for op in suite.ops]
 
 
 def suite_text(suite: Suite) -> str:
     """Return the whole suite as plain text."""
-    parts = [summary(suite), LEGEND] if suite.cells else [summary(suite)]
+    parts = [summary(suite), legend(suite)] if suite.cells else [summary(suite)]
     for table in tables(suite):
         rows = [table.heading, *(tuple(f"{e.text} !" if e.loss else e.text for e in row) for row in table.rows)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        left = len(_FIXED) - 1
-        lines = [
-            "  ".join([*map(str.ljust, row[:left], widths), *map(str.rjust, row[left:], widths[left:])]).rstrip()
-            for row in rows
-        ]
-        parts.append("\n".join([table.op, *lines, *table.notes]))
+        parts.append("\n".join([table.op, *aligned(rows, left=len(_FIXED) - 1), *table.notes]))
     parts += ["\n".join(starts)] if (starts := start_lines(suite)) else []
     parts += ["\n".join(f"{name}: {why}" for name, why in absent(suite).items())] if absent(suite) else []
     parts += [repr(suite.ceilings)] if suite.ceilings else []
@@ -74,6 +73,20 @@ def summary(suite: Suite) -> str:
     even = len(ratios) - faster - slower
     counts = f"ours is faster in {faster:,}, slower in {slower:,} and not told apart in {even:,}"
     return f"{text}; of {len(ratios):,} comparisons {counts}."
+
+
+def legend(suite: Suite, *, loss: str = "!") -> str:
+    """Return what the numbers and marks of the tables mean.
+
+    Parameters
+    ----------
+    suite
+        Whose tables.
+    loss
+        How a loss is marked.
+    """
+    text = _LEGEND.replace("!", loss, 1)
+    return f"{text} {_CEILING}" if suite.ceilings else text
 
 
 def start_lines(suite: Suite) -> list[str]:
@@ -107,8 +120,14 @@ def _table(suite: Suite, op: str) -> OpTable:
     cells = [cell for cell in suite.cells if cell.op == op]
     others = [name for name in _contenders(cells) if name != OURS]
     rows = tuple(_row(suite, cell, others) for cell in cells)
-    heading = (*_FIXED, *map(spelled, others), "ceiling")
-    return OpTable(op, heading, rows, (*_loss_notes(cells), *_fault_notes(cells)))
+    heading = (*_FIXED, *map(spelled, others), *(["ceiling"] if suite.ceilings else []))
+    return OpTable(op, heading, rows, notes(cells))
+
+
+def notes(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """Return what is to be said under a table: the losses with their reasons, and what could not be raced."""
+    listed = list(cells)
+    return (*_loss_notes(listed), *_fault_notes(listed))
 
 
 def _row(suite: Suite, cell: Cell, others: list[str]) -> tuple[Entry, ...]:
@@ -129,7 +148,7 @@ def _row(suite: Suite, cell: Cell, others: list[str]) -> tuple[Entry, ...]:
             Entry(ratio_text(ratios[name]), name in losses) if name in ratios else Entry(missing.get(name, ""))
             for name in others
         ),
-        Entry("" if share is None else format_share(share)),
+        *([Entry("" if share is None else format_share(share))] if suite.ceilings else []),
     )
 
 

@@ -11,6 +11,9 @@ from .race import Race, Ratio, Result
 
 _NAMES = {"numpy": "NumPy", "onnxruntime": "ONNX Runtime", "cupy": "CuPy", "jax": "JAX"}
 
+UNCHECKED = "nothing"
+"""The truth of a race whose results were not to be compared."""
+
 
 def verdict(race: Race) -> str:
     """Return one sentence, and one more for each wrong result and for a disturbed race.
@@ -37,9 +40,11 @@ def conditions_text(race: Race) -> str:
         if rivals:
             intervals = [race.speedup(right[0].contender, over=rival.contender) for rival in rivals]
             parts.append(f"95 % interval{'s' * (len(intervals) > 1)} {_and(map(_interval, intervals))}")
-        parts.append(
-            f"right to {max(result.error for result in right):.0e} of {conditions['truth']}".replace("e-0", "e-")
-        )
+        if conditions["truth"] == UNCHECKED:
+            parts.append("results not compared")
+        else:
+            error = max(result.error for result in right)
+            parts.append(f"right to {error:.0e} of {conditions['truth']}".replace("e-0", "e-"))
         parts.append(f"first call {format_seconds(right[0].first_call)}")
     parts.append(f"{conditions['cache']} cache, {_out(race)}")
     parts.append(f"{conditions['rounds']} rounds interleaved")

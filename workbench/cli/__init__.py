@@ -1,4 +1,4 @@
-"""The command line: ``workbench lab``, ``inspect`` and ``bench``, thin over plain functions."""
+"""The command line: ``workbench lab``, ``inspect``, ``bench`` and ``history``, thin over plain functions."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from workbench import __version__
-from workbench.errors import InputError, WorkbenchError
+from workbench.errors import InputError
 
-from . import suites, tables
+from . import tables
+from .bench import bench
+from .history import history
 from .notebook import to_open
-from .terminal import console, progress_bar
+from .options import AsJson, Debug, sentences
+from .terminal import console
 
 if TYPE_CHECKING:
     from workbench.models.model import Model, Tensor
@@ -33,8 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
 def main() -> None:
@@ -71,7 +69,7 @@ def lab(
     debug: Debug = False,
 ) -> None:
     """Open JupyterLab on the workbench."""
-    with _sentences(debug):
+    with sentences(debug):
         path = to_open(notebook)
     # In a checkout the folder above, so that the file browser shows all of it.
     root = path.parents[1] if path.parent.name == "notebooks" else path.parent
@@ -101,7 +99,7 @@ def inspect(
     """Show what a model is made of."""
     from workbench.models.load import load
 
-    with _sentences(debug):
+    with sentences(debug):
         loaded = load(model)
         found = [tensor for name, tensor in loaded.tensors.items() if text.lower() in name.lower()]
         if text and not found:
@@ -117,87 +115,8 @@ def inspect(
             screen.print(tables.tensor_table(listed))
 
 
-@app.command()
-def bench(
-    ops: Annotated[list[str] | None, typer.Argument(help="An operation of the catalogue, such as layer_norm.")] = None,
-    *,
-    suite: Annotated[
-        str | None, typer.Option(help="kernels: all operations, or those named, at all their shapes and dtypes.")
-    ] = None,
-    shape: Annotated[str | None, typer.Option(help="Such as 512x768; the operation's first if none is given.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
-    contenders: Annotated[
-        str | None, typer.Option(help="Such as numpy,jax; all; else the usual four, or all of them in a suite.")
-    ] = None,
-    budget: Annotated[
-        float | None, typer.Option(help="Seconds of racing; 3, or 1 for each cell of a suite.", show_default=False)
-    ] = None,
-    rounds: Annotated[int | None, typer.Option(help="Exactly so many rounds, whatever the time.")] = None,
-    out: Annotated[bool, typer.Option(help="Write into a preallocated array, those that can.")] = True,
-    seed: Annotated[int, typer.Option(help="Of the inputs and of the order of the turns.")] = 0,
-    as_json: AsJson = False,
-    in_process: Annotated[bool, typer.Option("--in-process", help="Race in this process, not in a child.")] = False,
-    save: Annotated[Path | None, typer.Option(help="Keep a suite in this file after each of its cells.")] = None,
-    load: Annotated[Path | None, typer.Option(help="Show a suite from such a file instead of racing.")] = None,
-    markdown: Annotated[
-        list[Path] | None, typer.Option(help="Write a suite into the marked places of this file; may be repeated.")
-    ] = None,
-    debug: Debug = False,
-) -> None:
-    """Race an operation's contenders, with their results checked; or a whole suite."""
-    from workbench.bench.compare import compare
-    from workbench.bench.process import race_in_child
-
-    options: dict[str, Any] = {"seed": seed}
-    if contenders is not None:
-        named = [name.strip() for name in contenders.split(",") if name.strip()]
-        options["contenders"] = "all" if named == ["all"] else named
-    if budget is not None:
-        options["budget"] = budget
-    with _sentences(debug):
-        if suite is not None:
-            if suite != "kernels":
-                raise InputError(f"There is no suite {suite!r}; there is: kernels.")
-            suites.run(ops or [], options, load=load, save=save, markdown=markdown or [], as_json=as_json)
-            return
-        if save or load or markdown:
-            raise InputError("--save, --load and --markdown are for a suite: workbench bench --suite kernels.")
-        if not ops or len(ops) > 1:
-            raise InputError(
-                f"One operation races; got {', '.join(ops or ['none'])}. Several: workbench bench --suite kernels "
-                f"{' '.join(ops or [])}".rstrip()
-            )
-        options |= {"shape": shape, "dtype": dtype, "rounds": rounds, "out": out}
-        with progress_bar() as report:
-            race = (compare if in_process else race_in_child)(ops[0], progress=report, **options)
-    if as_json:
-        print(json.dumps(race.to_dict(), indent=2))
-        return
-    screen = console()
-    screen.print(Text(race.verdict, style="bold"), soft_wrap=True)
-    screen.print(Text(race.conditions_text, style="dim"), soft_wrap=True)
-    screen.print()
-    screen.print(tables.race_table(race))
-    for name, reason in race.absent.items():
-        screen.print(Text(f"{name}: {reason}", style="dim"), soft_wrap=True)
-
-
-@contextmanager
-def _sentences(debug: bool) -> Iterator[None]:
-    """Turn the workbench's own errors into a sentence and an exit code."""
-    try:
-        yield
-    except WorkbenchError as error:
-        if debug:
-            raise
-        _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("Cancelled.", 130)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    console(stderr=True).print(Text(message, style="red" if code == 1 else ""), soft_wrap=True)
-    raise typer.Exit(code)
+app.command()(bench)
+app.add_typer(history, name="history")
 
 
 def _model_record(model: Model, tensors: list[Tensor] | None) -> dict[str, Any]:

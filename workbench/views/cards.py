@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from workbench.arrays import TensorSpec
 from workbench.text import format_bytes, format_seconds, format_shape, format_share
@@ -98,10 +98,10 @@ def race_card(race: Race) -> str:
     )
     return html.card(
         race_answer(race),
-        _bars(race),
+        race_bars(race),
         absent,
         html.folded("Numbers", race_numbers(race)) if race.results else "",
-        html.folded("Measured on", html.facts(_environment(race))) if race.environment else "",
+        html.folded("Measured on", html.facts(race_facts(race))) if race.environment else "",
     )
 
 
@@ -118,8 +118,8 @@ def _dimensions(spec: TensorSpec) -> str:
     return format_shape(spec.shape) + (" optional" if spec.optional else "")
 
 
-def _bars(race: Race) -> str:
-    """Draw in HTML, not SVG: the bars stretch with the page while the words keep their size.
+def race_bars(race: Race) -> str:
+    """Return the bars, in HTML and not SVG: they stretch with the page while the words keep their size.
 
     It is a table, so that a page which takes styles away, as for a notebook that is not trusted, still sets it in rows.
     """
@@ -187,19 +187,25 @@ def _span(ends: tuple[float, float]) -> str:
     return f"{format_seconds(ends[0])} to {format_seconds(ends[1])}"
 
 
-def _environment(race: Race) -> list[tuple[str, object]]:
-    """Return the plain entries of the environment, and the conditions that the line above does not spell out."""
+def race_facts(race: Race) -> list[tuple[str, object]]:
+    """Return the entries of the environment, and the conditions that the line above does not spell out."""
     entries = [*race.environment.items(), *race.conditions.items()]
     return [
-        (name.replace("_", " "), _plain(name, value)) for name, value in entries if isinstance(value, str | int | float)
+        (name.replace("_", " "), _plain(name, value))
+        for name, value in entries
+        if isinstance(value, str | int | float | Mapping) and name != "cost"
     ]
 
 
-def _plain(name: str, value: str | float) -> str:
-    if isinstance(value, str | bool):
+def _plain(name: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain('memory' if name == 'caches' else key, item)}" for key, item in value.items())
+    if isinstance(value, str | bool) or value is None:
         return str(value)
     if name == "memory":
         return format_bytes(value)
+    if name in ("now", "min", "max"):
+        return f"{html.number(value)} MHz"
     return f"{html.number(value)} s" if name == "budget" else html.number(value)
 
 

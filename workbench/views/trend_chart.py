@@ -20,10 +20,17 @@ _PLOT = 300
 _TICKS = 8
 
 
-def trend(history: History) -> go.Figure:
+def trend(history: History, *, title: bool = True) -> go.Figure:
     """Draw the medians over the runs, with a mark where libraries changed.
 
     The runs stand at equal distances, in order: several of one afternoon and one of a month later are all to be read.
+
+    Parameters
+    ----------
+    history
+        Runs that answer the same question.
+    title
+        Whether that stands above.
     """
     runs = list(history)
     questions = list(dict.fromkeys(run.question for run in runs))
@@ -44,12 +51,14 @@ def trend(history: History) -> go.Figure:
     low, high = _range([end / size for run in runs for time in run.times for end in (time.low, time.high)], log=log)
     colours = theme.contender_colours(names)
     lasts = [next(run[name].median for run in reversed(runs) if name in run) / size for name in names]
-    title = template.wrap(f"{question_text(runs[-1])}: median time, run by run", 60)
+    words = template.wrap(f"{question_text(runs[-1])}: median time, run by run", 60)
+    shapes, notes = _changes(runs)
+    top = (48 if title else 8) + 20 * bool(notes)
     return template.figure(
         *(_line(runs, name, colours[name], size) for name in names),
-        height=_PLOT + 44 + 62,
-        title={"text": title},
-        margin={"t": 56, "l": 8, "r": 132, "b": 8},
+        height=top + _PLOT + 64,
+        title={"text": words} if title else None,
+        margin={"t": top, "l": 8, "r": 132, "b": 8},
         xaxis={
             "title": {"text": "run, and the day it was saved (UTC)"},
             "range": [-0.4, len(runs) - 0.6] if len(runs) > 1 else [-0.5, 0.5],
@@ -63,7 +72,7 @@ def trend(history: History) -> go.Figure:
             "nticks": 6,
             **({"dtick": "D2"} if log and high - low < 3 else {}),
         },
-        shapes=_changes(runs)[0],
+        shapes=shapes,
         annotations=[
             *line_ends(
                 [template.plain(spelled(name), 18) for name in names],
@@ -73,7 +82,7 @@ def trend(history: History) -> go.Figure:
                 high=high,
                 pixels=_PLOT,
             ),
-            *_changes(runs)[1],
+            *notes,
         ],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import psutil
 import pytest
 
 from fused_kernels import OPS
-from workbench.bench import losses, suite
+from workbench.bench import losses
 from workbench.bench.ceilings import Bandwidth, Ceilings
 from workbench.bench.progress import SuiteProgress
 from workbench.bench.race import Race, Result
-from workbench.bench.suite import Cell, Start, Suite, kernels, plan_of
+from workbench.bench.suite import Cell, Start, Suite
 from workbench.bench.suite_markdown import short, whole, write_into
+from workbench.bench.suite_plans import HEADLINES, PLANS, plan_of
+from workbench.bench.suite_run import run
 from workbench.bench.suite_text import suite_text
 from workbench.errors import InputError
 
@@ -66,7 +69,8 @@ MADE_UP = Suite(
 @pytest.fixture
 def few_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave of each operation the two cells of 8 x 64."""
-    monkeypatch.setattr(suite, "plan_of", lambda op: [c for c in plan_of(op) if c.shape == (8, 64)][:2])
+    few = replace(PLANS["kernels"], cells=lambda op: [c for c in plan_of(op) if c.shape == (8, 64)][:2])
+    monkeypatch.setitem(PLANS, "kernels", few)
 
 
 def test_the_cells_are_those_of_the_catalogue() -> None:
@@ -82,7 +86,7 @@ def test_what_is_a_number_has_no_cell_that_writes() -> None:
 
 def test_a_suite_races_each_cell_and_measures_the_starts(few_cells: None) -> None:
     steps: list[SuiteProgress] = []
-    *_, found = kernels(["softmax", "scale"], progress=steps.append, **QUICK)
+    *_, found = run("kernels", ["softmax", "scale"], progress=steps.append, **QUICK)
     assert [(each.op, each.out) for each in found.cells] == [(op, out) for op in found.ops for out in (True, False)]
     for each in found.cells:
         assert each.race is not None
@@ -99,7 +103,7 @@ def test_a_suite_races_each_cell_and_measures_the_starts(few_cells: None) -> Non
 
 
 def test_a_suite_that_is_stopped_has_kept_what_is_done(few_cells: None) -> None:
-    running = kernels(["softmax"], **QUICK)
+    running = run("kernels", ["softmax"], **QUICK)
     found = next(suite for suite in running if suite.cells)
     running.close()
     assert len(found.cells) == 1
@@ -112,7 +116,7 @@ def test_a_crash_costs_one_cell(few_cells: None, tmp_path: Path, monkeypatch: py
         f"import os\nif not os.path.exists({str(mark)!r}):\n    open({str(mark)!r}, 'w')\n    os.abort()\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    *_, found = kernels(["softmax"], contenders=["numpy", "onnxruntime"], budget=0)
+    *_, found = run("kernels", ["softmax"], contenders=["numpy", "onnxruntime"], budget=0)
     first, second = found.cells
     assert "SIGABRT" in first.failure
     assert second.race is not None
@@ -122,14 +126,14 @@ def test_a_crash_costs_one_cell(few_cells: None, tmp_path: Path, monkeypatch: py
 
 def test_an_unknown_operation_is_refused_before_anything_runs() -> None:
     with pytest.raises(InputError, match="Did you mean 'softmax'"):
-        next(kernels(["softmx"]))
+        next(run("kernels", ["softmx"]))
 
 
 def test_a_slow_contender_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     from workbench.bench import cells
 
     monkeypatch.setattr(cells, "PATIENCE", 1e-9)
-    (found,) = cells.run(op="scale", cells=[((8, 8), "float32", True)], contenders=["numpy"], budget=0)
+    (found,) = cells.run(op="scale", cells=[((8, 8), "float32", True, ())], contenders=["numpy"], budget=0)
     assert "one call takes" in str(found)
 
 
@@ -177,3 +181,47 @@ def test_markdown_of_all_cells() -> None:
     assert "OMP_NUM_THREADS=2" in text
     assert "- Loss to NumPy at 8x64 float32 out=: " in text
     assert short(MADE_UP).splitlines()[-1].startswith("| scale 8x64 | 2.00 µs | **0.50 [0.50, 0.50]** | 3.00 ")
+
+
+def test_a_suite_is_data() -> None:
+    assert set(PLANS) == {"kernels", "headlines", "quick"}
+    for plan in PLANS.values():
+        cells = [each for op in plan.ops() for each in plan.cells(op)]
+        assert cells
+        assert len(set(cells)) == len(cells)
+        assert all(each.op in OPS for each in cells)
+    assert PLANS["kernels"].ops() == list(OPS)
+    with pytest.raises(InputError, match=r"no suite 'headline'. Did you mean 'headlines'"):
+        next(run("headline"))
+    with pytest.raises(InputError, match="no operation 'gelu' in the suite headlines"):
+        next(run("headlines", ["gelu"]))
+
+
+def test_the_headlines_are_those_of_their_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = {line.cell.op: line for line in HEADLINES}
+    assert {op: line.claim for op, line in lines.items()} == {
+        "layer_norm": 1.99,
+        "scale": 1.77,
+        "softmax": 1.38,
+        "linear": None,
+    }
+    assert all(line.cell.dtype == "float64" and not line.cell.out for line in HEADLINES)
+    *_, found = run("headlines", ["layer_norm"], budget=0)
+    (only,) = found.cells
+    assert only.race is not None
+    assert {result.contender for result in only.race.results if result.right} == {"numba", "numpy", "polyglot-bridge"}
+    assert (only.race.shape, only.race.dtype, only.race.conditions["out"]) == ((512, 768), "float64", [])
+    assert Suite.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    text = suite_text(found)
+    assert "it says: over NumPy" in text
+    row = next(line for line in text.splitlines() if line.startswith("Layer Normalization"))
+    assert "1.99" in row
+    assert "| Layer Normalization | 512x768 | float64 |" in whole(found)
+
+
+def test_a_suite_of_an_older_version_is_read() -> None:
+    record = MADE_UP.to_dict()
+    del record["name"]
+    for each in record["cells"]:
+        del each["without"]
+    assert Suite.from_dict(record) == MADE_UP

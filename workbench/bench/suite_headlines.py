@@ -1,0 +1,60 @@
+"""What polyglot-bridge says of itself beside what is measured here, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from workbench.text import format_seconds, format_sizes
+
+from .race import Race
+from .suite import OURS, Cell, Suite
+from .suite_plans import HEADLINES, Headline
+from .suite_text import Entry, OpTable, notes, ratio_text
+
+_THEIRS = "polyglot-bridge"
+_HEADING = (
+    *("headline", "shape", "dtype", "NumPy", _THEIRS, "ours"),
+    *("it says: over NumPy", "it is here", "ours over NumPy", f"ours over {_THEIRS}"),
+)
+
+
+def headline_table(suite: Suite) -> OpTable:
+    """Return a row for each headline that was raced: the times, the claim, and the ratios with their intervals."""
+    raced = [(line, _cell_of(line, suite.cells)) for line in HEADLINES]
+    rows = tuple(_row(line, cell.race) for line, cell in raced if cell is not None and cell.race is not None)
+    below = (
+        "The claims are of polyglot-bridge 0.2.0's README, on Windows with 8 cores; fused linear + ReLU has no number "
+        "there."
+    )
+    return OpTable("headlines", _HEADING, rows, (below, *notes(suite.cells)))
+
+
+def _cell_of(line: Headline, cells: Iterable[Cell]) -> Cell | None:
+    def key(cell: Cell) -> tuple[object, ...]:
+        return cell.op, cell.shape, cell.dtype, cell.out, cell.without
+
+    return next((cell for cell in cells if key(cell) == key(line.cell)), None)
+
+
+def _row(line: Headline, race: Race) -> tuple[Entry, ...]:
+    right = {result.contender for result in race.results if result.right}
+
+    def seconds(name: str) -> str:
+        return format_seconds(race[name].median) if name in right else race.absent.get(name, "wrong")[:24]
+
+    def ratio(name: str, over: str) -> Entry:
+        if not {name, over} <= right:
+            return Entry("")
+        found = race.speedup(name, over=over)
+        return Entry(ratio_text(found), name == OURS and found.high < 1)
+
+    return (
+        Entry(line.title),
+        Entry(format_sizes(line.cell.shape, "x")),
+        Entry(line.cell.dtype),
+        *(Entry(seconds(name)) for name in ("numpy", _THEIRS, OURS)),
+        Entry("" if line.claim is None else f"{line.claim:.2f}"),
+        ratio(_THEIRS, "numpy"),
+        ratio(OURS, "numpy"),
+        ratio(OURS, _THEIRS),
+    )

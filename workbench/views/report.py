@@ -1,0 +1,184 @@
+"""A race, a suite, a sweep or a history as one HTML file that needs nothing else.
+
+The tables are plain HTML, to be read with scripts off and in print; the charts are plotly's own, whose JavaScript
+stands in the file once, so that it opens from a disk without a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.bench.history import History
+from workbench.bench.history_text import COLUMNS, heading, history_rows, question_text
+from workbench.bench.plain import write
+from workbench.bench.race import Race
+from workbench.bench.suite import Suite
+from workbench.errors import InputError
+
+from . import cards, charts, html, suite_chart, theme, trend_chart
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+def write_report(path: str | Path, of: Any) -> None:
+    """Write a report into a file.
+
+    Parameters
+    ----------
+    path
+        The HTML file, which is replaced.
+    of
+        A :class:`~workbench.bench.race.Race`, a :class:`~workbench.bench.suite.Suite`, a
+        :class:`~workbench.bench.history.History`, or anything whose ``plot()`` gives a figure and ``to_pandas()`` a
+        table, as a sweep has.
+
+    Raises
+    ------
+    workbench.errors.InputError
+        For anything else, or a file that cannot be written.
+    """
+    write(path, report(of))
+
+
+def report(of: Any) -> str:
+    """Return the page of :func:`write_report`."""
+    kinds: list[tuple[type, Callable[[Any], tuple[str, list[str]]]]] = [
+        (Race, _race),
+        (Suite, _suite),
+        (History, _history),
+    ]
+    page = next((page for kind, page in kinds if isinstance(of, kind)), None)
+    if page is None:
+        if not (hasattr(of, "plot") and hasattr(of, "to_pandas")):
+            raise InputError(f"A report is of a race, a suite, a sweep or a history; got {type(of).__name__}.")
+        page = _drawn
+    title, parts = page(of)
+    return _page(title, parts)
+
+
+def _race(race: Race) -> tuple[str, list[str]]:
+    absent = [f"{name}: {reason}" for name, reason in race.absent.items()]
+    return f"Race of {race.op}", [
+        cards.race_answer(race),
+        _figure(charts.race(race, title=False), "median time of each contender"),
+        f"<noscript>{cards.race_bars(race)}</noscript>",
+        "<h2>Numbers</h2>",
+        cards.race_numbers(race),
+        _listed(absent),
+        "<h2>Measured on</h2>",
+        html.facts(cards.race_facts(race)),
+    ]
+
+
+def _suite(suite: Suite) -> tuple[str, list[str]]:
+    from workbench.bench import suite_text
+    from workbench.bench.suite_markdown import conditions
+
+    parts = [
+        f'<h2 class="fw-lead">{html.escape(suite_text.summary(suite))}</h2>',
+        f'<p class="fw-muted">{html.escape(suite_text.legend(suite, loss="bold"))}</p>' if suite.cells else "",
+        f'<p class="fw-muted">{html.escape(conditions(suite))}</p>',
+    ]
+    for table in suite_text.tables(suite):
+        parts.append(f"<h2>{html.escape(table.op)}</h2>")
+        # A table of its own kind, as that of the headlines, has the charts of all its operations.
+        for op in [table.op] if table.op in suite.ops else suite.ops:
+            if any(cell.ratios for cell in suite.cells if cell.op == op):
+                title = "" if table.op == op else op
+                parts.append(_figure(suite_chart.speedups(suite, op), f"speed-ups of {op}", title))
+        parts += [_table(table.heading, table.rows), _listed(table.notes)]
+    if starts := suite_text.start_lines(suite):
+        parts += ["<h2>First and second start</h2>", _listed(starts)]
+    if missing := suite_text.absent(suite):
+        parts += ["<h2>Not in the race</h2>", _listed(f"{name}: {why}" for name, why in missing.items())]
+    if suite.ceilings is not None:
+        parts += ["<h2>Ceilings</h2>", f"<pre>{html.escape(repr(suite.ceilings))}</pre>"]
+    return f"Suite {suite.name}", parts
+
+
+def _history(history: History) -> tuple[str, list[str]]:
+    parts = [f'<h2 class="fw-lead">{html.escape(heading(history))}</h2>']
+    questions: dict[Any, list[Any]] = {}
+    for run in history:
+        questions.setdefault(run.question, []).append(run)
+    for runs in questions.values():
+        part = History(tuple(runs), history.path, history.machine)
+        parts += [
+            f"<h2>{html.escape(question_text(runs[-1]))}</h2>",
+            _figure(trend_chart.trend(part, title=False), "medians run by run") if len(runs) > 1 else "",
+            html.table(COLUMNS, history_rows(part), numeric=COLUMNS[:1]),
+        ]
+    return "History of races", parts
+
+
+def _drawn(of: Any) -> tuple[str, list[str]]:
+    """Return the page of what draws itself and has a table, such as a sweep."""
+    name = type(of).__name__
+    plots = [getattr(of, each) for each in ("plot", "plot_speedup", "roofline") if callable(getattr(of, each, None))]
+    frame = of.to_pandas()
+    words = getattr(of, "recommendation", "")
+    cells = [[html.number(value) if isinstance(value, float) else value for value in row] for row in frame.to_numpy()]
+    numeric = [str(column) for column in frame.columns if frame[column].dtype.kind in "fi"]
+    return name, [
+        f'<h2 class="fw-lead">{html.escape(words if isinstance(words, str) and words else name)}</h2>',
+        *(_figure(plot(), f"chart of the {name.lower()}") for plot in plots),
+        "<h2>Numbers</h2>",
+        html.table([str(column) for column in frame.columns], cells, numeric=numeric),
+    ]
+
+
+def _figure(figure: go.Figure, words: str, title: str = "") -> str:
+    drawn = getattr(figure, "plot", None)
+    figure = drawn() if drawn is not None else figure  # a value that draws itself, as a roofline does
+    config = {"displayModeBar": False, "responsive": True}
+    shown = figure.to_html(include_plotlyjs=False, full_html=False, config=config, default_width="100%")
+    above = f"<h3 class='fw-heading'>{html.escape(title)}</h3>" if title else ""
+    return f'<div class="fw-figure" role="img" aria-label="{html.escape(words)}">{above}{shown}</div>'
+
+
+def _table(heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Return a suite's table; a loss is bold."""
+    columns = list(heading)
+    head = "".join(f'<th scope="col"{_kind(at)}>{html.escape(name)}</th>' for at, name in enumerate(columns))
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td{_kind(at)}>{_marked(entry.text, entry.loss)}</td>" for at, entry in enumerate(row))
+        + "</tr>"
+        for row in rows
+    )
+    table = f'<table class="fw-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="fw-scroll">{table}</div>'
+
+
+def _kind(at: int) -> str:
+    return ' class="fw-num"' if at > 2 else ""
+
+
+def _marked(text: str, loss: bool) -> str:
+    return f'<b class="fw-loss">{html.escape(text)}</b>' if loss else html.escape(text)
+
+
+def _listed(lines: Iterable[str]) -> str:
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def _page(title: str, parts: list[str]) -> str:
+    from plotly.offline import get_plotlyjs
+
+    body = "".join(parts)
+    script = f"<script>{get_plotlyjs()}</script>" if "Plotly.newPlot" in body else ""
+    no_script = (
+        "<noscript><p class='fw-muted'>The charts need scripts; all their numbers are in the tables.</p></noscript>"
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title>"
+        f"<style>{theme.css('tokens', 'card', 'figure', 'report')}</style>{script}</head>"
+        f'<body><main class="fw fw-report"><h1>Fusion Workbench \N{MIDDLE DOT} {html.escape(title)}</h1>'
+        f"{no_script if script else ''}{body}</main></body></html>\n"
+    )
