@@ -194,7 +194,7 @@ def of_functions(
     first = Question(
         named,
         answer=plain if truth is None else partial(_widely, functions[trusted]),
-        allowed=lambda truth: tolerances.usual(result, truth),
+        allowed=lambda truth: tolerances.usual(result, truth, named),
         strict=True,
         truth=result if truth is None else truth,
     )

@@ -10,10 +10,11 @@ import numpy as np
 from fused_kernels.catalog import Inputs, Tolerance
 
 from .check import leaves, typed_leaves
-from .memory import floats
 
 # What two ways of computing the same thing may differ by where no operation states it, relative to the largest value.
-_USUAL = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-9}
+# By the bits of a number; of a bfloat16 fewer belong to its digits than of a float16.
+_USUAL = {16: 1e-2, 32: 1e-4, 64: 1e-9}
+_BRAIN = 5e-2
 # What other libraries may be off by, relative to the largest value.
 _OTHERS = {"float32": 1e-6, "float64": 1e-11}
 
@@ -27,12 +28,16 @@ def for_all(tolerance: Tolerance, dtype: np.dtype[Any], truth: Any) -> Tolerance
     return Tolerance(tolerance.rtol, max(tolerance.atol, _OTHERS.get(dtype.name, 0.0) * _largest(truth)))
 
 
-def usual(result: Any, truth: Any) -> Tolerance:
-    """Return what two ways of computing the same thing may differ by, by the coarsest dtype of a right result."""
-    floats = [leaf for leaf in leaves(result) if leaf.dtype.kind in "fc"]
-    if not floats:
+def usual(result: Any, truth: Any, inputs: Inputs) -> Tolerance:
+    """Return what two ways of computing the same thing may differ by, by the coarsest dtype of a right result.
+
+    A number of Python's own was as likely computed in the dtype of the inputs.
+    """
+    widest = _widest(inputs)
+    kinds = [leaf.dtype or widest for leaf in typed_leaves(result) if leaf.array.dtype.kind in "fc"]
+    if not kinds:
         return Tolerance(rtol=0.0, atol=0.0)
-    coarsest = max(_USUAL.get(np.empty(0, leaf.dtype).real.dtype.name, _USUAL["float64"]) for leaf in floats)
+    coarsest = max(_USUAL.get(min(bits(kind), 64), _USUAL[64]) if kind != "bfloat16" else _BRAIN for kind in kinds)
     return Tolerance(rtol=coarsest, atol=coarsest * _largest(truth))
 
 
@@ -48,13 +53,11 @@ def due(result: Any, inputs: Inputs, floating: str | None = None) -> tuple[str, 
 
     A single number need not be wider than the inputs: ``float(x.sum())`` is a double in Python whatever ``x`` is.
     """
-    widest = max((memory.dtype for memory in floats(inputs)), key=lambda dtype: dtype.itemsize, default=None)
     if floating is not None:
         return tuple(floating if bits(leaf.dtype) else leaf.dtype for leaf in typed_leaves(result))
+    widest = _widest(inputs)
     return tuple(
-        widest.name
-        if not leaf.array.ndim and widest is not None and bits(widest.name) < (bits(leaf.dtype) or 64)
-        else leaf.dtype
+        widest if not leaf.array.ndim and bits(widest) < (bits(leaf.dtype) or 64) else leaf.dtype
         for leaf in typed_leaves(result)
     )
 
@@ -72,3 +75,9 @@ def bits(dtype: str) -> int:
     """Return the bits of a real floating-point number of a dtype, and 0 for what is none."""
     digits = re.search("(b?float|complex)(\\d+)", dtype)
     return 0 if digits is None else int(digits[2]) // (2 if digits[1] == "complex" else 1)
+
+
+def _widest(inputs: Inputs) -> str:
+    """Return the widest dtype of the floating-point numbers among the inputs; float64 if there are none."""
+    kinds = [leaf.dtype for leaf in typed_leaves(inputs) if bits(leaf.dtype)]
+    return max(kinds, key=bits, default="float64")
