@@ -29,12 +29,13 @@ def sweep_frame(sweep: Sweep) -> pd.DataFrame:
 def cells(sweep: Sweep, dtype: str) -> tuple[list[str], list[list[str]]]:
     """Return the heading and the rows of a table in words: a row for each size, a column for each contender."""
     names = sweep.contenders
+    flat = all(len(point.shape) == 1 for point in sweep.points)  # then the shape is the size
     rows = []
     for point in sweep.points:
         if point.dtype == dtype:
-            shape = shape_words(point.shape)
-            rows.append([shape, f"{point.size:,.0f}", *(_cell(sweep, point, name) for name in names)])
-    return ["shape", sweep.axis.name, *map(spelled, names)], rows
+            where = [*([] if flat else [format_sizes(point.shape)]), f"{point.size:,.0f}"]
+            rows.append([*where, *(_cell(sweep, point, name) for name in names)])
+    return [*([] if flat else ["shape"]), sweep.axis.name, *map(spelled, names)], rows
 
 
 def notes(sweep: Sweep) -> list[str]:
@@ -48,7 +49,7 @@ def notes(sweep: Sweep) -> list[str]:
     ]
     lines += [
         f"{spelled(stop.contender)} stopped before {shape_words(stop.shape)}{f' {stop.dtype}' if several else ''}: "
-        f"one call would take about {format_seconds(stop.seconds)}"
+        f"{stop.reason}"
         for stop in sweep.stops
     ]
     lines += [f"no race at {shape_words(p.shape)} {p.dtype}: {p.failure}" for p in sweep.points if p.race is None]
@@ -123,7 +124,7 @@ def _note(sweep: Sweep, point: Point, name: str) -> str:
     """Return why there is no number, or what is wrong with it; nothing if all is well."""
     for stop in sweep.stops:
         if stop.contender == name and stop.dtype == point.dtype and stop.size <= point.size:
-            return f"stopped: one call would take about {format_seconds(stop.seconds)}"
+            return f"stopped: {stop.reason}"
     if point.race is None:
         return point.failure
     found = {result.contender: result.fault for result in point.race.results}

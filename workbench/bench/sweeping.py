@@ -14,7 +14,7 @@ import numpy as np
 from fused_kernels.catalog import OPS, Shape
 from fused_kernels.errors import UnknownOperationError
 from workbench.errors import InputError, WorkbenchError
-from workbench.text import format_sizes
+from workbench.text import format_seconds, format_sizes
 
 from . import contenders as entrants
 from . import contest as contests
@@ -27,6 +27,8 @@ from .swept import BASE, Point, Stop, Sweep
 
 PATIENCE = 1.0
 """Seconds; who would take longer for one call at the next size stops."""
+SLOW = "did not race, since "
+"""How a race begins to say that a contender takes too long for it."""
 _HALVINGS = 2
 """How often the gap in which the winner changes is raced half-way: after two it is a factor of 1.4 wide, not 4."""
 
@@ -77,6 +79,7 @@ def growing(
             running = run.still_running(kind, shape, patience)
             if not running:
                 run.planned -= len(rungs) - place
+                yield run.sweep
                 break
             run.add(_point(run, shape, kind, running, settings))
             yield run.sweep
@@ -194,13 +197,13 @@ class _Run:
         for name in self.question.names:
             expected = _expected(self.found, name, dtype, size)
             if name not in stopped and expected > patience:
-                self.stop(name, dtype, shape, expected)
+                self.stop(name, dtype, shape, f"one call would take about {format_seconds(expected)}")
             elif name not in stopped:
                 running.append(name)
         return running
 
-    def stop(self, name: str, dtype: str, shape: Shape, seconds: float) -> None:
-        stop = Stop(name, dtype, self.found.axis.size(shape), shape, seconds)
+    def stop(self, name: str, dtype: str, shape: Shape, reason: str) -> None:
+        stop = Stop(name, dtype, self.found.axis.size(shape), shape, reason)
         self.found = replace(self.found, stops=(*self.found.stops, stop))
 
     def gaps(self, dtype: str) -> list[Shape]:
@@ -237,6 +240,10 @@ def _point(run: _Run, shape: Shape, dtype: str, running: list[str], settings: _S
         if not run.found.races and not isinstance(error, MemoryError):
             raise
         return replace(point, failure=str(error) or type(error).__name__)
+    for name in running:
+        _, slow, takes = found.absent.get(name, "").partition(SLOW)
+        if slow:
+            run.stop(name, dtype, shape, takes)
     return replace(point, race=found)
 
 
@@ -248,15 +255,12 @@ def _expected(sweep: Sweep, name: str, dtype: str, size: float) -> float:
         for result in found.results
         if result.contender == name and at < size
     ]
-    if not known:
+    if len(known) < 2:
         return 0.0
-    growth = sweep.axis.growth
-    if len(known) > 1:
-        (x0, y0), (x1, y1) = known[-2:]
-        # A step over the edge of a cache is steeper than what follows, a call's fixed cost makes it flatter.
-        growth = min(max((y1 - y0) / (x1 - x0), 0.0), 1.5 * growth)
-    x, y = known[-1]
-    return math.exp(y + growth * (math.log(size) - x))
+    (x0, y0), (x1, y1) = known[-2:]
+    # A step over the edge of a cache is steeper than what follows.
+    growth = min(max((y1 - y0) / (x1 - x0), 0.0), 1.5 * sweep.axis.growth)
+    return math.exp(y1 + growth * (math.log(size) - x1))
 
 
 def _given(shapes: Iterable[Any], axis: Axis) -> list[Shape]:

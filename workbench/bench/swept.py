@@ -57,15 +57,15 @@ class Stop:
         Who, and in which dtype.
     size, shape
         The first ones at which it did not race.
-    seconds
-        What one call would take there, as the calls before let expect.
+    reason
+        How long a call takes there, or would take as the calls before let expect.
     """
 
     contender: str
     dtype: str
     size: float
     shape: tuple[int, ...]
-    seconds: float
+    reason: str
 
 
 @dataclass(frozen=True)
