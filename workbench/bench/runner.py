@@ -13,7 +13,7 @@ from . import clock as clocks
 from .cheats import kinds
 from .cheats.examination import examine
 from .cheats.shot import Shot
-from .cheats.tampering import differ, independent_clock
+from .cheats.tampering import Witness
 from .clock import Clock
 from .contenders import Contender, Entry
 from .course import Course, Turn
@@ -51,7 +51,6 @@ class Runner:
         self.course = course
         self._version = contender.version
         self._error = 0.0
-        self._independent = independent_clock()
         self._shot: Shot | None = None
         self._unread: Entry
         self._turn = turn = course.plain()
@@ -101,7 +100,10 @@ class Runner:
     def fresh(self, turn: Turn) -> None:
         """Take this round's place and values."""
         self._turn = turn
-        self.entry = self._step("cannot be bound", lambda: self.entry.rebind(turn.place.inputs, self._out(turn)))
+        try:
+            self.entry = self.entry.rebind(turn.place.inputs, self._out(turn))
+        except Exception as error:
+            raise self.failure("cannot be bound", error) from error
 
     def run(self, clock: Clock) -> None:
         """Add one sample, and keep what its last call left."""
@@ -207,12 +209,12 @@ class Runner:
         return ""
 
     def _sample(self, clock: Clock) -> float:
-        before, ours = self._independent(), clocks.now()
+        witness = Witness(clocks.now)
         seconds = self.guarded(
             lambda: clock.sample(self.entry, self.calls, before_last=self._poison, keep=self._keep_last)
         )
-        if differ((clocks.now() - ours) / 1e9, self._independent() - before):
-            self.accuse("disturbs the clock: two clocks tell different times for its work")
+        if witness.disagrees():
+            self.accuse("disturbs the clock: a second one tells another time for its work")
         return seconds
 
     def _poison(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import workbench as wb
 from workbench.bench import clock
+from workbench.bench.cheats.tampering import Witness
 
 x = np.random.default_rng(3).standard_normal((20, 30)).astype(np.float32)
 Function = Callable[..., Any]
@@ -102,6 +103,15 @@ def stops_our_clock() -> Function:
     return cheat
 
 
+@caught("replaces workbench.bench.clock._run")
+def takes_no_time() -> Function:
+    def cheat(values: Any) -> Any:
+        clock._run = lambda call, calls, now: 0.0
+        return work(values)
+
+    return cheat
+
+
 @caught("replaces time.sleep")
 def keeps_the_race_awake() -> Function:
     def cheat(values: Any) -> Any:
@@ -157,3 +167,15 @@ def test_a_cheat_is_caught_and_named(name: str) -> None:
     assert found["theirs"].right, found.verdict
     assert f"mine {found['mine'].fault} and is out of the competition." in found.verdict
     assert before == (time.perf_counter_ns, time.sleep, np.exp, clock.now, honest.__code__)
+
+
+def test_a_second_clock_tells_of_one_that_goes_wrong() -> None:
+    def half() -> int:
+        return time.perf_counter_ns() // 2
+
+    for first, wrong in ((half, True), (time.perf_counter_ns, False)):
+        witness = Witness(first)
+        end = time.perf_counter() + 0.02
+        while time.perf_counter() < end:
+            pass
+        assert witness.disagrees() == wrong

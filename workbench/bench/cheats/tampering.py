@@ -9,11 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-_TOLD_APART = 0.02, 0.003  # share of the time, and seconds, by which two clocks may differ
+_CODE = "__code__", "__defaults__"
+# The share of the time, and the seconds, by which two clocks may differ.
+_SHARE, _LEAST = 0.02, 0.001
 
 
 class Guard:
@@ -28,33 +31,57 @@ class Guard:
     """
 
     def __init__(self, functions: Iterable[Any] = ()) -> None:
-        spaces: list[tuple[str, Any, Mapping[str, Any]]] = [
-            (name, module, _functions(module)) for name, module in _modules().items()
-        ]
-        ours = [space for space in spaces if space[0].startswith("workbench.bench")]
-        for name, _, members in ours:
-            classes = [each for each in members.values() if inspect.isclass(each) and each.__module__ == name]
-            spaces += [(f"{name}.{each.__qualname__}", each, _functions(each)) for each in classes]
-        codes = [function for function in functions if hasattr(function, "__code__")]
-        spaces += [(_called(function), function, {"__code__": function.__code__}) for function in codes]
-        self._spaces = [
-            (name, space, tuple(members), tuple(members.values())) for name, space, members in spaces if members
-        ]
+        self._spaces: list[tuple[str, Any, tuple[str, ...], tuple[Any, ...]]] = []
+        for name, module in _modules().items():
+            self._keep(name, module, _members(module))
+        for name, module in list(_modules("workbench.bench").items()):
+            for member in _members(module).values():
+                if inspect.isclass(member) and member.__module__ == name:
+                    self._keep(f"{name}.{member.__qualname__}", member, _members(member))
+        for function in functions:
+            if inspect.isfunction(function):
+                parts = {part: getattr(function, part) for part in _CODE}
+                self._keep(f"the code of {function.__qualname__}", function, parts)
 
     def restore(self) -> list[str]:
         """Put back what was replaced, and return its names, such as ``time.perf_counter``."""
         found = []
         for name, space, names, members in self._spaces:
-            now = [space.__code__] if names == ("__code__",) else list(map(vars(space).get, names))
+            now = [getattr(space, name) for name in names] if _is_code(names) else list(map(vars(space).get, names))
             if all(map(operator.is_, now, members)):
                 continue
             for key, is_now, was in zip(names, now, members, strict=True):
                 if is_now is not was:
                     setattr(space, key, was)
-                    found.append(name if key == "__code__" else f"{name}.{key}")
+                    found.append(name if _is_code(names) else f"{name}.{key}")
         return found
 
+    def _keep(self, name: str, space: Any, members: Mapping[str, Any]) -> None:
+        self._spaces.append((name, space, tuple(members), tuple(members.values())))
 
+
+class Witness:
+    """Tells the time of some work by a second clock: a span that the first clock's must lie in.
+
+    Each reading of the first lies between two of the second, so that whatever interrupts us in between, and for
+    however long, the span has the true time.
+    """
+
+    def __init__(self, first: Callable[[], int]) -> None:
+        self._first, self._second = first, independent_clock()
+        self._began = self._read()
+
+    def disagrees(self) -> bool:
+        """Tell whether the first clock went too fast or too slow since the beginning."""
+        (low, begin, high), (before, end, after) = self._began, self._read()
+        ours = (end - begin) / 1e9
+        return not (before - high) * (1 - _SHARE) - _LEAST <= ours <= (after - low) * (1 + _SHARE) + _LEAST
+
+    def _read(self) -> tuple[float, int, float]:
+        return self._second(), self._first(), self._second()
+
+
+@cache
 def independent_clock() -> Callable[[], float]:
     """Return a clock, in seconds, that does not pass through Python's ``time``: the C library's own."""
     try:
@@ -76,22 +103,17 @@ def independent_clock() -> Callable[[], float]:
     return now
 
 
-def differ(ours: float, independent: float) -> bool:
-    """Tell whether two clocks tell different times for the same work, seconds."""
-    share, least = _TOLD_APART
-    return abs(ours - independent) > max(share * independent, least)
-
-
 def _by_system(times: Callable[[], os.times_result] = os.times) -> float:
     return times().elapsed
 
 
-def _modules() -> dict[str, Any]:
+def _modules(beginning: str = "") -> dict[str, Any]:
     found = {"time": time, "numpy": np, "numpy.linalg": np.linalg}
-    return found | {name: module for name, module in sys.modules.items() if name.startswith("workbench.bench")}
+    found |= {name: module for name, module in sys.modules.items() if name.startswith("workbench.bench")}
+    return {name: module for name, module in found.items() if name.startswith(beginning)}
 
 
-def _functions(space: Any) -> dict[str, Any]:
+def _members(space: Any) -> dict[str, Any]:
     """Return what can be called in a module or a class; a module's own state may change."""
     return {
         name: member
@@ -100,5 +122,5 @@ def _functions(space: Any) -> dict[str, Any]:
     }
 
 
-def _called(function: Any) -> str:
-    return f"the code of {getattr(function, '__qualname__', 'a function')}"
+def _is_code(names: tuple[str, ...]) -> bool:
+    return names == _CODE
