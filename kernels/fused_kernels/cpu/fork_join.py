@@ -3,9 +3,9 @@
 A parallel loop of 10 µs is over before the threads of TBB or OpenMP are awake, or their spinning disturbs everybody
 else. Here a worker that has just finished spins for about 100 µs, where the next call finds it within 0.2 µs, and
 then sleeps. Share k is always offered to worker k, so that in a row of calls a part of an array stays in the caches of
-one core. The caller takes back each share whose worker has not come, so it never waits for a thread to wake up; a
-second call at the same time computes all its shares itself. An exception of a share, which ends that share only, is
-raised by the caller when all are done.
+one core. A worker that finds itself on the caller's core moves to another (see `cores`). The caller takes back each
+share whose worker has not come, so it never waits for a thread to wake up; a second call at the same time computes all
+its shares itself. An exception of a share, which ends that share only, is raised by the caller when all are done.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numba.extending import intrinsic
 from . import atomic
 from .addresses import call
 from .compile import inline, kernel
+from .cores import current_core, leave_core
 
 _SPINS = 4000
 """Pauses before a worker sleeps: 100 µs on Zen 5."""
@@ -30,7 +31,7 @@ _PATIENCE = 10_000
 
 # The state is raw memory that workers and callers share: words on cache lines of their own, a block for each worker.
 _BUSY, _GENERATION, _FINISHED, _STOP = 0, 64, 128, 192
-_CODE, _ARGUMENTS, _SHARES = 256, 264, 272
+_CODE, _ARGUMENTS, _SHARES, _CORE = 256, 264, 272, 280
 _WORKERS = 320
 _OFFERED, _ASLEEP, _MUTEX, _CONDITION, _BLOCK = 0, 64, 128, 192, 256
 
@@ -94,6 +95,7 @@ def work(state: int, worker: int) -> None:
             atomic.store(block + _ASLEEP, 0)
             _mutex_unlock(block + _MUTEX)
         elif atomic.swap_if(block + _OFFERED, offered, 0):
+            leave_core(atomic.load(state + _CORE))
             call(atomic.load(state + _CODE), (atomic.load(state + _ARGUMENTS), worker, atomic.load(state + _SHARES)))
             atomic.add(state + _FINISHED, 1)
 
@@ -118,6 +120,7 @@ def run(state: int, shares: int, code: int, arguments: int) -> int:
     atomic.store(state + _CODE, code)
     atomic.store(state + _ARGUMENTS, arguments)
     atomic.store(state + _SHARES, shares)
+    atomic.store(state + _CORE, current_core())
     atomic.store(state + _FINISHED, 0)
     for share in range(1, shares):
         block = state + _WORKERS + (share - 1) * _BLOCK
