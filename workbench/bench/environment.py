@@ -23,6 +23,9 @@ _SETTINGS = re.compile(
 )
 """Variables that change how fast a library is: its threads, and the instructions that it picks."""
 
+STOLEN = 0.05
+"""Share of a machine's time that its host may take before a race counts as disturbed."""
+
 
 def environment() -> dict[str, Any]:
     """Return what a time depends on, as plain values for JSON: CPU, cores, caches, system, versions; no host name."""
@@ -125,7 +128,7 @@ class Watch:
         every = max(seconds, 1e-9)
         machine = os.cpu_count() or 1
         load, stolen = max(0.0, busy - own) / every, stolen / (every * machine)
-        disturbed = load > max(0.25, 0.05 * machine) or stolen > 0.05
+        disturbed = load > max(0.25, 0.05 * machine) or stolen > STOLEN
         return {"load": round(load, 2), "stolen": round(stolen, 4), "disturbed": disturbed}
 
     @staticmethod

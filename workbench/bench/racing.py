@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -13,12 +13,11 @@ from workbench.text import format_seconds
 from .clock import SAMPLE, SETTLE_LIMIT, WARM_UP, Clock
 from .contest import Contest
 from .course import Course
-from .environment import Watch, environment, threads
+from .environment import STOLEN, Watch, environment, threads
 from .progress import Reporter
 from .race import Race
+from .rounds import Rounds
 from .runner import Runner
-
-MIN_ROUNDS = 7
 
 
 def race(
@@ -31,6 +30,7 @@ def race(
     seed: int,
     strict: bool,
     report: Reporter,
+    interval: float = 0.0,
     patience: float = float("inf"),
 ) -> Race:
     """Race the field of a contest and return the record.
@@ -39,7 +39,7 @@ def race(
     ----------
     contest
         The question and the contenders.
-    out, budget, rounds, seed
+    out, budget, rounds, seed, interval
         As in :func:`workbench.compare`.
     rng
         Draws the order of the turns.
@@ -50,20 +50,28 @@ def race(
     patience
         Seconds; who takes longer for one call has it named in ``absent`` and does not race.
     """
+    began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     clock = Clock()
     absent = dict(contest.absent)
     course = Course(contest, out=out, rng=np.random.default_rng([seed, len(contest.field)]))
     runners = _prepared(course, clock, strict=strict, absent=absent, report=report, patience=patience)
     course.begin(runner.entry.fixed for runner in runners)
     watch = Watch()
-    _run(runners, course, clock, budget=budget, rounds=rounds, rng=rng, report=report)
+    turns = Rounds(runners, course, clock, rng)
+    turns.run(budget=budget, rounds=rounds, interval=interval, report=report)
+    seen = watch.finish()
+    if clock.counts_waiting:  # what others do is no disturbance where no thread had to wait for it
+        seen["disturbed"] = turns.crowded > len(runners[0].seconds) / 10 or (seen["stolen"] or 0.0) > STOLEN
     conditions = {
+        "began": began,
         "rounds": len(runners[0].seconds),
+        "stopped": turns.stopped,
         "budget": budget,
         "seed": seed,
         "method": (
             f"in turns, random order; before each sample all threads asleep (at most {SETTLE_LIMIT * 1e3:g} ms) and "
-            f"{WARM_UP * 1e3:g} ms of warm-up; a sample of at least {SAMPLE * 1e3:g} ms; ratios by round, bootstrap"
+            f"{WARM_UP * 1e3:g} ms of warm-up; a sample of at least {SAMPLE * 1e3:g} ms, again if a thread waited for "
+            "a core; ratios by round, bootstrap"
         ),
         "cache": "warm",
         "truth": contest.truth_from,
@@ -71,7 +79,11 @@ def race(
         "calls": {runner.name: runner.calls for runner in runners},
         "threads": threads(),
         "unsettled": clock.unsettled,
-        **watch.finish(),
+        "retaken": clock.retaken,
+        "dropped": turns.dropped,
+        "crowded": turns.crowded,
+        "pace": round(turns.pace, 4),
+        **seen,
     }
     if contest.op is not None:
         conditions["cost"] = asdict(contest.op.cost(**contest.inputs))
@@ -121,29 +133,3 @@ def _prepared(
     if not runners:
         raise RaceError(f"No contender can race {contest.described}: {'; '.join(absent.values())}")
     return runners
-
-
-def _run(
-    runners: list[Runner],
-    course: Course,
-    clock: Clock,
-    *,
-    budget: float,
-    rounds: int | None,
-    rng: np.random.Generator,
-    report: Reporter,
-) -> None:
-    start = time.perf_counter()
-    done, wanted = 0, rounds or MIN_ROUNDS
-    while done < wanted:
-        turn = course.turn()
-        for place in rng.permutation(len(runners)):
-            runner = runners[int(place)]
-            report.turn(runner.name, done, wanted, time.perf_counter() - start)
-            runner.fresh(turn)
-            runner.run(clock)
-            runner.inspect(clock)
-        done += 1
-        if rounds is None:
-            a_round = (time.perf_counter() - start) / done
-            wanted = max(MIN_ROUNDS, int(budget / a_round))

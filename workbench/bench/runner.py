@@ -105,16 +105,16 @@ class Runner:
         except Exception as error:
             raise self.failure("cannot be bound", error) from error
 
-    def run(self, clock: Clock) -> None:
-        """Add one sample, and keep what its last call left."""
+    def run(self, clock: Clock, tries: int = 1) -> None:
+        """Add one sample, of so many tries at the most, and keep what its last call left."""
         try:
-            self.seconds.append(self._sample(clock))
+            self.seconds.append(self._sample(clock, tries))
         except Exception as error:
             if not self.course.stirs or self.course.contest.op is not None:
                 raise self.failure("fails while it is timed", error) from error
             self.course.steady(f"no last bits moved, since {self.name} then fails ({type(error).__name__})")
             self.fresh(self.course.plain(self._turn.question))
-            self.seconds.append(self._step("fails while it is timed", lambda: self._sample(clock)))
+            self.seconds.append(self._step("fails while it is timed", lambda: self._sample(clock, tries)))
 
     def inspect(self, clock: Clock) -> None:
         """Verify what the last sample left, and the inputs; parts of them where they are large."""
@@ -208,10 +208,10 @@ class Runner:
             return "returns the result of earlier values for new ones: it knows its input by where it is, or remembers"
         return ""
 
-    def _sample(self, clock: Clock) -> float:
+    def _sample(self, clock: Clock, tries: int) -> float:
         witness = Witness(clocks.now)
         seconds = self.guarded(
-            lambda: clock.sample(self.entry, self.calls, before_last=self._poison, keep=self._keep_last)
+            lambda: clock.sample(self.entry, self.calls, tries=tries, before_last=self._poison, keep=self._keep_last)
         )
         if witness.disagrees():
             self.accuse("disturbs the clock: a second one tells another time for its work")

@@ -133,8 +133,11 @@ def _warnings(race: Race) -> list[str]:
     samples = sum(len(result.seconds) for result in race.results)
     unsettled = race.conditions.get("unsettled", 0)
     stolen = race.conditions.get("stolen") or 0.0
+    retaken, pace = race.conditions.get("retaken", 0), race.conditions.get("pace", 0.0)
     return [
         *([f"{unsettled} of {samples} samples beside a running thread"] if unsettled else []),
+        *([f"{retaken} samples taken again, since threads waited for a core"] if retaken > samples / 20 else []),
+        *([f"the processor's speed varied by {pace:.0%}"] if pace >= 0.05 else []),
         *([f"{stolen:.0%} of the time taken by the host"] if stolen >= 0.01 else []),
     ]
 

@@ -12,7 +12,7 @@ import pytest
 import workbench as wb
 from fused_kernels import OPS
 from workbench.bench import contenders
-from workbench.bench.clock import settle
+from workbench.bench.clock import Clock
 from workbench.bench.progress import Progress
 from workbench.bench.race import Race
 from workbench.errors import InputError, MissingLibraryError, RaceError
@@ -249,7 +249,7 @@ def test_the_clock_waits_for_threads_that_spin() -> None:
             sum(range(100))
 
     threading.Thread(target=spin, daemon=True).start()
-    assert settle()
+    assert Clock().settle()
     assert time.perf_counter() >= ended
 
 
@@ -265,7 +265,7 @@ def test_the_clock_gives_up_on_a_thread_that_never_sleeps() -> None:
     thread = threading.Thread(target=spin)
     thread.start()
     try:
-        assert not settle(limit=0.03)
+        assert not Clock().settle(limit=0.03)
     finally:
         done.set()
         thread.join()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.bench.clock import Clock, settle
+from workbench.bench.clock import Clock
 from workbench.bench.questions import Question
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _slowdown(runner: Runner, clock: Clock, question: Question) -> float:
     turn = course.plain(question)
     if not question.stir(course.rng, course.fixed, reach=_REACH):
         return 0.0
-    settle()
+    clock.settle()
     for number in range(2 * pairs + 1):
         unseen = number % 2 == 0
         seen = question.stirred
