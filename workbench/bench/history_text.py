@@ -47,8 +47,17 @@ def history_rows(history: History) -> list[tuple[str, ...]]:
         if earlier and earlier.machine != run.machine:
             news = ["another machine", *news]
         before[run.question] = run
-        rows.append((str(run.id), run.began[:16].replace("T", " "), question_text(run), *_times(run), ", ".join(news)))
+        rows.append((str(run.id), run.began[:16].replace("T", " "), question_text(run), *_times(run), shortened(news)))
     return rows[-SHOWN:]
+
+
+def shortened(news: list[str]) -> str:
+    """Return the first of what changed, and how many more there are.
+
+    >>> shortened(["numpy 1 to 2", "torch 1 to 2", "jax 1 to 2"])
+    'numpy 1 to 2 and 2 more'
+    """
+    return ", ".join(news) if len(news) <= 1 else f"{news[0]} and {len(news) - 1} more"
 
 
 def question_text(run: Run) -> str:
@@ -62,7 +71,7 @@ def _times(run: Run) -> tuple[str, str]:
     if not right:
         return "", ""
     first, *others = right
-    beside = [f"{spelled(time.contender)} {time.median / first.median:.3g}x" for time in others[:_OTHERS]]
+    beside = [f"{spelled(time.contender)} {time.median / first.median:#.3g}x" for time in others[:_OTHERS]]
     more = ["..."] if len(others) > _OTHERS else []
     return f"{spelled(first.contender)} {format_seconds(first.median)}", ", ".join([*beside, *more])
 

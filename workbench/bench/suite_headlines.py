@@ -11,22 +11,27 @@ from .suite import OURS, Cell, Suite
 from .suite_plans import HEADLINES, Headline
 from .suite_text import Entry, OpTable, notes, ratio_text
 
-_THEIRS = "polyglot-bridge"
+THEIRS = "polyglot-bridge"
 _HEADING = (
-    *("headline", "shape", "dtype", "NumPy", _THEIRS, "ours"),
-    *("it says: over NumPy", "it is here", "ours over NumPy", f"ours over {_THEIRS}"),
+    *("headline", "shape", "dtype", "NumPy", THEIRS, "ours"),
+    *("it says: over NumPy", "it is here", "ours over NumPy", f"ours over {THEIRS}"),
 )
 
 
 def headline_table(suite: Suite) -> OpTable:
     """Return a row for each headline that was raced: the times, the claim, and the ratios with their intervals."""
-    raced = [(line, _cell_of(line, suite.cells)) for line in HEADLINES]
-    rows = tuple(_row(line, cell.race) for line, cell in raced if cell is not None and cell.race is not None)
+    rows = tuple(_row(line, race) for line, race in raced(suite))
     below = (
         "The claims are of polyglot-bridge 0.2.0's README, on Windows with 8 cores; fused linear + ReLU has no number "
         "there."
     )
     return OpTable("headlines", _HEADING, rows, (below, *notes(suite.cells)))
+
+
+def raced(suite: Suite) -> list[tuple[Headline, Race]]:
+    """Return the headlines that were raced, with their races."""
+    found = [(line, _cell_of(line, suite.cells)) for line in HEADLINES]
+    return [(line, cell.race) for line, cell in found if cell is not None and cell.race is not None]
 
 
 def _cell_of(line: Headline, cells: Iterable[Cell]) -> Cell | None:
@@ -52,9 +57,9 @@ def _row(line: Headline, race: Race) -> tuple[Entry, ...]:
         Entry(line.title),
         Entry(format_sizes(line.cell.shape, "x")),
         Entry(line.cell.dtype),
-        *(Entry(seconds(name)) for name in ("numpy", _THEIRS, OURS)),
+        *(Entry(seconds(name)) for name in ("numpy", THEIRS, OURS)),
         Entry("" if line.claim is None else f"{line.claim:.2f}"),
-        ratio(_THEIRS, "numpy"),
+        ratio(THEIRS, "numpy"),
         ratio(OURS, "numpy"),
-        ratio(OURS, _THEIRS),
+        ratio(OURS, THEIRS),
     )

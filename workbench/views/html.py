@@ -72,10 +72,16 @@ def facts(pairs: Iterable[tuple[str, object]]) -> str:
     return f'<div class="fw-facts">{cells}</div>'
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Sequence[str] = ()) -> str:
-    """Return a table; the first column may wrap, those named in ``numeric`` stand to the right."""
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    numeric: Sequence[str] = (),
+    wrapped: Sequence[str] = (),
+) -> str:
+    """Return a table; the first column and those ``wrapped`` may wrap, those ``numeric`` stand to the right."""
     kinds = [
-        ' class="fw-num"' if name in numeric else ' class="fw-name"' if place == 0 else ""
+        ' class="fw-num"' if name in numeric else ' class="fw-name"' if place == 0 or name in wrapped else ""
         for place, name in enumerate(columns)
     ]
     head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(columns, kinds, strict=True))

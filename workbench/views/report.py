@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.bench.history import History
-from workbench.bench.history_text import COLUMNS, heading, history_rows, question_text
+from workbench.bench.history_text import heading, question_text
 from workbench.bench.plain import write
 from workbench.bench.race import Race
 from workbench.bench.suite import Suite
 from workbench.errors import InputError
 
 from . import cards, charts, html, suite_chart, theme, trend_chart
+from .history_card import history_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -80,15 +81,14 @@ def _suite(suite: Suite) -> tuple[str, list[str]]:
     parts = [
         f'<h2 class="fw-lead">{html.escape(suite_text.summary(suite))}</h2>',
         f'<p class="fw-muted">{html.escape(suite_text.legend(suite, loss="bold"))}</p>' if suite.cells else "",
-        f'<p class="fw-muted">{html.escape(conditions(suite))}</p>',
+        f'<p class="fw-muted">{html.escape(conditions(suite).replace("`", ""))}</p>',
     ]
     for table in suite_text.tables(suite):
         parts.append(f"<h2>{html.escape(table.op)}</h2>")
-        # A table of its own kind, as that of the headlines, has the charts of all its operations.
-        for op in [table.op] if table.op in suite.ops else suite.ops:
-            if any(cell.ratios for cell in suite.cells if cell.op == op):
-                title = "" if table.op == op else op
-                parts.append(_figure(suite_chart.speedups(suite, op), f"speed-ups of {op}", title))
+        if any(cell.ratios for cell in suite.cells if cell.op == table.op):
+            parts.append(_figure(suite_chart.speedups(suite, table.op), f"speed-ups of {table.op}"))
+        elif suite.name == "headlines":
+            parts.append(_figure(suite_chart.headlines(suite), "speed-ups over NumPy, claimed and measured"))
         parts += [_table(table.heading, table.rows), _listed(table.notes)]
     if starts := suite_text.start_lines(suite):
         parts += ["<h2>First and second start</h2>", _listed(starts)]
@@ -109,7 +109,7 @@ def _history(history: History) -> tuple[str, list[str]]:
         parts += [
             f"<h2>{html.escape(question_text(runs[-1]))}</h2>",
             _figure(trend_chart.trend(part, title=False), "medians run by run") if len(runs) > 1 else "",
-            html.table(COLUMNS, history_rows(part), numeric=COLUMNS[:1]),
+            history_table(part, question=False),
         ]
     return "History of races", parts
 
@@ -130,13 +130,12 @@ def _drawn(of: Any) -> tuple[str, list[str]]:
     ]
 
 
-def _figure(figure: go.Figure, words: str, title: str = "") -> str:
+def _figure(figure: go.Figure, words: str) -> str:
     drawn = getattr(figure, "plot", None)
     figure = drawn() if drawn is not None else figure  # a value that draws itself, as a roofline does
     config = {"displayModeBar": False, "responsive": True}
     shown = figure.to_html(include_plotlyjs=False, full_html=False, config=config, default_width="100%")
-    above = f"<h3 class='fw-heading'>{html.escape(title)}</h3>" if title else ""
-    return f'<div class="fw-figure" role="img" aria-label="{html.escape(words)}">{above}{shown}</div>'
+    return f'<div class="fw-figure" role="img" aria-label="{html.escape(words)}">{shown}</div>'
 
 
 def _table(heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -170,6 +169,8 @@ def _page(title: str, parts: list[str]) -> str:
     from plotly.offline import get_plotlyjs
 
     body = "".join(parts)
+    # What a chart would take is not left empty.
+    hidden = "<noscript><style>.fw-figure{display:none}</style></noscript>"
     script = f"<script>{get_plotlyjs()}</script>" if "Plotly.newPlot" in body else ""
     no_script = (
         "<noscript><p class='fw-muted'>The charts need scripts; all their numbers are in the tables.</p></noscript>"
@@ -178,7 +179,7 @@ def _page(title: str, parts: list[str]) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title>"
-        f"<style>{theme.css('tokens', 'card', 'figure', 'report')}</style>{script}</head>"
+        f"<style>{theme.css('tokens', 'card', 'figure', 'report')}</style>{hidden}{script}</head>"
         f'<body><main class="fw fw-report"><h1>Fusion Workbench \N{MIDDLE DOT} {html.escape(title)}</h1>'
         f"{no_script if script else ''}{body}</main></body></html>\n"
     )

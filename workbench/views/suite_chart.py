@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import plotly.graph_objects as go
 
-from workbench.bench.suite import Cell, Suite
+from workbench.bench.race import Ratio
+from workbench.bench.suite import OURS, Cell, Suite
+from workbench.bench.suite_headlines import THEIRS, raced
 from workbench.bench.suite_text import ratio_text
 from workbench.bench.verdict import spelled
 from workbench.text import format_sizes
 
-from . import html, template, theme
+from . import html, log_axes, template, theme
 
 _ROW = 26
 
@@ -22,13 +22,43 @@ def speedups(suite: Suite, op: str) -> go.Figure:
     rows = [_row(cell) for cell in cells]
     names = list(dict.fromkeys(name for cell in cells for name in cell.ratios))
     colours = theme.contender_colours(names)
-    ends = [end for cell in cells for ratio in cell.ratios.values() for end in (ratio.low, ratio.high)]
-    low, high = math.log10(min([*ends, 0.8])), math.log10(max([*ends, 1.25]))
-    room = 0.04 * (high - low)
+    dots = []
+    for name in names:
+        found = [(row, cell.ratios[name]) for row, cell in zip(rows, cells, strict=True) if name in cell.ratios]
+        dots.append(_dots(found, f"{{}} times as fast as {spelled(name)}", spelled(name), colours[name]))
+    return _figure(rows, dots, "how many times faster ours is (log), with 95 % interval; left of 1 it is slower")
+
+
+def headlines(suite: Suite) -> go.Figure:
+    """Draw for each headline how many times faster than NumPy polyglot-bridge says it is, and it and ours are here."""
+    rows: list[str] = []
+    claims: list[tuple[str, Ratio]] = []
+    theirs: list[tuple[str, Ratio]] = []
+    ours: list[tuple[str, Ratio]] = []
+    for line, race in raced(suite):
+        right = {result.contender for result in race.results if result.right}
+        row = f"{line.title}, {format_sizes(line.cell.shape, html.MULTIPLICATION_SIGN)}"
+        rows.append(row)
+        claims += [] if line.claim is None else [(row, Ratio(line.claim, line.claim, line.claim))]
+        for name, found in ((THEIRS, theirs), (OURS, ours)):
+            if {name, "numpy"} <= right:
+                found.append((row, race.speedup(name, over="numpy")))
+    colours = theme.contender_colours([OURS, THEIRS])
+    dots = [
+        _dots(claims, f"{THEIRS} says: {{}} times as fast as NumPy", f"{THEIRS}, as it says", colours[THEIRS], "open"),
+        _dots(theirs, f"{THEIRS} here: {{}} times as fast as NumPy", f"{THEIRS}, here", colours[THEIRS]),
+        _dots(ours, "ours: {} times as fast as NumPy", "ours", colours[OURS]),
+    ]
+    return _figure(rows, dots, "how many times faster than NumPy (log), with 95 % interval; left of 1 it is slower")
+
+
+def _figure(rows: list[str], dots: list[go.Scatter], title: str) -> go.Figure:
+    ends = [end for each in dots for end in each.meta]
+    low, high = min([*ends, 0.8]), max([*ends, 1.25])
     return template.figure(
-        *(_dots(cells, rows, name, colours[name]) for name in names),
-        height=84 + _ROW * len(rows),
-        margin={"t": 34, "l": 8, "r": 8, "b": 8},
+        *dots,
+        height=34 + 56 + _ROW * (len(rows) + 1),
+        margin={"t": 34, "l": 8, "r": 8, "b": 56},
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}, "itemclick": False},
         shapes=[
@@ -42,12 +72,7 @@ def speedups(suite: Suite, op: str) -> go.Figure:
                 "line": {"color": template.MUTED, "width": 1.5},
             }
         ],
-        xaxis={
-            "type": "log",
-            "range": [low - room, high + room],
-            "title": {"text": "how many times faster ours is (log), with 95 % interval; left of 1 it is slower"},
-            **_ticks(low, high),
-        },
+        xaxis={**log_axes.axis(low, high, lambda value: f"{value:g}"), "title": {"text": title}},
         yaxis={
             "categoryorder": "array",
             "categoryarray": rows[::-1],
@@ -58,14 +83,20 @@ def speedups(suite: Suite, op: str) -> go.Figure:
     )
 
 
-def _dots(cells: list[Cell], rows: list[str], name: str, colour: str) -> go.Scatter:
-    found = [(row, cell.ratios[name]) for row, cell in zip(rows, cells, strict=True) if name in cell.ratios]
+def _dots(found: list[tuple[str, Ratio]], words: str, name: str, colour: str, symbol: str = "full") -> go.Scatter:
+    """Return dots with their intervals; ``meta`` holds the ends of these, for the axis."""
     return go.Scatter(
         x=[ratio.value for _, ratio in found],
         y=[row for row, _ in found],
         mode="markers",
-        marker={"color": colour, "size": 9, "line": {"width": 1, "color": template.PAPER}},
+        marker={
+            "color": colour,
+            "size": 9,
+            "symbol": "circle-open" if symbol == "open" else "circle",
+            "line": {"width": 2, "color": colour} if symbol == "open" else {"width": 1, "color": template.PAPER},
+        },
         error_x={
+            "visible": symbol != "open",  # a claim has no interval
             "type": "data",
             "array": [ratio.high - ratio.value for _, ratio in found],
             "arrayminus": [ratio.value - ratio.low for _, ratio in found],
@@ -73,19 +104,13 @@ def _dots(cells: list[Cell], rows: list[str], name: str, colour: str) -> go.Scat
             "thickness": 1.5,
             "width": 3,
         },
-        customdata=[f"{row}<br>{ratio_text(ratio)} times as fast as {spelled(name)}" for row, ratio in found],
+        customdata=[f"{row}<br>{words.format(ratio_text(ratio))}" for row, ratio in found],
         hovertemplate="%{customdata}<extra></extra>",
-        name=spelled(name),
+        name=name,
+        meta=[end for _, ratio in found for end in (ratio.low, ratio.high)],
     )
 
 
 def _row(cell: Cell) -> str:
     shape = format_sizes(cell.shape, html.MULTIPLICATION_SIGN)
     return f"{shape} {cell.dtype}{'' if cell.out else ', new'}"
-
-
-def _ticks(low: float, high: float) -> dict[str, list[float] | list[str]]:
-    """Return ticks at 1, 2 and 5 of each power of ten, or at fewer where there are many powers."""
-    steps = (1.0, 2.0, 5.0) if high - low < 1.7 else (1.0, 3.0) if high - low < 2.6 else (1.0,)
-    ticks = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
-    return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}

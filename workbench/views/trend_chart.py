@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
 
 from workbench.bench.history import History, Run, changed
-from workbench.bench.history_text import question_text
+from workbench.bench.history_text import question_text, shortened
 from workbench.bench.verdict import spelled
 from workbench.errors import InputError
 from workbench.text import format_seconds, time_unit
 
-from . import cards, template, theme
-from .line_ends import line_ends
+from . import cards, log_axes, template, theme
 
 _PLOT = 300
+_LINE = 17
 _TICKS = 8
+_NOTES = 6
+"""Of the changes, the last so many are written out; of those before them the marks remain."""
 
 
 def trend(history: History, *, title: bool = True) -> go.Figure:
@@ -48,14 +51,20 @@ def trend(history: History, *, title: bool = True) -> go.Figure:
     medians = [time.median for run in runs for time in run.times]
     sign, size = time_unit(math.exp(sum(map(math.log, medians)) / len(medians)))
     log = max(medians) > cards.LOG_FROM / 3 * min(medians)
-    low, high = _range([end / size for run in runs for time in run.times for end in (time.low, time.high)], log=log)
+    ends = [end / (1.0 if log else size) for run in runs for time in run.times for end in (time.low, time.high)]
+    axis: dict[str, Any] = {"type": "linear", "range": [0.0, 1.12 * max(ends)], "nticks": 6}
+    if log:
+        axis = log_axes.axis(min(ends), max(ends), log_axes.seconds)
     colours = theme.contender_colours(names)
-    lasts = [next(run[name].median for run in reversed(runs) if name in run) / size for name in names]
+    unit = 1.0 if log else size
+    lasts = [next(run[name].median for run in reversed(runs) if name in run) / unit for name in names]
+    heights = [math.log10(last) if log else last for last in lasts]
+    room = _LINE / _PLOT * (axis["range"][1] - axis["range"][0])
     words = template.wrap(f"{question_text(runs[-1])}: median time, run by run", 60)
     shapes, notes = _changes(runs)
-    top = (48 if title else 8) + 20 * bool(notes)
+    top = (48 if title else 8) + _LINE * min(len(notes), 2)
     return template.figure(
-        *(_line(runs, name, colours[name], size) for name in names),
+        *(_line(runs, name, colours[name], unit) for name in names),
         height=top + _PLOT + 64,
         title={"text": words} if title else None,
         margin={"t": top, "l": 8, "r": 132, "b": 8},
@@ -63,24 +72,26 @@ def trend(history: History, *, title: bool = True) -> go.Figure:
             "title": {"text": "run, and the day it was saved (UTC)"},
             "range": [-0.4, len(runs) - 0.6] if len(runs) > 1 else [-0.5, 0.5],
             "showgrid": False,
+            "zeroline": False,
             **_ticks(runs),
         },
         yaxis={
-            "type": "log" if log else "linear",
-            "range": [low, high],
-            "title": {"text": f"median time per call, {sign}{' (log)' if log else ''}, with 95 % interval"},
-            "nticks": 6,
-            **({"dtick": "D2"} if log and high - low < 3 else {}),
+            **axis,
+            "title": {"text": f"median time per call{' (log)' if log else f', {sign}'}, with 95 % interval"},
         },
         shapes=shapes,
         annotations=[
-            *line_ends(
-                [template.plain(spelled(name), 18) for name in names],
-                len(runs) - 1,
-                [math.log10(last) if log else last for last in lasts],
-                low=low,
-                high=high,
-                pixels=_PLOT,
+            *(
+                {
+                    "x": len(runs) - 1,
+                    "y": height,
+                    "text": template.plain(spelled(name), 18),
+                    "showarrow": False,
+                    "xanchor": "left",
+                    "xshift": 10,
+                    "font": {"color": template.INK, "size": 13},
+                }
+                for name, height in zip(names, log_axes.apart(heights, room), strict=True)
             ),
             *notes,
         ],
@@ -125,15 +136,13 @@ def _ticks(runs: list[Run]) -> dict[str, Any]:
 def _changes(runs: list[Run]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return a dotted line between two runs for each change, and what changed above it."""
     shapes, notes = [], []
-    for place in range(1, len(runs)):
-        before, now = runs[place - 1], runs[place]
+    line = {"color": template.MUTED, "width": 1, "dash": "dot"}
+    for place, (before, now) in enumerate(pairwise(runs), start=1):
         news = ["another machine"] * (before.machine != now.machine) + changed(before.libraries, now.libraries)
         if not news:
             continue
         at = place - 0.5
-        line = {"color": template.MUTED, "width": 1, "dash": "dot"}
         shapes.append({"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line})
-        text = template.plain(news[0] if len(news) == 1 else f"{news[0]} and {len(news) - 1} more", 44)
         notes.append(
             {
                 "x": at,
@@ -141,21 +150,14 @@ def _changes(runs: list[Run]) -> tuple[list[dict[str, Any]], list[dict[str, Any]
                 "y": 1,
                 "yanchor": "bottom",
                 "xanchor": "left" if place < len(runs) / 2 else "right",
-                "text": text,
+                "yshift": _LINE * (len(notes) % 2),  # on two levels, so that neighbours do not cover each other
+                "text": template.plain(shortened(news), 44),
                 "hovertext": "<br>".join(map(template.plain, news)),
                 "showarrow": False,
                 "font": {"color": template.MUTED, "size": 12},
             }
         )
-    return shapes, notes
-
-
-def _range(ends: list[float], *, log: bool) -> tuple[float, float]:
-    """Return the ends of the y axis: from zero, or with some room on a log axis."""
-    if not log:
-        return 0.0, max(ends) * 1.12
-    low, high = math.log10(min(ends)), math.log10(max(ends))
-    return low - 0.08 * (high - low), high + 0.08 * (high - low)
+    return shapes, notes[-_NOTES:]
 
 
 def _note(text: str) -> dict[str, Any]:

@@ -15,8 +15,10 @@ import workbench as wb
 from workbench.bench.environment import environment
 from workbench.bench.race import Race
 from workbench.bench.suite import Cell, Start, Suite
+from workbench.bench.suite_plans import HEADLINES
 from workbench.errors import InputError
 from workbench.text import format_seconds
+from workbench.views import suite_chart
 from workbench.views.report import report, write_report
 
 MakeRace = Callable[..., Race]
@@ -103,3 +105,15 @@ def test_what_has_no_report_is_refused(tmp_path: Path, make_race: MakeRace) -> N
         report(3)
     with pytest.raises(InputError, match="cannot be written"):
         write_report(tmp_path / "nowhere" / "race.html", make_race({"numpy": 1.0}))
+
+
+def test_the_headlines_have_a_chart_of_what_was_said_and_what_is(make_race: MakeRace) -> None:
+    cells = tuple(
+        replace(line.cell, race=make_race({"numba": 1e-5, "numpy": 1e-4, "polyglot-bridge": 2e-4}))
+        for line in HEADLINES
+    )
+    figure = suite_chart.headlines(Suite(cells, planned=4, name="headlines"))
+    dots = {trace.name: list(trace.x) for trace in figure.data}
+    assert dots["polyglot-bridge, as it says"] == [1.99, 1.77, 1.38]
+    assert dots["polyglot-bridge, here"] == pytest.approx([0.5] * 4, rel=0.05)
+    assert dots["ours"] == pytest.approx([10.0] * 4, rel=0.05)
