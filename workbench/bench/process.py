@@ -14,8 +14,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,7 +27,7 @@ from workbench import errors
 from workbench.errors import InputError, RaceError, WorkbenchError
 
 from .compare import compare
-from .progress import Progress, Report
+from .progress import Progress, Report, SuiteProgress
 from .race import Race
 
 _STDERR_LINES = 20
@@ -61,6 +61,19 @@ async def race_in_process(op: str, *, progress: Report | None = None, **options:
     """
     if OPS.is_added(_name(op)):
         return await _race_in_thread(op, progress=progress, **options)
+    async with aclosing(work_in_process("race", {"op": _name(op), **options}, progress=progress)) as messages:
+        async for message in messages:
+            return Race.from_dict(message["race"])
+    raise AssertionError("the child ends with a race or an error")
+
+
+async def work_in_process(
+    task: str, options: Mapping[str, Any], *, progress: Callable[[Any], object] | None = None
+) -> AsyncGenerator[Message, None]:
+    """Yield the messages of a child process as :func:`work_in_child` does, without blocking the event loop.
+
+    To be closed when it is left early, as ``contextlib.aclosing`` does: that kills the child.
+    """
     loop = asyncio.get_running_loop()
     messages: asyncio.Queue[Message | None] = asyncio.Queue()
 
@@ -68,12 +81,14 @@ async def race_in_process(op: str, *, progress: Report | None = None, **options:
         if not loop.is_closed():
             loop.call_soon_threadsafe(messages.put_nowait, message)
 
-    with _Child(_spec("race", {"op": _name(op), **options})) as child:
+    with _Child(_spec(task, options)) as child:
         reader = threading.Thread(target=child.read, args=(deliver,), name="workbench-race", daemon=True)
         reader.start()
         while (message := await messages.get()) is not None:
+            if "done" in message:
+                return
             if (found := _outcome(message, progress)) is not None:
-                return Race.from_dict(found["race"])
+                yield found
         raise child.death()
 
 
@@ -226,14 +241,15 @@ def _spec(task: str, options: Mapping[str, Any]) -> str:
         raise InputError(f"Another process takes plain options only, no arrays: {error}. Use wb.compare.") from error
 
 
-def _outcome(message: Message, progress: Report | None) -> Message | None:
+def _outcome(message: Message, progress: Callable[[Any], object] | None) -> Message | None:
     """Return a message that brings a result, raise the error that one brings, or report the progress."""
     if "error" in message:
         raise _error(**message["error"])
     if "progress" not in message:
         return message
     if progress is not None:
-        progress(Progress(**message["progress"]))
+        step = message["progress"]
+        progress(SuiteProgress(**step) if "what" in step else Progress(**step))
     return None
 
 

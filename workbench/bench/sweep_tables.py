@@ -9,7 +9,7 @@ from workbench.text import format_seconds, format_sizes
 
 from .advice import crossover_in_words
 from .sizes import shape_words
-from .swept import Point, Sweep
+from .swept import Point, Stop, Sweep
 from .verdict import spelled
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def notes(sweep: Sweep) -> list[str]:
         for stop in sweep.stops
     ]
     lines += [f"no race at {shape_words(p.shape)} {p.dtype}: {p.failure}" for p in sweep.points if p.race is None]
+    lines += _failed(sweep)
     lines += [f"{name}: {reason}" for name, reason in sweep.absent.items()]
     return lines
 
@@ -91,6 +92,25 @@ def sweep_text(sweep: Sweep) -> str:
     return "\n".join([*lines, *([""] if found else []), *found])
 
 
+def _failed(sweep: Sweep) -> list[str]:
+    """Return a line for each contender that failed: at how many sizes, and why at the first of them."""
+    reasons: dict[str, list[str]] = {}
+    for point in sweep.points:
+        for name, why in (point.race.absent if point.race is not None else {}).items():
+            if not _stopped(sweep, point, name):
+                reasons.setdefault(name, []).append(why)
+    return [
+        f"{spelled(name)} failed at {len(whys)} of {len(sweep.races)} sizes: {whys[0]}"
+        for name, whys in reasons.items()
+    ]
+
+
+def _stopped(sweep: Sweep, point: Point, name: str) -> Stop | None:
+    """Return where a contender stopped, if it was there or before."""
+    stops = [stop for stop in sweep.stops if (stop.contender, stop.dtype) == (name, point.dtype)]
+    return next((stop for stop in stops if stop.size <= point.size), None)
+
+
 def _rows(sweep: Sweep, point: Point) -> Iterator[dict[str, Any]]:
     race = point.race
     entered = [result.contender for result in race.results] if race is not None else []
@@ -116,15 +136,13 @@ def _cell(sweep: Sweep, point: Point, name: str) -> str:
         for result in point.race.results:
             if result.contender == name:
                 return format_seconds(result.median) if result.right else "wrong"
-    stopped = any(s.contender == name and s.dtype == point.dtype and s.size <= point.size for s in sweep.stops)
-    return "stopped" if stopped else "failed"
+    return "stopped" if _stopped(sweep, point, name) else "failed"
 
 
 def _note(sweep: Sweep, point: Point, name: str) -> str:
     """Return why there is no number, or what is wrong with it; nothing if all is well."""
-    for stop in sweep.stops:
-        if stop.contender == name and stop.dtype == point.dtype and stop.size <= point.size:
-            return f"stopped: {stop.reason}"
+    if stop := _stopped(sweep, point, name):
+        return f"stopped: {stop.reason}"
     if point.race is None:
         return point.failure
     found = {result.contender: result.fault for result in point.race.results}

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from .progress import Progress, Report
+from .progress import Progress, Report, SuiteProgress
 
 Results = Iterator[tuple[str, Any]]
 
@@ -32,7 +32,7 @@ def main() -> None:
         protocol.write(json.dumps({kind: content}) + "\n")
         protocol.flush()
 
-    def progress(step: Progress) -> None:
+    def progress(step: Progress | SuiteProgress) -> None:
         say("progress", asdict(step))
 
     try:
@@ -62,13 +62,33 @@ def _ceilings(progress: Report) -> Results:
     yield "ceilings", measure().to_dict()
 
 
+def _sweep(progress: Callable[[SuiteProgress], object], op: str, **options: Any) -> Results:
+    from .sweeping import growing
+
+    for found in growing(op, progress=progress, **options):
+        yield "sweep", found.to_dict()
+
+
+def _roofline(progress: Callable[[SuiteProgress], object], **options: Any) -> Results:
+    from .roofline import roofline
+
+    yield "roofline", roofline(progress=progress, **options).to_dict()
+
+
 def _start(progress: Report, op: str) -> Results:
     from .cells import first_result
 
     yield "start", first_result(op)
 
 
-_TASKS: dict[str, Callable[..., Results]] = {"race": _race, "cells": _cells, "ceilings": _ceilings, "start": _start}
+_TASKS: dict[str, Callable[..., Results]] = {
+    "race": _race,
+    "cells": _cells,
+    "ceilings": _ceilings,
+    "sweep": _sweep,
+    "roofline": _roofline,
+    "start": _start,
+}
 
 
 def _take_standard_output() -> TextIO:

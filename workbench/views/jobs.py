@@ -121,6 +121,11 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         """
         return self._settled.result(timeout)
 
+    def say(self, hint: str) -> None:
+        """Say what the next run would be, unless one is under way."""
+        if self.state != "working":
+            self.status.value = status_html(hint)
+
     async def finished(self) -> str:
         """Wait for the run under way, if there is one, without blocking the event loop; return :attr:`state`."""
         if self.state == "working":

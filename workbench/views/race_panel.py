@@ -11,8 +11,11 @@ from fused_kernels.catalog import OPS
 from workbench.bench import contenders
 from workbench.bench.contest import parse_shape
 from workbench.bench.process import race_in_process
-from workbench.bench.progress import Progress
+from workbench.bench.progress import Progress, SuiteProgress
 from workbench.bench.race import Race
+from workbench.bench.roofline import Roofline
+from workbench.bench.sweep_process import roofline_in_process, sweep_in_process
+from workbench.bench.swept import Sweep
 from workbench.errors import InputError
 from workbench.models.model import Model
 from workbench.models.op_shapes import shapes_in
@@ -22,9 +25,12 @@ from . import cards, charts, controls, html, template, theme
 from .code_footer import CodeFooter
 from .jobs import Job, Report
 from .status import guarded
+from .sweep_views import RooflineView, SweepView
 
 OTHER = "other"
 OURS = "numba"
+ONE, SIZES, ROOFLINE = "one size", "over sizes", "roofline"
+"""What the panel runs: a race, a sweep, or a race of every operation under the ceilings of the machine."""
 
 
 class RacePanel(widgets.VBox):  # type: ignore[misc]
@@ -41,15 +47,22 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
     ----------
     race
         The last finished race, or None; a cancelled or failed one leaves it as it was.
+    sweep
+        The last sweep, or None; of one that was cancelled what was done by then.
+    roofline
+        The last finished roofline, or None.
     job
         What Run and Cancel do, as a :class:`~workbench.views.jobs.Job`.
     """
 
     def __init__(self, op: str = "layer_norm", done: Callable[[Race], None] | None = None) -> None:
         self.race: Race | None = None
+        self.sweep: Sweep | None = None
+        self.roofline: Roofline | None = None
         self._model: Model | None = None
         self._finished = done
-        self.job = Job(self._run, self._show, hint="Takes a few seconds, in a process of its own.")
+        self.job: Job[Race | Sweep | Roofline] = Job(self._run, self._show, hint=_HINTS[ONE])
+        self.what = controls.pills("What to race", _HINTS)
         self.operation = controls.dropdown("Operation", OPS, value=op)
         self.formula = widgets.HTML().add_class("fw-formula")
         self.shapes = controls.pills("Shape", [])
@@ -60,7 +73,16 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         self.outcome = widgets.VBox([widgets.HTML(_EMPTY)])
         self.code_footer = CodeFooter()
         side = controls.box(
-            *(self.operation, self.formula, self.shapes, self.other_shape, self.dtypes, self.field, self.job),
+            *(
+                self.what,
+                self.operation,
+                self.formula,
+                self.shapes,
+                self.other_shape,
+                self.dtypes,
+                self.field,
+                self.job,
+            ),
             classes="fw-side",
         )
         main = controls.box(self.job.failure, self.outcome, classes="fw-main")
@@ -69,6 +91,7 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         self.operation.observe(guarded(self._choose_operation, self.job.failure), "value")
         for choice in (self.shapes, self.other_shape, self.dtypes):
             choice.observe(guarded(self._update, self.job.failure), "value")
+        self.what.observe(guarded(self._choose_what, self.job.failure), "value")
         self._choose_operation()
 
     @property
@@ -85,14 +108,28 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
 
     @property
     def code(self) -> str:
-        """The code that runs the same race."""
+        """The code that runs the same race, sweep or roofline."""
         options = self._options()
-        return controls.call("wb.compare", self.operation.value, **options)
+        if self.what.value == ROOFLINE:
+            return controls.call("wb.roofline", **options)
+        return controls.call("wb.sweep" if self.what.value == SIZES else "wb.compare", self.operation.value, **options)
 
     def _options(self) -> dict[str, Any]:
-        chosen = self.contenders
-        usual = chosen == contenders.usual(OPS[self.operation.value])
-        return {"shape": self.shape, "dtype": self.dtypes.value, "contenders": None if usual else chosen}
+        chosen, dtype = self.contenders, self.dtypes.value
+        if self.what.value == ROOFLINE:
+            return {"dtype": dtype, "contenders": chosen}
+        named = None if chosen == contenders.usual(OPS[self.operation.value]) else chosen
+        if self.what.value == SIZES:
+            return {"dtypes": [dtype], "contenders": named}
+        return {"shape": self.shape, "dtype": dtype, "contenders": named}
+
+    def _choose_what(self, *_: Any) -> None:
+        what = self.what.value
+        for field in (self.operation, self.formula):
+            controls.show(field, what != ROOFLINE)
+        controls.show(self.shapes, what == ONE)
+        self.job.say(_HINTS[what])
+        self._update()
 
     def show_model(self, model: Model | None) -> None:
         """Offer the shapes that the operations have in a model, beside their own; None takes them away."""
@@ -143,23 +180,46 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         self.field.children = rows
 
     def _update(self, *_: Any) -> None:
-        controls.show(self.other_shape, self.shapes.value == OTHER)
+        controls.show(self.other_shape, self.what.value == ONE and self.shapes.value == OTHER)
         try:
             self.code_footer.code = self.code
         except InputError:
             self.code_footer.code = ""  # a shape that is still being typed has no code
 
-    async def _run(self, report: Report) -> Race:
+    async def _run(self, report: Report) -> Race | Sweep | Roofline:
         def progress(step: Progress) -> None:
             report(str(step), step.fraction if step.rounds else None)
 
-        return await race_in_process(self.operation.value, progress=progress, **self._options())
+        def far(step: SuiteProgress) -> None:
+            report(str(step), step.fraction)
 
-    def _show(self, race: Race) -> None:
-        self.race = race
-        self.outcome.children = [RaceView(race)]
-        if self._finished is not None:
-            self._finished(race)
+        op, options = self.operation.value, self._options()
+        if self.what.value == ROOFLINE:
+            return await roofline_in_process(progress=far, **options)
+        if self.what.value == SIZES:
+            return await sweep_in_process(op, grown=self._grow, progress=far, **options)
+        return await race_in_process(op, progress=progress, **options)
+
+    def _grow(self, sweep: Sweep) -> None:
+        """Show a sweep as far as it is; the view stays the same one while it grows."""
+        (view,) = self.outcome.children
+        if sweep.races and isinstance(view, SweepView):
+            view.show(sweep)
+        elif sweep.races:
+            self.outcome.children = [SweepView(sweep)]
+        self.sweep = sweep
+
+    def _show(self, found: Race | Sweep | Roofline) -> None:
+        if isinstance(found, Sweep):
+            self._grow(found)
+        elif isinstance(found, Roofline):
+            self.roofline = found
+            self.outcome.children = [RooflineView(found)]
+        else:
+            self.race = found
+            self.outcome.children = [RaceView(found)]
+            if self._finished is not None:
+                self._finished(found)
 
 
 class RaceView(widgets.VBox):  # type: ignore[misc]
@@ -175,6 +235,11 @@ def _label(shape: tuple[int, ...]) -> str:
     return format_sizes(shape, html.MULTIPLICATION_SIGN)
 
 
+_HINTS = {
+    ONE: "Takes a few seconds, in a process of its own.",
+    SIZES: "Takes about half a minute; the lines grow meanwhile.",
+    ROOFLINE: "Races every operation of the catalogue: about a minute.",
+}
 _EMPTY = (
     '<div class="fw-empty"><b>Who is faster, and how sure is that?</b>'
     "Choose an operation and press Run. All contenders compute the same thing in turns, each result is checked against "

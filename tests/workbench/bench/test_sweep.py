@@ -254,6 +254,17 @@ def test_a_size_that_fails_later_is_a_line_of_the_table() -> None:
     assert "no race at 20 float64: " in repr(found)
 
 
+def test_a_contender_that_fails_is_told_with_its_reason() -> None:
+    made = made_up(crossing_at(700))
+    record = made.to_dict()
+    for point in record["points"][3:5]:
+        point["race"]["results"] = [one for one in point["race"]["results"] if one["contender"] != "numba"]
+        point["race"]["absent"] = {"numba": "numba fails on gelu: TypeError: no"}
+    text = repr(Sweep.from_dict(record))
+    assert "numba failed at 2 of 9 sizes: numba fails on gelu: TypeError: no" in text
+    assert sum(line.endswith("failed") or " failed " in line for line in text.splitlines()) == 3
+
+
 def test_missing_libraries_are_named() -> None:
     assert issubclass(MissingLibraryError, ImportError)
     assert "cupy" in wb.sweep("scale", shapes=[16], budget=0).absent

@@ -1,0 +1,53 @@
+"""A sweep as it grows and a roofline, as widgets: the answer, the charts, and the numbers folded away."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+import plotly.graph_objects as go
+
+from workbench.bench.roofline import Roofline
+from workbench.bench.roofline_tables import summary
+from workbench.bench.swept import Sweep
+
+from . import html, roofline_chart, sweep_card, sweep_chart, template
+
+
+class SweepView(widgets.VBox):  # type: ignore[misc]
+    """Time and speed-up over size; :meth:`show` takes the next state of a sweep that grows."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._answer, self._notes, self._numbers = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.figures = [template.live(chart) for chart in _charts(sweep)]
+        super().__init__()
+        self.show(sweep)
+
+    def show(self, sweep: Sweep) -> None:
+        """Show a sweep in place of what stands here."""
+        self._answer.value = sweep_card.sweep_answer(sweep)
+        self._notes.value = sweep_card.sweep_notes(sweep)
+        self._numbers.value = sweep_card.sweep_numbers(sweep)
+        self.figures = [_shown(*pair) for pair in zip(self.figures, _charts(sweep), strict=True)]
+        self.children = [self._answer, *self.figures, self._notes, self._numbers]
+
+
+class RooflineView(widgets.VBox):  # type: ignore[misc]
+    """A roofline: what is nearest to its ceiling, the chart, and the numbers folded."""
+
+    def __init__(self, roofline: Roofline) -> None:
+        self.figure = template.live(roofline_chart.roofline(roofline, title=False))
+        answer = f'<h3 class="fw-verdict">{html.escape(summary(roofline))}</h3>'
+        answer += f'<p class="fw-conditions">{html.escape(sweep_card.ceilings_words(roofline))}</p>'
+        numbers = sweep_card.roofline_numbers(roofline)
+        super().__init__([widgets.HTML(answer), self.figure, widgets.HTML(numbers)])
+
+
+def _charts(sweep: Sweep) -> list[go.Figure]:
+    return [sweep_chart.times(sweep, title=False), sweep_chart.speedups(sweep, title=False)]
+
+
+def _shown(shown: go.FigureWidget, wanted: go.Figure) -> go.FigureWidget:
+    """Return the live figure changed to the wanted one, or another where it has other lines."""
+    if [trace.name for trace in shown.data] != [trace.name for trace in wanted.data]:
+        return template.live(wanted)
+    template.redraw(shown, wanted)
+    return shown
