@@ -135,7 +135,8 @@ def _ticks(runs: list[Run]) -> dict[str, Any]:
 
 def _changes(runs: list[Run]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return a dotted line between two runs for each change, and what changed above it."""
-    shapes, notes = [], []
+    shapes: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
     line = {"color": template.MUTED, "width": 1, "dash": "dot"}
     for place, (before, now) in enumerate(pairwise(runs), start=1):
         news = ["another machine"] * (before.machine != now.machine) + changed(before.libraries, now.libraries)

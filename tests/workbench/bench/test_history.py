@@ -98,7 +98,7 @@ def test_a_history_reads_as_text_as_html_and_as_a_table(tmp_path: Path) -> None:
     assert text.startswith("2 runs of this machine.")
     assert "softmax 8 x 64 float32, out=" in text
     assert "numba 1.00 µs" in text
-    assert "NumPy 10x" in text
+    assert "NumPy 10.0x" in text
     assert "numpy 2.4.5 \N{RIGHTWARDS ARROW} 2.4.6" in text
     assert "numpy 2.4.5" in history._repr_html_()
     assert "<script" not in history._repr_html_()
