@@ -68,6 +68,27 @@ def test_columns_of_any_length_are_right(name: str) -> None:
     assert_true(name, x=3 + matrix(300_001, 2), axis=0)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("value", [-1.0, -0.3, -2.2])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "l2_normalize", "mean_pool"])
+def test_long_sums_of_equal_numbers_whose_roundings_add_up(name: str, value: float, dtype: str) -> None:
+    op = fk.OPS[name]
+    columns = np.full((100_000, 3), value, dtype)
+    columns[0] = 0
+    calls = [{"x": columns}] if name == "mean_pool" else [{"x": columns, "axis": 0}, {"x": columns.T.copy()}]
+    tolerance = op.tolerance[columns.dtype.name]
+    for inputs in calls:
+        np.testing.assert_allclose(op.function(**inputs), op.truth(**inputs), tolerance.rtol, tolerance.atol)
+
+
+def test_columns_whose_squares_overflow_in_the_sum_only() -> None:
+    x = np.full((300, 2), 1e154)
+    x[:, 1] = 1
+    result = fk.l2_normalize(x, axis=0)
+    np.testing.assert_array_equal(result[:, 0], 0)
+    np.testing.assert_allclose(result[:, 1], 300**-0.5)
+
+
 @pytest.mark.parametrize("name", NORMS)
 def test_squares_that_overflow_give_what_numpy_gives(name: str) -> None:
     x = np.array([[1e30, -1e30, 3e30] * 10], "f4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .compensated import added
 from .compile import inline, inline_reduction
 from .intrinsics import larger
 from .loops.rows import BLOCK
@@ -22,9 +23,9 @@ def log_sum_exp(x: Any) -> Any:
     top = largest(x)
     if x.size <= BLOCK:
         return top, x.dtype.type(math.log(_sum_of_exponentials(x, top)))
-    total = 0.0
+    total, lost = 0.0, 0.0
     for first in range(0, x.size, BLOCK):
-        total += _sum_of_exponentials(part_of(x, first, min(BLOCK, x.size - first)), top)
+        total, lost = added(total, lost, _sum_of_exponentials(part_of(x, first, min(BLOCK, x.size - first)), top))
     return top, x.dtype.type(math.log(total))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .compensated import added
 from .compile import inline, inline_reduction
 from .loops.rows import BLOCK
 from .views import part_of
@@ -45,7 +46,7 @@ def _finished(level: Any, total: Any, squares: Any, per_count: Any) -> Any:
 @inline_reduction
 def _long_moments(x: Any) -> Any:
     dtype = x.dtype.type
-    level, total, squares = dtype(0), np.float64(0), np.float64(0)
+    level, total, squares, lost, lost_squares = dtype(0), 0.0, 0.0, 0.0, 0.0
     for first in range(0, x.size, BLOCK):
         block = part_of(x, first, min(BLOCK, x.size - first))
         local, one, two = _sums(block)
@@ -53,8 +54,8 @@ def _long_moments(x: Any) -> Any:
             level = local
         # From sums about the block's own level to sums about the row's.
         off = np.float64(local) - np.float64(level)
-        total += one + block.size * off
-        squares += two + off * (2 * np.float64(one) + block.size * off)
+        total, lost = added(total, lost, one + block.size * off)
+        squares, lost_squares = added(squares, lost_squares, two + off * (2 * np.float64(one) + block.size * off))
     _, mean, variance = _finished(level, total, squares, np.float64(1) / x.size)
     return level, dtype(mean), dtype(variance)
 
@@ -64,9 +65,9 @@ def sum_of_squares(x: Any) -> Any:
     """Return ``sum(x * x)`` of a row in its dtype."""
     if x.size <= BLOCK:
         return _squares(x)
-    total = np.float64(0)
+    total, lost = 0.0, 0.0
     for first in range(0, x.size, BLOCK):
-        total += _squares(part_of(x, first, min(BLOCK, x.size - first)))
+        total, lost = added(total, lost, _squares(part_of(x, first, min(BLOCK, x.size - first))))
     return x.dtype.type(total)
 
 

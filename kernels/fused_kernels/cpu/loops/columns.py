@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from fused_kernels.cpu.compensated import added
 from fused_kernels.cpu.compile import Kernel, inline, inline_reduction, kernel
 from fused_kernels.cpu.fork_join import parallel
+from fused_kernels.cpu.views import part_of, row_of
 
 from .forms import Forms
 
 WIDTH = 256
 """Columns of a strip: what is known of each, a sum say, stays in the first-level cache."""
-ROWS = 512
-"""Rows of a strip that are summed apart: the error of one long float32 sum grows with its length."""
+ROWS = 64
+"""Rows of a strip that are summed one by one: the roundings of equal numbers go one way, and so add up."""
 
 
 def column_forms(name: str, strip: Kernel, *, parallel_from: int) -> Forms:
@@ -58,8 +62,33 @@ def column_forms(name: str, strip: Kernel, *, parallel_from: int) -> Forms:
 
 
 @inline
-def collect(i: int, part: Any, total: Any) -> None:
-    """After row ``i`` was added to ``part``: move it to ``total``, if it is the last of `ROWS`."""
+def partial_sums(x: Any, count: Any) -> Any:
+    """Return what the columns of a strip are summed in: a part of the sum, the total so far, and what was lost of it.
+
+    All are 0. A row is added to the part, then `collect` is called; after the last row `finish`.
+    """
+    dtype = x.dtype
+    return np.zeros(count, dtype), np.zeros(count, dtype), np.zeros(count, dtype)
+
+
+@inline
+def collect(i: int, sums: Any) -> None:
+    """After row ``i`` was added to the part: move it to the total, if it is the last of `ROWS`."""
     if i % ROWS == ROWS - 1:
-        total += part
-        part[:] = 0
+        finish(sums)
+
+
+@inline
+def finish(sums: Any) -> Any:
+    """Move the part to the total, which is returned."""
+    part, total, lost = sums
+    for j in range(total.size):
+        total[j], lost[j] = added(total[j], lost[j], part[j])
+        part[j] = 0
+    return total
+
+
+@inline
+def strip_of(x: Any, i: Any, first: Any, last: Any) -> Any:
+    """Return ``x[i, first:last]`` of a C-contiguous block, without what a slice costs."""
+    return part_of(row_of(x, i), first, last - first)

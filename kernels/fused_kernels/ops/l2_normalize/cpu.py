@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from fused_kernels.cpu.compile import inline, inline_reduction
-from fused_kernels.cpu.loops.columns import collect, column_forms
+from fused_kernels.cpu.loops.columns import collect, column_forms, finish, partial_sums, strip_of
 from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.moments import sum_of_squares
@@ -34,15 +32,15 @@ rows = row_forms("l2_normalize.rows", _row, parallel_from=_PARALLEL_FROM)
 
 
 def _strip(x: Any, out: Any, first: Any, last: Any, eps: float) -> None:
-    total, part = np.zeros(last - first, x.dtype), np.zeros(last - first, x.dtype)
+    sums = partial_sums(x, last - first)
     for i in range(x.shape[0]):
-        _add_squares(x[i][first:last], part)
-        collect(i, part, total)
-    total += part
+        _add_squares(strip_of(x, i, first, last), sums[0])
+        collect(i, sums)
+    total = finish(sums)
     for j in range(total.size):
         total[j] = _factor(total[j], x.dtype.type(eps))
     for i in range(x.shape[0]):
-        _multiply_each(x[i][first:last], total, out[i][first:last])
+        _multiply_each(strip_of(x, i, first, last), total, strip_of(out, i, first, last))
 
 
 # Loops over whole arrays, not over x[i, first + j]: an index of unknown sign keeps a loop scalar.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from fused_kernels.cpu.compile import inline, inline_reduction
 from fused_kernels.cpu.log_sum_exp import log_sum_exp, raise_each
-from fused_kernels.cpu.loops.columns import collect, column_forms
+from fused_kernels.cpu.loops.columns import collect, column_forms, finish, partial_sums, strip_of
 from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.vector_math import exp_nonpositive, log
@@ -35,16 +33,16 @@ rows = row_forms("log_softmax.rows", _row, parallel_from=_PARALLEL_FROM)
 
 def _strip(x: Any, out: Any, first: Any, last: Any) -> None:
     top = x[0, first:last].copy()
-    total, part = np.zeros(last - first, x.dtype), np.zeros(last - first, x.dtype)
+    sums = partial_sums(x, last - first)
     for i in range(1, x.shape[0]):
-        raise_each(top, x[i][first:last])
+        raise_each(top, strip_of(x, i, first, last))
     for i in range(x.shape[0]):
-        _add_exponentials(x[i][first:last], top, part)
-        collect(i, part, total)
-    total += part
+        _add_exponentials(strip_of(x, i, first, last), top, sums[0])
+        collect(i, sums)
+    total = finish(sums)
     _logarithms(total)
     for i in range(x.shape[0]):
-        _subtract_each(x[i][first:last], top, total, out[i][first:last])
+        _subtract_each(strip_of(x, i, first, last), top, total, strip_of(out, i, first, last))
 
 
 # Loops over whole arrays, not over x[i, first + j]: an index of unknown sign keeps a loop scalar.

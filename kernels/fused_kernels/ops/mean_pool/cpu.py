@@ -9,14 +9,15 @@ import numpy as np
 
 from fused_kernels.cpu.compile import inline, inline_reduction, kernel
 from fused_kernels.cpu.fork_join import parallel
+from fused_kernels.cpu.loops.columns import ROWS, finish, partial_sums
 from fused_kernels.cpu.loops.forms import Forms
 from fused_kernels.cpu.views import part_of, row_of
 
 _PARALLEL_FROM = 64 << 10
 _WIDTH = 512
 """Columns of a strip."""
-_TOKENS = 512
-"""Tokens that are summed apart: the error of one long float32 sum grows with its length."""
+_TOKENS = 4 * ROWS
+"""Tokens that are summed four by four."""
 _LEAST = 1e-9
 """The least count that is divided by."""
 
@@ -26,12 +27,13 @@ def _share(share: Any, shares: Any, x: Any, mask: Any, masked: bool, out: Any) -
     strips = (width + _WIDTH - 1) // _WIDTH
     units = x.shape[0] * strips
     kept = np.empty(tokens, np.int64)
-    total, part = np.empty(_WIDTH, x.dtype), np.empty(_WIDTH, x.dtype)
+    part, total, lost = partial_sums(x, _WIDTH)
     for unit in range(share * units // shares, (share + 1) * units // shares):
         batch, first = unit // strips, unit % strips * _WIDTH
         count = min(_WIDTH, width - first)
         number = _kept(row_of(mask, batch), masked, kept)
-        _sum(x[batch], part_of(kept, 0, number), first, part_of(total, 0, count), part_of(part, 0, count))
+        sums = part_of(part, 0, count), part_of(total, 0, count), part_of(lost, 0, count)
+        _sum(x[batch], part_of(kept, 0, number), first, sums)
         target = part_of(row_of(out, batch), first, count)
         _divide(part_of(total, 0, count), x.dtype.type(max(number, _LEAST)), target)
 
@@ -47,12 +49,12 @@ def _kept(mask: Any, masked: bool, kept: Any) -> int:
 
 
 @inline
-def _sum(x: Any, kept: Any, first: Any, total: Any, part: Any) -> None:
+def _sum(x: Any, kept: Any, first: Any, sums: Any) -> None:
+    part, total, lost = sums
     count = total.size
-    total[:] = 0
+    total[:] = lost[:] = 0
     for begin in range(0, kept.size, _TOKENS):
         end = min(begin + _TOKENS, kept.size)
-        part[:] = 0
         fours = begin + (end - begin) // 4 * 4
         for i in range(begin, fours, 4):
             _add_four(
@@ -64,7 +66,7 @@ def _sum(x: Any, kept: Any, first: Any, total: Any, part: Any) -> None:
             )
         for i in range(fours, end):
             _add(part, part_of(row_of(x, kept[i]), first, count))
-        _add(total, part)
+        finish(sums)
 
 
 @inline_reduction

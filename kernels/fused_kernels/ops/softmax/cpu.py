@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from fused_kernels.cpu.compensated import added
 from fused_kernels.cpu.compile import inline, inline_reduction
 from fused_kernels.cpu.log_sum_exp import largest, raise_each
-from fused_kernels.cpu.loops.columns import collect, column_forms
+from fused_kernels.cpu.loops.columns import collect, column_forms, finish, partial_sums, strip_of
 from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import BLOCK, row_forms
 from fused_kernels.cpu.vector_math import exp_nonpositive
@@ -24,10 +23,11 @@ def _row(x: Any, out: Any) -> None:
     if x.size <= BLOCK:
         total = _exponentials(x, top, out)
     else:
-        total = x.dtype.type(0)
+        total, lost = x.dtype.type(0), x.dtype.type(0)
         for first in range(0, x.size, BLOCK):
             count = min(BLOCK, x.size - first)
-            total += _exponentials(part_of(x, first, count), top, part_of(out, first, count))
+            part = _exponentials(part_of(x, first, count), top, part_of(out, first, count))
+            total, lost = added(total, lost, part)
     _multiply(out, x.dtype.type(1) / total)
 
 
@@ -54,17 +54,17 @@ rows = row_forms("softmax.rows", _row, parallel_from=_PARALLEL_FROM)
 
 def _strip(x: Any, out: Any, first: Any, last: Any) -> None:
     top = x[0, first:last].copy()
-    total, part = np.zeros(last - first, x.dtype), np.zeros(last - first, x.dtype)
+    sums = partial_sums(x, last - first)
     for i in range(1, x.shape[0]):
-        raise_each(top, x[i][first:last])
+        raise_each(top, strip_of(x, i, first, last))
     for i in range(x.shape[0]):
-        _add_exponentials(x[i][first:last], top, out[i][first:last], part)
-        collect(i, part, total)
-    total += part
+        _add_exponentials(strip_of(x, i, first, last), top, strip_of(out, i, first, last), sums[0])
+        collect(i, sums)
+    total = finish(sums)
     for j in range(total.size):
         total[j] = x.dtype.type(1) / total[j]
     for i in range(x.shape[0]):
-        _multiply_each(out[i][first:last], total)
+        _multiply_each(strip_of(out, i, first, last), total)
 
 
 # Loops over whole arrays, not over x[i, first + j]: an index of unknown sign keeps a loop scalar.
