@@ -70,7 +70,7 @@ class Runner:
             self.first_call = shot.seconds
             wait = kinds.wait_for(shot) if self.course.contest.op is None else None
             self._unread, self.entry = self.entry, self.entry if wait is None else self.entry.waiting(wait)
-        question = self._turn.question
+        question, windows = self._turn.question, self._turn.windows
         self.accuse(kinds.fault_of(shot, self.course.contest.due))
         self.judge(clock, shot)
         found = check.compare_results(shot.arrays, question.truth, question.tolerance)
@@ -83,7 +83,7 @@ class Runner:
         if not self._turn.place.intact(question, self.course.rng, whole=True):
             self.fault = "changes its input"
         if not first and not self.fault:
-            self.accuse(examine(self, clock))
+            self.accuse(examine(self, clock, shot, windows))
 
     def unread(self) -> Any:
         """Call once, and return what was returned as it is."""

@@ -21,6 +21,8 @@ _TRIES = 3
 _LEAST_PAIRS, _MOST_PAIRS = 3, 25
 _PATIENCE = 0.03
 """Seconds that the calls of a try may take together, beyond the fewest pairs."""
+_LONG = 0.005
+"""Seconds of a call from which on one pair that shows nothing is enough."""
 _SLOWER = 2.0
 """Times that a call on unseen values must take longer to be told apart from one that does the work each time."""
 _REACH = 1000
@@ -61,6 +63,8 @@ def _slowdown(runner: Runner, clock: Clock, question: Question) -> float:
         turn.place.load(question, course.fixed)
         runner.fresh(turn)
         times[unseen].append(clock.once(runner.entry)[0])
+        if number == 2 and runner.a_call > _LONG and times[True][1] < _SLOWER / 1.5 * times[False][0]:
+            return 0.0
     new, old = np.asarray(times[True][1:]), np.asarray(times[False])  # the very first one wakes everything up
     ratio = float(np.median(new) / np.median(old))
     apart = np.percentile(new, 25) > 1.3 * np.percentile(old, 75) and np.median(new) - np.median(old) > 1e-6
