@@ -79,19 +79,25 @@ class Kit(NamedTuple):
         Bytes of the result from which threads pay.
     vectors
         How many of weight and bias it needs.
+    ones, double_ones, zeros
+        Addresses of what stands for a weight or a bias that is None: as much as `attempt` takes for a row.
     """
 
     single: int
     double: int
     limit: int
     vectors: int
+    ones: int
+    double_ones: int
+    zeros: int
 
 
 load_task, _store_task = record(Task)
 _load_kit, _ = record(Kit)
 double_at = elements_at(types.float64)
-_SCRATCH_BYTES = 1 << 15
-_task_room, _scratch_room = on_stack(8 * len(Task._fields)), on_stack(_SCRATCH_BYTES)
+ROW_BYTES = 1 << 15
+"""The longest row that `attempt` takes; for `attempt_pair` half of it."""
+_task_room, _scratch_room = on_stack(8 * len(Task._fields)), on_stack(ROW_BYTES)
 
 
 @kernel("rows.launch")
@@ -100,7 +106,7 @@ def _launch(state, shares, core, x, y, out, second, weight, bias, eps, scratch):
     other = first if is_none(y) else matrix_of(y)
     total = result if is_none(second) else matrix_of(second)
     at = _task_room()
-    _write(at, first, other, result, total, weight, bias, eps, data_of(scratch))
+    _write(at, first, other, result, total, (data_of(weight), data_of(bias)), eps, data_of(scratch))
     run(state, shares, core, at)
 
 
@@ -125,16 +131,18 @@ def _attempted(kit, x, y, out, second, weight, bias, eps, pair):  # type: ignore
         return refused
     first = rows_of(x, size)
     row = first.columns * size
-    if first.rows * row == 0 or first.rows * row >= kit.limit or row * (1 + pair) > _SCRATCH_BYTES:
+    if first.rows * row == 0 or first.rows * row >= kit.limit or row * (1 + pair) > ROW_BYTES:
         return refused
-    if (kit.vectors >= 1 and not _is_vector(weight, first.columns, size)) or (
-        kit.vectors >= 2 and not _is_vector(bias, first.columns, size)
+    weighted, biased = kit.vectors >= 1 and not is_none(weight), kit.vectors >= 2 and not is_none(bias)
+    if (weighted and not _is_vector(weight, first.columns, size)) or (
+        biased and not _is_vector(bias, first.columns, size)
     ):
         return refused
     if pair and not _is_like(y, x, size):
         return refused
     other = rows_of(y, size) if pair else first
-    vectors = data_of(weight) if kit.vectors >= 1 else 0, data_of(bias) if kit.vectors >= 2 else 0
+    ones = kit.ones if size == 4 else kit.double_ones
+    vectors = data_of(weight) if weighted else ones, data_of(bias) if biased else kit.zeros
     if other.rows == 0 or not _is_target(out, x, y, first, other, vectors, size):
         return refused
     if pair and not (_is_target(second, x, y, first, other, vectors, size) and _are_apart(out, second, size)):
@@ -146,13 +154,13 @@ def _attempted(kit, x, y, out, second, weight, bias, eps, pair):  # type: ignore
         return result, nothing()
     staged = is_same(out, x) or (pair and (is_same(out, y) or is_same(second, x) or is_same(second, y)))
     at, scratch = _task_room(), _scratch_room() if staged else 0
-    _write(at, first, other, rows_of(result, size), rows_of(total, size), weight, bias, eps, scratch)
+    _write(at, first, other, rows_of(result, size), rows_of(total, size), vectors, eps, scratch)
     call(core, (at, 0, 1))
     return result, total
 
 
 @inline
-def _write(at, first, other, result, total, weight, bias, eps, scratch):  # type: ignore[no-untyped-def]
+def _write(at, first, other, result, total, vectors, eps, scratch):  # type: ignore[no-untyped-def]
     """Write down what is to be done."""
     _store_task(
         at,
@@ -167,8 +175,8 @@ def _write(at, first, other, result, total, weight, bias, eps, scratch):  # type
             out_step=result.row_stride,
             second=total.data,
             second_step=total.row_stride,
-            weight=data_of(weight),
-            bias=data_of(bias),
+            weight=vectors[0],
+            bias=vectors[1],
             eps=float_in(eps),
             scratch=scratch,
         ),

@@ -20,7 +20,7 @@ from fused_kernels.cpu.views import LIKE, array_at
 from fused_kernels.dispatch import FLOATS
 
 from .forms import shares_of, skipped
-from .launch import Kit, launch, load_task
+from .launch import ROW_BYTES, Kit, launch, load_task
 
 BLOCK = 4096
 """Elements of a row that are summed apart: the error of one long float32 sum grows with its length."""
@@ -53,7 +53,7 @@ class RowForms:
         vectors = len(parameters) - ("eps" in parameters)
         self._parameters = _PARAMETERS[len(parameters)]
         self.cores: dict[Any, Any] = {}
-        self.kit = np.array(Kit(0, 0, parallel_from, vectors))
+        self.kit = np.array(Kit(0, 0, parallel_from, vectors, *(value.ctypes.data for value in _ABSENT)))
 
     def run(
         self,
@@ -180,6 +180,8 @@ def _weight_bias_and_eps(like: Any, task: Any) -> Any:
     return array_at(like, task.weight, columns), array_at(like, task.bias, columns), _double(task.eps)[0]
 
 
+_ABSENT = *(np.ones(ROW_BYTES // dtype.itemsize, dtype) for dtype in FLOATS), np.zeros(ROW_BYTES, np.uint8)
+"""A weight of ones for each dtype, and a bias of zeros."""
 _PARAMETERS = (_none, _eps, _weight_and_eps, _weight_bias_and_eps)
 """What a row takes beside the matrices, by its number."""
 
