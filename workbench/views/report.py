@@ -6,6 +6,7 @@ stands in the file once, so that it opens from a disk without a network.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,15 @@ from workbench.bench.plain import write
 from workbench.bench.race import Race
 from workbench.bench.suite import Suite
 from workbench.errors import InputError
+from workbench.text import format_seconds
 
 from . import cards, charts, html, suite_chart, theme, trend_chart
 from .history_card import history_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+_SECONDS = {"median", "low", "high", "quartile_1", "quartile_3", "first_call", "seconds"}
 
 
 def write_report(path: str | Path, of: Any) -> None:
@@ -116,18 +120,25 @@ def _history(history: History) -> tuple[str, list[str]]:
 
 def _drawn(of: Any) -> tuple[str, list[str]]:
     """Return the page of what draws itself and has a table, such as a sweep."""
-    name = type(of).__name__
+    name, words, frame = type(of).__name__, getattr(of, "recommendation", ""), of.to_pandas()
     plots = [getattr(of, each) for each in ("plot", "plot_speedup", "roofline") if callable(getattr(of, each, None))]
-    frame = of.to_pandas()
-    words = getattr(of, "recommendation", "")
-    cells = [[html.number(value) if isinstance(value, float) else value for value in row] for row in frame.to_numpy()]
-    numeric = [str(column) for column in frame.columns if frame[column].dtype.kind in "fi"]
+    columns = [str(column) for column in frame.columns]
+    rows = [[_shown(column, value) for column, value in zip(columns, row, strict=True)] for row in frame.to_numpy()]
+    numeric = [column for column in columns if frame[column].dtype.kind in "fi"]
     return name, [
-        f'<h2 class="fw-lead">{html.escape(words if isinstance(words, str) and words else name)}</h2>',
+        # The charts say it themselves, above them.
+        f'<noscript><h2 class="fw-lead">{html.escape(words)}</h2></noscript>' if isinstance(words, str) else "",
         *(_figure(plot(), f"chart of the {name.lower()}") for plot in plots),
         "<h2>Numbers</h2>",
-        html.table([str(column) for column in frame.columns], cells, numeric=numeric),
+        html.table(columns, rows, numeric=numeric),
     ]
+
+
+def _shown(column: str, value: Any) -> Any:
+    """Return a value of a table as people read it; times are in seconds there."""
+    if not isinstance(value, float):
+        return value
+    return format_seconds(value) if column in _SECONDS and math.isfinite(value) else html.number(value)
 
 
 def _figure(figure: go.Figure, words: str) -> str:
