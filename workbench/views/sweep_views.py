@@ -17,7 +17,7 @@ class SweepView(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self, sweep: Sweep) -> None:
         self._answer, self._notes, self._numbers = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.figures = [template.live(chart) for chart in _charts(sweep)]
+        self.figures: list[go.FigureWidget] = []
         super().__init__()
         self.show(sweep)
 
@@ -26,7 +26,8 @@ class SweepView(widgets.VBox):  # type: ignore[misc]
         self._answer.value = sweep_card.sweep_answer(sweep)
         self._notes.value = sweep_card.sweep_notes(sweep)
         self._numbers.value = sweep_card.sweep_numbers(sweep)
-        self.figures = [_shown(*pair) for pair in zip(self.figures, _charts(sweep), strict=True)]
+        # New ones, since a live figure that is redrawn before or while it appears keeps its first width for good.
+        self.figures = [template.live(chart) for chart in _charts(sweep)]
         self.children = [self._answer, *self.figures, self._notes, self._numbers]
 
 
@@ -43,11 +44,3 @@ class RooflineView(widgets.VBox):  # type: ignore[misc]
 
 def _charts(sweep: Sweep) -> list[go.Figure]:
     return [sweep_chart.times(sweep, title=False), sweep_chart.speedups(sweep, title=False)]
-
-
-def _shown(shown: go.FigureWidget, wanted: go.Figure) -> go.FigureWidget:
-    """Return the live figure changed to the wanted one, or another where it has other lines."""
-    if [trace.name for trace in shown.data] != [trace.name for trace in wanted.data]:
-        return template.live(wanted)
-    template.redraw(shown, wanted)
-    return shown
