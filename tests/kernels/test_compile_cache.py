@@ -11,7 +11,7 @@ CALL = """
 import warnings, numpy as np, fused_kernels as fk
 warnings.simplefilter("error")
 np.testing.assert_allclose(fk.scale(np.ones((2, 3), 'f4'), 2), 2)
-dispatcher = fk.scale.forms().same_size.serial
+(dispatcher,) = fk.scale.forms().kernels.values()
 print('hits', sum(dispatcher.stats.cache_hits.values()), 'misses', sum(dispatcher.stats.cache_misses.values()))
 """
 

@@ -1,10 +1,10 @@
-"""Raw memory by its address, an int64: words, elements, records of words, room on the stack; and machine code."""
+"""Raw memory by its address, an int64: words, elements, records of words, room on the stack; machine code; symbols."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -18,6 +18,17 @@ _WORD = ir.IntType(64)
 def word_at(_context: Any, place: Any) -> Any:
     """Return the int64 at an address."""
     return types.int64(types.int64), lambda context, builder, sig, args: _load(builder, args[0], 0)
+
+
+@intrinsic
+def put_at(_context: Any, place: Any, value: Any) -> Any:
+    """Store an int64 or a float64 at an address."""
+
+    def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store(args[1], builder.inttoptr(args[0], args[1].type.as_pointer()))
+        return ir.Constant(ir.IntType(8).as_pointer(), None)
+
+    return types.void(types.int64, value if value == types.float64 else types.int64), emit
 
 
 def elements_at(kind: Any) -> Any:
@@ -92,6 +103,27 @@ def record(kind: type) -> tuple[Any, Any]:
         return types.void(types.int64, value), emit
 
     return load, store
+
+
+def symbol(name: str, address: int) -> str:
+    """Give an address of this process the name by which compiled code, which may come from the disk, knows it."""
+    binding.add_symbol(name, address)
+    return name
+
+
+def address_of_symbol(name: str) -> Any:
+    """Make the intrinsic that returns the address of a symbol."""
+
+    @intrinsic
+    def address(_context: Any) -> Any:
+        def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+            known = builder.module.globals.get(name)
+            variable = known or ir.GlobalVariable(builder.module, ir.IntType(8), name)
+            return builder.ptrtoint(variable, _WORD)
+
+        return types.int64(), emit
+
+    return address
 
 
 def _load(builder: Any, place: Any, offset: int) -> Any:

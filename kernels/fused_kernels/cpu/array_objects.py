@@ -13,12 +13,12 @@ import importlib
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.extending import NativeValue, box, intrinsic, models, register_model, unbox
 
 from . import llvm
-from .addresses import word_at
+from .addresses import address_of_symbol, symbol, word_at
 from .compile import inline
 
 _WORD = ir.IntType(64)
@@ -57,26 +57,26 @@ _CLASS, _FLOAT = object.__basicsize__ - 8, object.__basicsize__
 @inline
 def is_none(array):  # type: ignore[no-untyped-def]
     """Whether None was given."""
-    return _place(array) == 0
+    return place_of(array) == 0
 
 
 @inline
 def data_of(array):  # type: ignore[no-untyped-def]
     """Return the address of the first element, 0 for None."""
-    place = _place(array)
+    place = place_of(array)
     return word_at(place + _DATA) if place != 0 else 0
 
 
 @inline
 def axes_of(array):  # type: ignore[no-untyped-def]
     """Return the number of axes."""
-    return word_at(_place(array) + _AXES) & 0xFFFFFFFF
+    return word_at(place_of(array) + _AXES) & 0xFFFFFFFF
 
 
 @inline
 def matrix_of(array):  # type: ignore[no-untyped-def]
     """Return the last two axes of an array that has as many."""
-    place = _place(array)
+    place = place_of(array)
     # The last axis but one, in bytes.
     axis = 8 * (axes_of(array) - 2)
     shape, strides = word_at(place + _SHAPE) + axis, word_at(place + _STRIDES) + axis
@@ -86,7 +86,7 @@ def matrix_of(array):  # type: ignore[no-untyped-def]
 @inline
 def float_size(array):  # type: ignore[no-untyped-def]
     """Return 4 for a native float32, 8 for a native float64, 0 for any other dtype and where elements lie askew."""
-    place = _place(array)
+    place = place_of(array)
     # In one word: kind, letter, byte order, flags, each of 8 bits, and NumPy's number of the dtype.
     words = word_at(word_at(place + _DTYPE) + _KIND)
     number, order = words >> 32, (words >> 16) & 0xFF
@@ -98,7 +98,7 @@ def float_size(array):  # type: ignore[no-untyped-def]
 @inline
 def is_row(array, size):  # type: ignore[no-untyped-def]
     """Whether an array has one axis of ``size`` elements, that are neighbours."""
-    place = _place(array)
+    place = place_of(array)
     return (
         axes_of(array) == 1 and word_at(word_at(place + _SHAPE)) == size and word_at(place + _FLAGS) & _CONTIGUOUS != 0
     )
@@ -108,33 +108,54 @@ def is_row(array, size):  # type: ignore[no-untyped-def]
 def is_target(array):  # type: ignore[no-untyped-def]
     """Whether an array is contiguous and may be written to."""
     wanted = _CONTIGUOUS | _WRITEABLE
-    return word_at(_place(array) + _FLAGS) & wanted == wanted
+    return word_at(place_of(array) + _FLAGS) & wanted == wanted
+
+
+@inline
+def class_of(thing):  # type: ignore[no-untyped-def]
+    """Return the address of the class of an object that is not None."""
+    return word_at(place_of(thing) + _CLASS)
 
 
 @inline
 def is_plain(array):  # type: ignore[no-untyped-def]
     """Whether an object is an array of NumPy's own class, and not of a subclass."""
-    place = _place(array)
+    place = place_of(array)
     return place != 0 and word_at(place + _CLASS) == _ndarray()
 
 
 @inline
 def float_in(number):  # type: ignore[no-untyped-def]
     """Return the address of the value of a float of Python; 0 for any other object."""
-    place = _place(number)
+    place = place_of(number)
     return place + _FLOAT if place != 0 and word_at(place + _CLASS) == _float() else 0
 
 
 @inline
 def is_same(one, other):  # type: ignore[no-untyped-def]
     """Whether both are one object."""
-    return _place(one) == _place(other)
+    return place_of(one) == place_of(other)
+
+
+@inline
+def is_contiguous(array):  # type: ignore[no-untyped-def]
+    """Whether the elements are neighbours, in C order."""
+    return word_at(place_of(array) + _FLAGS) & _CONTIGUOUS != 0
+
+
+@inline
+def elements_of(array):  # type: ignore[no-untyped-def]
+    """Return the number of elements."""
+    count, shape = 1, word_at(place_of(array) + _SHAPE)
+    for axis in range(axes_of(array)):
+        count *= word_at(shape + 8 * axis)
+    return count
 
 
 @inline
 def is_alike(array, other):  # type: ignore[no-untyped-def]
     """Whether two arrays have one shape."""
-    axes, one, two = axes_of(array), word_at(_place(array) + _SHAPE), word_at(_place(other) + _SHAPE)
+    axes, one, two = axes_of(array), word_at(place_of(array) + _SHAPE), word_at(place_of(other) + _SHAPE)
     if axes_of(other) != axes:
         return False
     same = True
@@ -149,7 +170,7 @@ def rows_of(array, size):  # type: ignore[no-untyped-def]
 
     Its elements of ``size`` bytes must be neighbours in a row.
     """
-    place = _place(array)
+    place = place_of(array)
     axes, shape = axes_of(array), word_at(place + _SHAPE)
     if axes == 2:
         found = matrix_of(array)
@@ -164,13 +185,7 @@ def rows_of(array, size):  # type: ignore[no-untyped-def]
 @inline
 def is_writeable(array):  # type: ignore[no-untyped-def]
     """Whether an array may be written to."""
-    return word_at(_place(array) + _FLAGS) & _WRITEABLE != 0
-
-
-def _symbol(name: str, address: int) -> str:
-    """Give an address of this process the name by which compiled code, which may come from the disk, knows it."""
-    binding.add_symbol(name, address)
-    return name
+    return word_at(place_of(array) + _FLAGS) & _WRITEABLE != 0
 
 
 def _numpy_function(index: int) -> int:
@@ -181,24 +196,19 @@ def _numpy_function(index: int) -> int:
     return int(ctypes.cast(pointer(capsule, None), ctypes.POINTER(ctypes.c_void_p))[index] or 0)
 
 
-def _address(name: str) -> Any:
-    """Make the intrinsic that returns the address of a symbol."""
-
-    @intrinsic
-    def address(_context: Any) -> Any:
-        def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-            known = builder.module.globals.get(name)
-            variable = known or ir.GlobalVariable(builder.module, ir.IntType(8), name)
-            return builder.ptrtoint(variable, _WORD)
-
-        return types.int64(), emit
-
-    return address
+_ndarray = address_of_symbol(symbol("fused_kernels.ndarray", id(np.ndarray)))
+_float = address_of_symbol(symbol("fused_kernels.float", id(float)))
+_NEW_LIKE = symbol("fused_kernels.new_like", _numpy_function(277))  # PyArray_NewLikeArray
 
 
-_ndarray = _address(_symbol("fused_kernels.ndarray", id(np.ndarray)))
-_float = _address(_symbol("fused_kernels.float", id(float)))
-_NEW_LIKE = _symbol("fused_kernels.new_like", _numpy_function(277))  # PyArray_NewLikeArray
+@intrinsic
+def object_at(_context: Any, place: Any) -> Any:
+    """Return the object to which the word at an address points."""
+
+    def emit(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(builder.inttoptr(args[0], _WORD.as_pointer()))
+
+    return given(types.int64), emit
 
 
 @intrinsic
@@ -250,7 +260,8 @@ def _unbox(_kind: Any, value: Any, c: Any) -> Any:
 
 
 @intrinsic
-def _place(_context: Any, array: Any) -> Any:
+def place_of(_context: Any, array: Any) -> Any:
+    """Return the address of an object, 0 for None."""
     return types.int64(given), lambda context, builder, sig, args: args[0]
 
 

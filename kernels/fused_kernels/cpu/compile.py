@@ -87,6 +87,17 @@ def machine_code(function: Any, arguments: int) -> int:
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
 
 
+def raising_code(function: Any, arguments: int) -> int:
+    """Return the address of the code of a kernel that takes so many int64 and returns one, to be called as Numba does.
+
+    So what it raises is known to the caller; of what code by `machine_code` raises nothing is.
+    """
+    _, parameters = function._compiler.fold_argument_types([numba.int64] * arguments, {})
+    result = function.get_compile_result(numba.int64(*parameters))
+    _kept.append(result)
+    return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
+
+
 def entry(function: Any, *parameters: Any) -> Callable[..., Any]:
     """Compile a kernel for these types of parameters and return its shortest way in from Python.
 

@@ -16,11 +16,16 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
+from numba.extending import intrinsic
 
 from fused_kernels import memory
-from fused_kernels.cpu.addresses import elements_at
-from fused_kernels.cpu.compile import inline, kernel, machine_code
+from fused_kernels.cpu.addresses import call, elements_at
+from fused_kernels.cpu.compile import Kernel, inline, kernel, machine_code
+from fused_kernels.cpu.intrinsics import stream, stream_end
+from fused_kernels.cpu.views import address_of, array_at, make_array
 from fused_kernels.dispatch import Array
+
+from .element import bounds, operands_in, put
 
 TILE = 512
 """Elements that are finished in the first-level cache before they are stored."""
@@ -58,6 +63,98 @@ def arrange(arrays: Sequence[Array], out: Array | None, shape: Shape, dtype: np.
     plan = plan.copy()
     plan[places] = [array.__array_interface__["data"][0] for array in operands]
     return out, plan
+
+
+def is_scattered(plan: Array) -> bool:
+    """Whether the result of a plan is not contiguous."""
+    return bool(plan[OPERANDS + CODE])
+
+
+def gathered(plan: Array, inputs: int) -> int:
+    """Return how many of its inputs are gathered tile by tile."""
+    fields = [OPERANDS + FIELDS * (number + 1) for number in range(inputs)]
+    return sum(plan[field + CODE] != 0 and not plan[field + CONSTANT] for field in fields)
+
+
+def strided_share(formula: Kernel, arity: int) -> Kernel:
+    """Return ``share(share, shares, streaming, like, plan)``: a part of the loop over a plan of `arrange`.
+
+    ``like`` is any array of the dtype of the result.
+    """
+    tiles_of = _tiles(arity)
+
+    def share_strided(share: int, shares: int, streaming: bool, like: Any, plan: Any) -> None:
+        begin, last = bounds(share, shares, plan[SIZE])
+        scratch = np.empty((arity + 1) * TILE, like.dtype)
+        tile, size = address_of(scratch), scratch.itemsize
+        places = np.empty(arity, np.int64)
+        out = array_at(like, plan[OPERANDS + ADDRESS], plan[SIZE])
+        scatter = plan[OPERANDS + CODE]
+        for first in range(begin, last, TILE):
+            count = min(TILE, last - first)
+            for k in range(arity):
+                places[k] = _gathered(plan, k + 1, first, count, tile + (k + 1) * TILE * size, size, first == begin)
+            inputs = tiles_of(like, places, count)
+            for i in range(count):
+                put(scratch, i, formula(*operands_in(scratch, inputs, i)))
+            if scatter:
+                _copy(plan, 0, first, count, tile)
+            else:
+                _store(out, first, scratch, count, streaming)
+        stream_end()
+
+    return share_strided
+
+
+@inline
+def _store(out: Any, first: Any, scratch: Any, count: Any, streaming: Any) -> None:
+    if streaming:
+        stream(out, first, scratch, count)
+    else:
+        for i in range(count):
+            put(out, first + i, scratch[i])
+
+
+@inline
+def _gathered(plan: Any, operand: Any, first: Any, count: Any, tile: Any, size: Any, is_first: Any) -> Any:
+    """Return the address of the elements of an input from ``first`` on, gathered if they are not contiguous."""
+    fields = OPERANDS + FIELDS * operand
+    if not plan[fields + CODE]:
+        return plan[fields + ADDRESS] + first * size
+    if plan[fields + CONSTANT] and not is_first:
+        return tile
+    _copy(plan, operand, first, TILE if plan[fields + CONSTANT] else count, tile)
+    return tile
+
+
+@inline
+def _copy(plan: Any, operand: Any, first: Any, count: Any, tile: Any) -> None:
+    fields, begin = OPERANDS + FIELDS * operand, address_of(plan)
+    lengths, steps = begin + 8 * (plan[OPERANDS + STRIDES] - plan[AXES]), begin + 8 * plan[fields + STRIDES]
+    call(plan[fields + CODE], (plan[fields + ADDRESS], lengths, steps, plan[AXES], first, count, tile))
+
+
+def _tiles(arity: int) -> Any:
+    """Make the intrinsic that turns addresses into a tuple of arrays of ``count`` elements."""
+
+    @intrinsic
+    def tiles(_context: Any, like: Any, places: Any, count: Any) -> Any:
+        kind = types.UniTuple(types.Array(like.dtype, 1, "C"), arity)
+
+        def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            data = context.make_array(sig.args[1])(context, builder, args[1]).data
+            word = context.get_constant
+            arrays = [
+                make_array(
+                    context, builder, kind.dtype, builder.load(builder.gep(data, [word(types.intp, k)])), args[2]
+                )
+                for k in range(arity)
+            ]
+            return context.make_tuple(builder, kind, arrays)
+
+        return kind(like, places, types.intp), emit
+
+    return tiles
 
 
 def _spread(array: Array, shape: Shape) -> Shape:
