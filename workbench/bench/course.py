@@ -105,6 +105,8 @@ class Course:
         self.stirs = False
         for question in self._questions:
             question.restore()
+        for place in self.places:
+            place.refresh()
         if why not in self.notes:
             self.notes.append(why)
 

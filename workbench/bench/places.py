@@ -66,6 +66,10 @@ class Place:
         else:
             self.inputs = own_copies(question.inputs)
 
+    def refresh(self) -> None:
+        """Write all values of the question that it holds, as they are now."""
+        self.renew(self._holds[0])
+
     def intact(self, question: Question, rng: np.random.Generator, *, whole: bool = False) -> bool:
         """Tell whether the inputs are what was loaded: all of them, or random parts where they are large."""
         if whole or self.nbytes <= _WHOLE:

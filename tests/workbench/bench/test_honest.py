@@ -180,6 +180,7 @@ CASES: dict[str, Case] = {
     "rounds": (lambda v: np.floor(v * 10), lambda v: np.floor(10 * v), (np.round(wide, 1),)),
     "positive": (np.log, lambda v: np.log2(v) / np.log2(np.e), (np.abs(wide),)),
     "positive definite": (np.linalg.cholesky, insists_on_symmetry, (positive_definite,)),
+    "last bits": (lambda v: (v == wide).sum(axis=0), lambda v: np.count_nonzero(np.equal(v, wide), axis=0), (wide,)),
     "orthogonal": (np.linalg.inv, lambda q: q.T.copy(), (orthogonal,)),
     "sums to one": (lambda p: p / p.sum(axis=1, keepdims=True), lambda p: p.copy(), (probabilities,)),
     "whole numbers": (lambda v: v.astype(int) % 7, lambda v: np.remainder(v, 7).astype(int), (whole,)),
