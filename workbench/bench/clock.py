@@ -126,9 +126,10 @@ class Clock:
         tries
             How often it is taken at the most, until no thread had to wait for a core.
         before_last
-            Called before the last call while the clock stands, such as to spoil the buffer that it writes into.
+            Called before one more call, such as to spoil the buffer that it writes into. That call counts only where it
+            is the whole sample: after a pause it takes longer, and would be a larger share of few calls than of many.
         keep
-            Called with what the last call returned, at once after the clock has stopped.
+            Called with what that call returned, at once.
         """
         for number in range(tries):
             self.retaken += number > 0
@@ -163,12 +164,14 @@ class Clock:
             gc.disable()  # a collection that falls into one contender's sample would be counted as its own
             try:
                 self._scheduler.begin()
-                seconds = self._run(entry.call, calls - 1, self._now) if calls > 1 else 0.0
+                seconds = self._run(entry.call, calls, self._now) if calls > 1 else 0.0
+                waited = self._scheduler.waited(seconds)
                 before_last()
                 last, returned = self._once(entry.call, self._now)
                 keep(returned)
-                seconds += last
-                self.alone = self._scheduler.waited(seconds) <= _WAITED_SHARE * seconds
+                if calls == 1:
+                    seconds, waited = last, self._scheduler.waited(last)
+                self.alone = waited <= _WAITED_SHARE * seconds
                 return seconds
             finally:
                 if collecting:

@@ -45,7 +45,7 @@ class Rounds:
     dropped
         How many such rounds do not count, since there are enough others.
     pace
-        By what share the time of a fixed piece of work varied, from its first decile to its last: the clock frequency
+        By what share the time of a fixed piece of work varied, from its first quartile to its third: the clock frequency
         of the processor, mostly.
     """
 
@@ -96,7 +96,7 @@ class Rounds:
         if rounds is not None:
             self.stopped = "rounds"
         self._drop()
-        self.pace = float(np.subtract(*np.percentile(self._paces, (90, 10))) / np.median(self._paces))
+        self.pace = float(np.subtract(*np.percentile(self._paces, (75, 25))) / np.median(self._paces))
 
     def _narrow(self, interval: float) -> bool:
         """Tell whether all ratios are known well enough."""

@@ -137,7 +137,7 @@ def _warnings(race: Race) -> list[str]:
     return [
         *([f"{unsettled} of {samples} samples beside a running thread"] if unsettled else []),
         *([f"{retaken} samples taken again, since threads waited for a core"] if retaken > samples / 20 else []),
-        *([f"the processor's speed varied by {pace:.0%}"] if pace >= 0.05 else []),
+        *([f"the processor's speed varied by {pace:.0%}"] if pace >= 0.1 else []),
         *([f"{stolen:.0%} of the time taken by the host"] if stolen >= 0.01 else []),
     ]
 
