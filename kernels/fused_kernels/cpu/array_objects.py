@@ -68,6 +68,12 @@ def data_of(array):  # type: ignore[no-untyped-def]
 
 
 @inline
+def shape_of(array):  # type: ignore[no-untyped-def]
+    """Return the address of the lengths of the axes, a word each."""
+    return word_at(place_of(array) + _SHAPE)
+
+
+@inline
 def axes_of(array):  # type: ignore[no-untyped-def]
     """Return the number of axes."""
     return word_at(place_of(array) + _AXES) & 0xFFFFFFFF
@@ -84,14 +90,20 @@ def matrix_of(array):  # type: ignore[no-untyped-def]
 
 
 @inline
+def dtype_number(array):  # type: ignore[no-untyped-def]
+    """Return NumPy's number of the dtype; -1 for another order of bytes and where elements lie askew."""
+    place = place_of(array)
+    # In one word: kind, letter, byte order, flags, each of 8 bits, and the number.
+    words = word_at(dtype_of(array) + _KIND)
+    number, order = words >> 32, (words >> 16) & 0xFF
+    native = order in (0x3D, 0x7C)  # "=" or "|"
+    return number if native and word_at(place + _FLAGS) & _ALIGNED != 0 else -1
+
+
+@inline
 def float_size(array):  # type: ignore[no-untyped-def]
     """Return 4 for a native float32, 8 for a native float64, 0 for any other dtype and where elements lie askew."""
-    place = place_of(array)
-    # In one word: kind, letter, byte order, flags, each of 8 bits, and NumPy's number of the dtype.
-    words = word_at(word_at(place + _DTYPE) + _KIND)
-    number, order = words >> 32, (words >> 16) & 0xFF
-    if order != 0x3D or word_at(place + _FLAGS) & _ALIGNED == 0:  # "="
-        return 0
+    number = dtype_number(array)
     return 4 if number == _FLOAT32 else 8 if number == _FLOAT64 else 0
 
 
@@ -121,7 +133,7 @@ def class_of(thing):  # type: ignore[no-untyped-def]
 def is_plain(array):  # type: ignore[no-untyped-def]
     """Whether an object is an array of NumPy's own class, and not of a subclass."""
     place = place_of(array)
-    return place != 0 and word_at(place + _CLASS) == _ndarray()
+    return place != 0 and word_at(place + _CLASS) == ndarray()
 
 
 @inline
@@ -155,10 +167,14 @@ def elements_of(array):  # type: ignore[no-untyped-def]
 @inline
 def is_alike(array, other):  # type: ignore[no-untyped-def]
     """Whether two arrays have one shape."""
-    axes, one, two = axes_of(array), word_at(place_of(array) + _SHAPE), word_at(place_of(other) + _SHAPE)
-    if axes_of(other) != axes:
-        return False
-    same = True
+    axes = axes_of(array)
+    return axes_of(other) == axes and begins_alike(array, other, axes)
+
+
+@inline
+def begins_alike(array, other, axes):  # type: ignore[no-untyped-def]
+    """Whether the first ``axes`` axes of two arrays, which have as many, are of the same lengths."""
+    one, two, same = shape_of(array), shape_of(other), True
     for axis in range(axes):
         same = same and word_at(one + 8 * axis) == word_at(two + 8 * axis)
     return same
@@ -188,7 +204,13 @@ def is_writeable(array):  # type: ignore[no-untyped-def]
     return word_at(place_of(array) + _FLAGS) & _WRITEABLE != 0
 
 
-def _numpy_function(index: int) -> int:
+@inline
+def dtype_of(array):  # type: ignore[no-untyped-def]
+    """Return the address of the dtype."""
+    return word_at(place_of(array) + _DTYPE)
+
+
+def numpy_function(index: int) -> int:
     """Return the address of a function of NumPy's C interface, by its fixed place in the table of these."""
     capsule = importlib.import_module("numpy._core._multiarray_umath")._ARRAY_API
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
@@ -196,9 +218,10 @@ def _numpy_function(index: int) -> int:
     return int(ctypes.cast(pointer(capsule, None), ctypes.POINTER(ctypes.c_void_p))[index] or 0)
 
 
-_ndarray = address_of_symbol(symbol("fused_kernels.ndarray", id(np.ndarray)))
+ndarray = address_of_symbol(symbol("fused_kernels.ndarray", id(np.ndarray)))
+"""The address of the class."""
 _float = address_of_symbol(symbol("fused_kernels.float", id(float)))
-_NEW_LIKE = symbol("fused_kernels.new_like", _numpy_function(277))  # PyArray_NewLikeArray
+_NEW_LIKE = symbol("fused_kernels.new_like", numpy_function(277))  # PyArray_NewLikeArray
 
 
 @intrinsic
@@ -221,12 +244,17 @@ def new_like(_context: Any, array: Any) -> Any:
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         # In C order, of the same dtype, not of a subclass.
         numbers = [ir.Constant(ir.IntType(32), 0), _WORD(0), ir.Constant(ir.IntType(32), 0)]
-        made = llvm.call(builder, _NEW_LIKE, [args[0], *numbers], _WORD)
-        with builder.if_then(builder.icmp_unsigned("==", made, _WORD(0)), likely=False):
-            context.get_python_api(builder).err_clear()
-        return made
+        return made(context, builder, _NEW_LIKE, [args[0], *numbers])
 
     return given(given), emit
+
+
+def made(context: Any, builder: Any, function: str, args: list[Any]) -> Any:
+    """Emit the call of a function that returns a new object: None, if it fails."""
+    result = llvm.call(builder, function, args, _WORD)
+    with builder.if_then(builder.icmp_unsigned("==", result, _WORD(0)), likely=False):
+        context.get_python_api(builder).err_clear()
+    return result
 
 
 @intrinsic

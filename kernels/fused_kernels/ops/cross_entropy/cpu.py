@@ -1,31 +1,41 @@
 """cross_entropy in Numba."""
-# ruff: noqa: PLR0917 (kernels take their arguments by position)
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from fused_kernels.cpu.compile import Kernel, inline_reduction, kernel
-from fused_kernels.cpu.fork_join import parallel
+import numpy as np
+from numba import types
+
+from fused_kernels.cpu import threads
+from fused_kernels.cpu.addresses import elements_at
+from fused_kernels.cpu.compile import Kernel, inline_reduction, kernel, machine_code
 from fused_kernels.cpu.log_sum_exp import largest, log_sum_exp
-from fused_kernels.cpu.loops.forms import Forms
+from fused_kernels.cpu.loops.forms import shares_of, skipped
 from fused_kernels.cpu.loops.rows import BLOCK
 from fused_kernels.cpu.vector_math import exp_nonpositive
-from fused_kernels.cpu.views import part_of, row_of
+from fused_kernels.cpu.views import LIKE, array_at, part_of
+from fused_kernels.dispatch import FLOATS
+
+from .launch import Kit, attempt, integers_at, launch, load_task, summed
+
+__all__ = ["attempt", "losses", "total"]
 
 _PARALLEL_FROM = 24 << 10
+_double_at = elements_at(types.float64)
 
 
 @inline_reduction
-def _loss(row: Any, index: Any) -> Any:
+def _hard_loss(row: Any, index: Any, _smoothing: Any) -> Any:
     top, rest = log_sum_exp(row)
     # In this order: of large logits only the differences have digits to spare.
     return rest - (row[index] - top)
 
 
 @inline_reduction
-def _smoothed_loss(row: Any, index: Any, smoothing: Any) -> Any:
+def _smoothed_loss(row: Any, index: Any, place: Any) -> Any:
+    smoothing = _double_at(place)[0]
     top = largest(row)
     total, below = 0.0, 0.0
     for first in range(0, row.size, BLOCK):
@@ -48,58 +58,63 @@ def _sums(x: Any, top: Any) -> Any:
     return total, below
 
 
-def _share_of(loss: Kernel) -> Kernel:
-    """Return one share of the loop over all rows, from ``loss(row, index, *parameters)``."""
+class Losses:
+    """The loop over rows, with as many threads as pay for its size.
 
-    def share(share: Any, shares: Any, x: Any, target: Any, out: Any, ignored: Any, *parameters: Any) -> None:
-        classes = x.shape[1]
-        for i in range(share * x.shape[0] // shares, (share + 1) * x.shape[0] // shares):
+    Attributes
+    ----------
+    kit
+        What `launch.attempt` takes; it serves a dtype once `run` was called for it, without smoothing.
+    """
+
+    def __init__(self) -> None:
+        self._cores: dict[tuple[Any, bool], int] = {}
+        self.kit = np.array(Kit(0, 0, _PARALLEL_FROM))
+
+    def run(self, x: Any, target: Any, losses: Any, ignored: int, smoothing: float | None = None) -> None:
+        """Run it with logits of shape (rows, classes), target and result of shape (rows,).
+
+        A row whose target is out of range is left out of the result: look for it with `total`.
+        """
+        shares = shares_of(x.nbytes, _PARALLEL_FROM)
+        if skipped(x.nbytes, shares, parallel_from=_PARALLEL_FROM):
+            return
+        core = self._core(x.dtype, smoothing is not None)
+        launch(threads.state(shares), shares, core, x, target, losses, ignored, smoothing)
+
+    def _core(self, dtype: Any, smoothed: bool) -> int:
+        if (dtype, smoothed) not in self._cores:
+            name = f"cross_entropy.{'smoothed.' if smoothed else ''}{dtype}"
+            core = kernel(name)(_core_of(_smoothed_loss if smoothed else _hard_loss, LIKE[dtype]))
+            self._cores[dtype, smoothed] = machine_code(core, 3)
+            if not smoothed:
+                self.kit[FLOATS.index(dtype)] = self._cores[dtype, smoothed]
+        return self._cores[dtype, smoothed]
+
+
+def _core_of(loss: Kernel, like: Any) -> Kernel:
+    """Return one share of the loop over all rows, from ``loss(row, index, smoothing)``."""
+
+    def core(at: int, share: int, shares: int) -> None:
+        task = load_task(at)
+        target, losses = integers_at(task.target), array_at(like, task.losses, task.rows)
+        for i in range(share * task.rows // shares, (share + 1) * task.rows // shares):
             index = target[i]
-            if index == ignored:
-                out[i] = 0
-            elif 0 <= index < classes:
-                out[i] = loss(row_of(x, i), index, *parameters)
+            if index == task.ignored:
+                losses[i] = 0
+            elif 0 <= index < task.classes:
+                losses[i] = loss(array_at(like, task.x + i * task.x_step, task.classes), index, task.smoothing)
 
-    return inline_reduction(share)
-
-
-_one_share, _one_smoothed_share = _share_of(_loss), _share_of(_smoothed_loss)
+    return core
 
 
-@kernel("cross_entropy.serial")
-def _serial(x: Any, target: Any, out: Any, ignored: Any) -> None:
-    _one_share(0, 1, x, target, out, ignored)
-
-
-@kernel("cross_entropy.smoothed.serial")
-def _smoothed_serial(x: Any, target: Any, out: Any, ignored: Any, smoothing: Any) -> None:
-    _one_smoothed_share(0, 1, x, target, out, ignored, smoothing)
-
-
-losses = Forms(_serial, parallel("cross_entropy.parallel", _one_share), None, _PARALLEL_FROM, streams=False)
-"""Run with logits of shape (rows, classes), target and result of shape (rows,), and the index that is ignored.
-
-A row whose target is out of range is left out of the result: look for it with `total`.
-"""
-
-smoothed_losses = Forms(
-    _smoothed_serial,
-    parallel("cross_entropy.smoothed.parallel", _one_smoothed_share),
-    None,
-    _PARALLEL_FROM,
-    streams=False,
-)
-"""Run as `losses`, and with ``label_smoothing``."""
+losses = Losses()
 
 
 @kernel("cross_entropy.total")
 def total(losses: Any, target: Any, ignored: int, classes: int) -> Any:
     """Return the sum of the losses, how many of them count, and the first row whose target is out of range, or -1."""
-    summed, counted = 0.0, 0
     for i in range(target.size):
-        if target[i] != ignored:
-            if not 0 <= target[i] < classes:
-                return summed, counted, i
-            summed += losses[i]
-            counted += 1
-    return summed, counted, -1
+        if target[i] != ignored and not 0 <= target[i] < classes:
+            return 0.0, 0, i
+    return (*summed(losses, target, target.size, ignored), -1)

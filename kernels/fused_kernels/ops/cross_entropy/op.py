@@ -22,7 +22,7 @@ else:
     cpu = lazy_import(f"{__package__}.cpu")
 
 _INT64 = np.dtype(np.int64)
-_REDUCTIONS = ("mean", "sum", "none")
+_REDUCTIONS = {"mean": 0, "sum": 1, "none": 2}
 _LIMIT = 1 << 63
 _HARD = 0.0  # an object of its own: what is not given needs no check
 
@@ -90,10 +90,15 @@ def cross_entropy(
     >>> round(float(cross_entropy([[2.0, 0.0]], [0], label_smoothing=0.1)), 3)
     0.227
     """
-    if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
+    way = _REDUCTIONS.get(reduction) if isinstance(reduction, str) else None
+    if way is None:
         raise KernelError(f"cross_entropy: reduction must be one of {', '.join(_REDUCTIONS)}; received {reduction!r}.")
     if type(ignore_index) is not int or not -_LIMIT <= ignore_index < _LIMIT:
         ignore_index = _index(ignore_index)
+    if label_smoothing is _HARD and not trace.listeners:
+        done = cpu.attempt(cpu.losses.kit, logits, target, out, ignore_index, way)
+        if done is not None:
+            return done
     if label_smoothing is not _HARD:
         label_smoothing = _smoothing(label_smoothing)
     taken = ready_rows(logits, out) or _is_number(out, logits)
@@ -108,11 +113,7 @@ def cross_entropy(
         out = result("cross_entropy", out, target.shape if each else (), dtype)
     labels = target if target.ndim == 1 else target.reshape(-1)
     losses = out.reshape(-1) if each else np.empty(labels.size, dtype)
-    if label_smoothing:
-        rows = as_rows(logits)
-        cpu.smoothed_losses.run(logits.nbytes, False, rows, labels, losses, ignore_index, label_smoothing)
-    else:
-        cpu.losses.run(logits.nbytes, False, as_rows(logits), labels, losses, ignore_index)
+    cpu.losses.run(as_rows(logits), labels, losses, ignore_index, label_smoothing or None)
     if trace.is_dry():
         return dtype.type(0) if out is None else out
     total, count, wrong = cpu.total(losses, labels, ignore_index, shape[-1])
