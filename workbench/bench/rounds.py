@@ -45,7 +45,7 @@ class Rounds:
     dropped
         How many such rounds do not count, since there are enough others.
     pace
-        By what share the time of a fixed piece of work varied, from its first quartile to its third: the clock frequency
+        By what share the time of a fixed piece of work varied, from its first quartile to its third: the frequency
         of the processor, mostly.
     """
 
