@@ -25,6 +25,8 @@ _SETTINGS = re.compile(
 
 STOLEN = 0.05
 """Share of a machine's time that its host may take before a race counts as disturbed."""
+ALONE = 0.1
+"""Cores that others may keep busy where this process counts as alone."""
 
 
 def environment() -> dict[str, Any]:
@@ -120,16 +122,28 @@ class Watch:
         wait for each other by spinning then takes a hundred times as long, and no interval shows that it is not its own
         doing. Where the system does not count, ``load`` is the run queue's average of the last minute, if there is one.
         """
-        before, after = self._before, self._look()
-        if before is None or after is None:
+        change = self._change()
+        if change is None:
             average = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
             return {"load": average, "stolen": None, "disturbed": False}
+        load, stolen = change
+        disturbed = load > max(0.25, 0.05 * (os.cpu_count() or 1)) or stolen > STOLEN
+        return {"load": round(load, 2), "stolen": round(stolen, 4), "disturbed": disturbed}
+
+    @property
+    def alone(self) -> bool:
+        """Whether others have left the machine to this process so far, as far as the system tells."""
+        change = self._change()
+        return change is not None and change[0] < ALONE
+
+    def _change(self) -> tuple[float, float] | None:
+        """Return the cores that others kept busy, and the share of the machine's time that its host took."""
+        before, after = self._before, self._look()
+        if before is None or after is None:
+            return None
         seconds, busy, stolen, own = (new - old for new, old in zip(after, before, strict=True))
         every = max(seconds, 1e-9)
-        machine = os.cpu_count() or 1
-        load, stolen = max(0.0, busy - own) / every, stolen / (every * machine)
-        disturbed = load > max(0.25, 0.05 * machine) or stolen > STOLEN
-        return {"load": round(load, 2), "stolen": round(stolen, 4), "disturbed": disturbed}
+        return max(0.0, busy - own) / every, stolen / (every * (os.cpu_count() or 1))
 
     @staticmethod
     def _look() -> tuple[float, float, float, float] | None:

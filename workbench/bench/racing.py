@@ -57,7 +57,7 @@ def race(
     runners = _prepared(course, clock, strict=strict, absent=absent, report=report, patience=patience)
     course.begin(runner.entry.fixed for runner in runners)
     watch = Watch()
-    turns = Rounds(runners, course, clock, rng)
+    turns = Rounds(runners, course, clock, watch, rng)
     turns.run(budget=budget, rounds=rounds, interval=interval, report=report)
     seen = watch.finish()
     if clock.counts_waiting:  # what others do is no disturbance where no thread had to wait for it

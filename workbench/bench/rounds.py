@@ -1,5 +1,8 @@
 """The rounds of a race: in each all contenders take a turn, in a new order, in the same place and on the same values.
 
+A round in which a thread waited for a core is none of a contender's doing only if others had that core: a library may
+also start more threads than there are cores, and let them wait for each other.
+
 They go on until the intervals are narrow or the time is up. That a race stops by the width of its intervals, and not by
 what lies in them, leaves their meaning alone.
 """
@@ -15,6 +18,7 @@ import numpy as np
 from .clock import TRIES, WARM_UP, Clock
 from .clock import now as nanoseconds
 from .course import Course
+from .environment import Watch
 from .progress import Reporter
 from .runner import Runner
 from .statistics import speedup
@@ -31,7 +35,7 @@ class Rounds:
     ----------
     runners
         Prepared and checked.
-    course, clock
+    course, clock, watch
         Of the race.
     rng
         Draws the orders.
@@ -41,7 +45,7 @@ class Rounds:
     stopped
         Why there are no more.
     crowded
-        How many of the rounds that count had a thread that waited for a core.
+        How many of the rounds that count had a thread that waited for a core which others had.
     dropped
         How many such rounds do not count, since there are enough others.
     pace
@@ -49,11 +53,14 @@ class Rounds:
         of the processor, mostly.
     """
 
-    def __init__(self, runners: list[Runner], course: Course, clock: Clock, rng: np.random.Generator) -> None:
+    def __init__(
+        self, runners: list[Runner], course: Course, clock: Clock, watch: Watch, rng: np.random.Generator
+    ) -> None:
         self.stopped: Literal["interval", "budget", "rounds"] = "budget"
         self.crowded = self.dropped = 0
         self.pace = 0.0
         self._runners, self._course, self._clock, self._rng = runners, course, clock, rng
+        self._watch = watch
         self._alone: list[bool] = []
         self._paces: list[float] = []
 
@@ -81,7 +88,7 @@ class Rounds:
                 runner = self._runners[int(place)]
                 report.turn(runner.name, done, wanted, time.perf_counter() - start)
                 runner.fresh(turn)
-                runner.run(self._clock, tries)
+                runner.run(self._clock, 1 if self._watch.alone else tries)
                 alone = alone and self._clock.alone
                 runner.inspect(self._clock)
             self._alone.append(alone)
@@ -106,8 +113,9 @@ class Rounds:
 
     @property
     def _counting(self) -> list[bool]:
-        """Those in which nobody waited, if there are enough, else all."""
-        return self._alone if sum(self._alone) >= MIN_ROUNDS else [True] * len(self._alone)
+        """Those in which nobody waited for others, if there are enough, else all."""
+        all_count = self._watch.alone or sum(self._alone) < MIN_ROUNDS
+        return [True] * len(self._alone) if all_count else self._alone
 
     def _of_those_that_count(self, seconds: list[float]) -> list[float]:
         return list(compress(seconds, self._counting))
@@ -115,7 +123,7 @@ class Rounds:
     def _drop(self) -> None:
         counting = self._counting
         self.dropped = counting.count(False)
-        self.crowded = list(compress(self._alone, counting)).count(False)
+        self.crowded = 0 if self._watch.alone else list(compress(self._alone, counting)).count(False)
         for runner in self._runners:
             runner.seconds = self._of_those_that_count(runner.seconds)
 
