@@ -63,13 +63,8 @@ class Elements:
         shares = shares_of(nbytes, self._parallel_from)
         # Past the caches, if the result would not stay in them.
         streaming = nbytes >= forms.last_level_cache() and not in_place
-        if trace.listeners:
-            form = "streaming" if streaming else "parallel" if shares > 1 else "serial"
-            reason = f"{nbytes} bytes"
-            reason += ": too few for threads" if nbytes < self._parallel_from else f" on {threads.in_words(shares)}"
-            reason += ", more than the last cache" if streaming else ""
-            if trace.launching("numba", form, reason):
-                return
+        if forms.skipped(nbytes, shares, streaming=streaming, parallel_from=self._parallel_from):
+            return
         code = self._codes.get((out.dtype, numbers, streaming)) or self._compiled(out.dtype, numbers, streaming)
         launch(threads.state(shares), shares, code, out.size, out, args, np.empty(2 + self._arity, np.int64))
 

@@ -80,14 +80,16 @@ def shares_of(nbytes: int, parallel_from: int) -> int:
     return min(threads.count(), 2 * nbytes // parallel_from) if nbytes >= parallel_from else 1
 
 
-def skipped(nbytes: int, shares: int, *, overlap: bool = False, parallel_from: int = 0) -> bool:
+def skipped(
+    nbytes: int, shares: int, *, overlap: bool = False, streaming: bool = False, parallel_from: int = 0
+) -> bool:
     """Tell a trace that a loop which is no `Forms` is about to run; whether it is to be skipped."""
     if not trace.listeners:
         return False
-    form = "staged" if overlap else "serial" if shares == 1 else "parallel"
+    form = "staged" if overlap else "streaming" if streaming else "serial" if shares == 1 else "parallel"
     few = nbytes < parallel_from and not overlap
     reason = f"{nbytes} bytes" + (": too few for threads" if few else f" on {threads.in_words(shares)}")
-    reason += ", out= overlaps an input" if overlap else ""
+    reason += ", out= overlaps an input" if overlap else ", more than the last cache" if streaming else ""
     return trace.launching("numba", form, reason)
 
 
