@@ -1,17 +1,23 @@
 """mean_pool in Numba: strips of columns, whose sums stay in the first-level cache, over four tokens at a time."""
-# ruff: noqa: PLR0917 (kernels take their arguments by position)
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numba import types
 
-from fused_kernels.cpu.compile import inline, inline_reduction, kernel
-from fused_kernels.cpu.fork_join import parallel
-from fused_kernels.cpu.loops.columns import ROWS, finish, partial_sums
-from fused_kernels.cpu.loops.forms import Forms
-from fused_kernels.cpu.views import part_of, row_of
+from fused_kernels.cpu import threads
+from fused_kernels.cpu.addresses import elements_at, on_stack
+from fused_kernels.cpu.compile import Kernel, inline, inline_reduction, kernel, machine_code
+from fused_kernels.cpu.loops.columns import ROWS, finish
+from fused_kernels.cpu.loops.forms import shares_of, skipped
+from fused_kernels.cpu.views import LIKE, array_at
+from fused_kernels.dispatch import FLOATS
+
+from .launch import Kit, attempt, launch, load_task
+
+__all__ = ["attempt", "means"]
 
 _PARALLEL_FROM = 64 << 10
 _WIDTH = 512
@@ -21,52 +27,108 @@ _TOKENS = 4 * ROWS
 _LEAST = 1e-9
 """The least count that is divided by."""
 
+_integers_at, _bytes_at = elements_at(types.int64), elements_at(types.uint8)
+_kept_room, _sums_room = on_stack(8 * _TOKENS), on_stack(3 * 8 * _WIDTH)
 
-def _share(share: Any, shares: Any, x: Any, mask: Any, masked: bool, out: Any) -> None:
-    tokens, width = x.shape[1:]
-    strips = (width + _WIDTH - 1) // _WIDTH
-    units = x.shape[0] * strips
-    kept = np.empty(tokens, np.int64)
-    part, total, lost = partial_sums(x, _WIDTH)
-    for unit in range(share * units // shares, (share + 1) * units // shares):
-        batch, first = unit // strips, unit % strips * _WIDTH
-        count = min(_WIDTH, width - first)
-        number = _kept(row_of(mask, batch), masked, kept)
-        sums = part_of(part, 0, count), part_of(total, 0, count), part_of(lost, 0, count)
-        _sum(x[batch], part_of(kept, 0, number), first, sums)
-        target = part_of(row_of(out, batch), first, count)
-        _divide(part_of(total, 0, count), x.dtype.type(max(number, _LEAST)), target)
+
+class Means:
+    """The loop over texts and strips, with as many threads as pay for its size.
+
+    Attributes
+    ----------
+    kit
+        What `launch.attempt` takes; it serves a dtype once `run` was called for it.
+    """
+
+    def __init__(self) -> None:
+        self.kit = np.array(Kit(0, 0, _PARALLEL_FROM))
+
+    def run(self, x: Any, mask: Any, out: Any) -> None:
+        """Run it with ``x`` of shape (batch, tokens, width) or without the first axis, a mask or None, the result."""
+        shares = shares_of(x.nbytes, _PARALLEL_FROM)
+        if skipped(x.nbytes, shares, parallel_from=_PARALLEL_FROM):
+            return
+        index = FLOATS.index(x.dtype)
+        if not self.kit[index]:
+            self.kit[index] = machine_code(kernel(f"mean_pool.{x.dtype}")(_core(LIKE[x.dtype])), 3)
+        launch(threads.state(shares), shares, int(self.kit[index]), x, mask, out)
+
+
+means = Means()
+
+
+def _core(like: Any) -> Kernel:
+    dtype, size = like.dtype.type, like.itemsize
+
+    def core(at: int, share: int, shares: int) -> None:
+        task = load_task(at)
+        strips = (task.width + _WIDTH - 1) // _WIDTH
+        units = task.batch * strips
+        room = _sums_room()
+        for unit in range(share * units // shares, (share + 1) * units // shares):
+            text, first = unit // strips, unit % strips * _WIDTH
+            count = min(_WIDTH, task.width - first)
+            sums = (
+                array_at(like, room, count),
+                array_at(like, room + _WIDTH * size, count),
+                array_at(like, room + 2 * _WIDTH * size, count),
+            )
+            number = _sum(like, task, text, first, sums)
+            out = array_at(like, task.out + (text * task.width + first) * size, count)
+            _divide(sums[1], dtype(max(number, _LEAST)), out)
+
+    return core
 
 
 @inline
-def _kept(mask: Any, masked: bool, kept: Any) -> int:
-    """Write the numbers of the tokens that count and return how many they are."""
-    number = 0
-    for token in range(kept.size):
-        kept[number] = token
-        number += not masked or mask[token] != 0
+def _sum(like: Any, task: Any, text: Any, first: Any, sums: Any) -> Any:
+    """Sum a strip of the tokens of a text that count, and return how many they are."""
+    part, total, lost = sums
+    part[:] = total[:] = lost[:] = 0
+    count, number = total.size, 0
+    step = task.width * like.itemsize
+    kept = _integers_at(_kept_room())
+    for begin in range(0, task.tokens, _TOKENS):
+        token = text * task.tokens + begin
+        places = task.x + token * step + first * like.itemsize, step
+        found = _kept(task, token, min(_TOKENS, task.tokens - begin), places, kept)
+        fours = found // 4 * 4
+        for i in range(0, fours, 4):
+            _add_four(
+                part,
+                array_at(like, kept[i], count),
+                array_at(like, kept[i + 1], count),
+                array_at(like, kept[i + 2], count),
+                array_at(like, kept[i + 3], count),
+            )
+        for i in range(fours, found):
+            _add(part, array_at(like, kept[i], count))
+        finish(sums)
+        number += found
     return number
 
 
 @inline
-def _sum(x: Any, kept: Any, first: Any, sums: Any) -> None:
-    part, total, lost = sums
-    count = total.size
-    total[:] = lost[:] = 0
-    for begin in range(0, kept.size, _TOKENS):
-        end = min(begin + _TOKENS, kept.size)
-        fours = begin + (end - begin) // 4 * 4
-        for i in range(begin, fours, 4):
-            _add_four(
-                part,
-                part_of(row_of(x, kept[i]), first, count),
-                part_of(row_of(x, kept[i + 1]), first, count),
-                part_of(row_of(x, kept[i + 2]), first, count),
-                part_of(row_of(x, kept[i + 3]), first, count),
-            )
-        for i in range(fours, end):
-            _add(part, part_of(row_of(x, kept[i]), first, count))
-        finish(sums)
+def _kept(task: Any, token: Any, count: Any, places: Any, kept: Any) -> Any:
+    """Write where those of the next ``count`` tokens lie that count, and return how many they are."""
+    place, step = places
+    if task.mask_step == 0:
+        for i in range(count):
+            kept[i] = place + i * step
+        return count
+    if task.mask_step == 1:
+        return _chosen(_bytes_at(task.mask + token), count, places, kept)
+    return _chosen(_integers_at(task.mask + 8 * token), count, places, kept)
+
+
+@inline
+def _chosen(mask: Any, count: Any, places: Any, kept: Any) -> Any:
+    place, step = places
+    number = 0
+    for i in range(count):
+        kept[number] = place + i * step
+        number += mask[i] != 0
+    return number
 
 
 @inline_reduction
@@ -85,16 +147,3 @@ def _add(total: Any, row: Any) -> None:
 def _divide(total: Any, count: Any, out: Any) -> None:
     for j in range(total.size):
         out[j] = total[j] / count
-
-
-_one_share = inline_reduction(_share)
-
-
-@kernel("mean_pool.serial")
-def _serial(x: Any, mask: Any, masked: bool, out: Any) -> None:
-    _one_share(0, 1, x, mask, masked, out)
-
-
-means = Forms(_serial, parallel("mean_pool.parallel", _one_share), None, _PARALLEL_FROM, streams=False)
-"""Run with ``x`` of shape (batch, tokens, width), a mask of shape (batch, tokens), whether to look at it, the result.
-"""
