@@ -197,6 +197,24 @@ def test_the_loss_of_rows_that_lie_apart_goes_to_an_out_without_axes() -> None:
     assert not any("copied" in note for note in found.notes)
 
 
+def test_the_losses_of_rows_go_to_an_out_that_lies_apart() -> None:
+    logits, target, memory = matrix(2, 3, 9), np.array([[0, 8, -100], [4, 4, 1]]), np.full((2, 7), 7, "f4")
+    assert fk.cross_entropy(logits, target, reduction="none", out=memory[:, 2:5]) is not None
+    np.testing.assert_array_equal(memory[:, 2:5], fk.cross_entropy(logits, target, reduction="none"))
+    column = memory[:, 6:]
+    fk.cross_entropy(logits[:, :1], target[:, :1], reduction="none", out=column)
+    np.testing.assert_array_equal(column, memory[:, 2:3])
+    np.testing.assert_array_equal(memory[:, [0, 1, 5]], 7)
+
+
+def test_the_sum_of_many_equal_losses_keeps_its_digits() -> None:
+    inputs = {"logits": np.tile([1.0, 0, 1, 1, 0], (100_000, 1)), "target": np.zeros(100_000, int)}
+    op = fk.OPS["cross_entropy"]
+    np.testing.assert_allclose(
+        fk.cross_entropy(**inputs, reduction="sum"), op.truth(**inputs, reduction="sum"), rtol=1e-15
+    )
+
+
 @pytest.mark.parametrize("rows", [6, 900])
 @pytest.mark.parametrize("wrong", [11, -1, 2**40])
 def test_a_target_that_is_no_class_is_named(rows: int, wrong: int) -> None:

@@ -27,6 +27,7 @@ from fused_kernels.cpu.array_objects import (
     shape_of,
     shared,
 )
+from fused_kernels.cpu.compensated import added
 from fused_kernels.cpu.compile import entry, inline, kernel
 from fused_kernels.cpu.fork_join import run
 from fused_kernels.cpu.new_objects import new_array, new_number
@@ -123,10 +124,10 @@ def _attempt(kit, x, target, out, ignored, reduction):  # type: ignore[no-untype
 @inline
 def summed(losses, target, rows, ignored):  # type: ignore[no-untyped-def]
     """Return the sum of the losses, and how many of them count."""
-    total, count = 0.0, 0
+    total, lost, count = 0.0, 0.0, 0
     for i in range(rows):
         if target[i] != ignored:
-            total += losses[i]
+            total, lost = added(total, lost, losses[i])
             count += 1
     return total, count
 

@@ -112,7 +112,8 @@ def cross_entropy(
     if each or out is not None:
         out = result("cross_entropy", out, target.shape if each else (), dtype)
     labels = target if target.ndim == 1 else target.reshape(-1)
-    losses = out.reshape(-1) if each else np.empty(labels.size, dtype)
+    direct = each and out.flags.c_contiguous
+    losses = out.reshape(-1) if direct else np.empty(labels.size, dtype)
     cpu.losses.run(as_rows(logits), labels, losses, ignore_index, label_smoothing or None)
     if trace.is_dry():
         return dtype.type(0) if out is None else out
@@ -120,6 +121,8 @@ def cross_entropy(
     if wrong >= 0:
         raise KernelError(_no_class(target, wrong, shape[-1], ignore_index))
     if each:
+        if not direct:
+            out[...] = losses.reshape(out.shape)
         return out
     loss = total if reduction == "sum" else total / count if count else math.nan
     if out is None:
