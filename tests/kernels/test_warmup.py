@@ -38,7 +38,9 @@ def test_what_was_warmed_up_is_not_compiled_again(fresh_process: Callable[..., s
 def test_without_a_cache_this_process_compiles_itself(fresh_process: Callable[..., str], tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    said = fresh_process(WARM, NUMBA_CACHE_DIR=str(file / "nowhere")).splitlines()[0]
+    said = fresh_process(WARM.replace('"relu", "scale"', '"relu"'), NUMBA_CACHE_DIR=str(file / "nowhere")).splitlines()[
+        0
+    ]
     assert "processes=0" in said
 
 
