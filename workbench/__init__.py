@@ -11,10 +11,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bench.compare import compare
-    from .bench.history import history
-    from .bench.roofline import roofline
-    from .bench.sweep import sweep
+    from workbench.bench.compare import compare
+    from workbench.bench.past.history import history
+    from workbench.bench.rooflines.roofline import roofline
+    from workbench.bench.sweeps.sweep import sweep
+
     from .errors import WorkbenchError
     from .models.load import load
     from .views.app import Workbench
@@ -26,11 +27,11 @@ _HOME = {
     "WorkbenchError": "errors",
     "Workbench": "views.app",
     "compare": "bench.compare",
-    "history": "bench.history",
+    "history": "bench.past.history",
     "inspect": "views.inspector",
     "load": "models.load",
-    "roofline": "bench.roofline",
-    "sweep": "bench.sweep",
+    "roofline": "bench.rooflines.roofline",
+    "sweep": "bench.sweeps.sweep",
 }
 __all__ = ["Workbench", "WorkbenchError", "compare", "history", "inspect", "load", "roofline", "sweep"]
 

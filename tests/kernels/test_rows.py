@@ -271,37 +271,6 @@ def test_options_of_cross_entropy_that_make_no_sense_are_explained() -> None:
         fk.cross_entropy(matrix(2, 5, 7), np.zeros((2, 7), int))
 
 
-@pytest.mark.parametrize("dtype", ["int64", "int32", "bool", "uint8"])
-def test_mean_pool_does_not_read_what_is_masked(dtype: str) -> None:
-    x = matrix(5, 60, 700)
-    mask = RNG.integers(0, 2, (5, 60)).astype(dtype)
-    mask[2] = 0
-    x[mask == 0] = np.nan
-    assert_true("mean_pool", x=x, mask=mask)
-    assert not fk.mean_pool(x, mask)[2].any()
-
-
-@pytest.mark.parametrize("tokens", [1, 3, 5, 513, 100_000])
-def test_mean_pool_of_any_number_of_tokens(tokens: int) -> None:
-    x = 10 + matrix(tokens, 3)
-    assert_true("mean_pool", x=x)
-    assert_true("mean_pool", x=x[None], mask=np.ones((1, tokens), int))
-
-
-def test_mean_pool_of_no_tokens_is_zero() -> None:
-    np.testing.assert_array_equal(fk.mean_pool(np.zeros((2, 0, 3))), np.zeros((2, 3)))
-
-
-def test_masks_that_do_not_fit_are_explained() -> None:
-    x = matrix(2, 4, 3)
-    with pytest.raises(fk.ShapeError, match=r"mask needs shape \(2, 4\)"):
-        fk.mean_pool(x, np.ones((2, 3), bool))
-    with pytest.raises(fk.DtypeError, match="mask"):
-        fk.mean_pool(x, np.ones((2, 4)))
-    with pytest.raises(fk.ShapeError, match="batch, tokens, width"):
-        fk.mean_pool(x[0, 0])
-
-
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

@@ -17,7 +17,7 @@ import workbench
 from workbench import cli
 from workbench.bench.compare import compare
 from workbench.bench.race import Race
-from workbench.bench.suite import Cell, Suite
+from workbench.bench.suites.suite import Cell, Suite
 from workbench.cli import notebook
 
 RESNET = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / "light_resnet50.onnx"

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 import workbench as wb
 from workbench.bench.race import Race
-from workbench.bench.suite import Suite
+from workbench.bench.suites.suite import Suite
 from workbench.cli import app
 from workbench.cli.bench import REGRESSION
 
@@ -124,7 +124,7 @@ def test_the_history_is_exported_and_imported(race: Race, here: Path) -> None:
 
 
 def test_a_suite_is_recorded_and_compared(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from workbench.bench.suite_plans import PLANS
+    from workbench.bench.suites.plans import PLANS
 
     plan = PLANS["quick"]
     monkeypatch.setitem(PLANS, "quick", replace(plan, cells=lambda op: plan.cells(op)[1:]))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from workbench.errors import InputError
 
-from . import contest as contests
 from .contenders import ALL
 from .progress import Report, Reporter
 from .race import Race
-from .racing import race
+from .racing import contest as contests
+from .racing.run import race
 
 
 def compare(
@@ -26,6 +26,7 @@ def compare(
     inputs: Any = None,
     reference: str | None = None,
     out: bool = True,
+    cache: Literal["warm", "cold"] = "warm",
     budget: float = 3.0,
     interval: float = 0.005,
     rounds: int | None = None,
@@ -58,6 +59,9 @@ def compare(
     out
         Write into a preallocated ``out=``, those that can; ``race.conditions["out"]`` says who did. It is a tuple for
         an operation that returns one, and there is none for one that returns a number or a record.
+    cache
+        ``"warm"``: each call finds its arrays as the call before left them. ``"cold"``: the calls go through so many
+        places of memory, twice the last cache, that none of a call's arrays is in a cache.
     budget
         Seconds of racing at the most, on top of preparing and checking. At least 7 rounds are run.
     interval
@@ -97,6 +101,8 @@ def compare(
         )
     if not isinstance(interval, Real) or not 0 <= interval < 1:
         raise InputError(f"interval= is half the width of the ratios' intervals, from 0 to 1; got {interval!r}.")
+    if cache not in ("warm", "cold"):
+        raise InputError(f"cache= is 'warm' or 'cold'; got {cache!r}.")
     rng = np.random.default_rng(seed)
     report = Reporter(progress, budget)
     report.step("preparing", None)
@@ -112,6 +118,7 @@ def compare(
         out=out,
         budget=budget,
         interval=interval,
+        cold=cache == "cold",
         rounds=rounds,
         rng=rng,
         seed=seed,

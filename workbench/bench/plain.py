@@ -14,7 +14,7 @@ from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from .race import Race
-    from .suite import Suite
+    from .suites.suite import Suite
 
 _FLOAT = "$float"
 Value = TypeVar("Value")
@@ -49,7 +49,7 @@ def race_of(source: str | Path) -> Race:
 
 def suite_of(source: str | Path) -> Suite:
     """Return the suite that was written with ``workbench bench --suite NAME --save``; errors as of :func:`race_of`."""
-    from .suite import Suite
+    from .suites.suite import Suite
 
     return _rebuilt(source, Suite.from_dict, "suite", "workbench bench --suite kernels --save FILE")
 
@@ -57,7 +57,7 @@ def suite_of(source: str | Path) -> Suite:
 def races_of(source: str | Path) -> list[Race]:
     """Return the races of a file, whichever kind: one race, a suite, or an export of the history."""
     from .race import Race
-    from .suite import Suite
+    from .suites.suite import Suite
 
     def rebuild(record: Any) -> list[Race]:
         if "cells" in record:

@@ -52,6 +52,9 @@ class Result:
         changed.
     fault
         What is wrong, in words that follow the contender's name; empty if it is right.
+    peak_bytes
+        Bytes by which one call made the process grow at the most, its result included, where nothing was kept from
+        earlier calls; 0 for less than a megabyte, None where the system does not tell.
     """
 
     contender: str
@@ -61,6 +64,7 @@ class Result:
     error: float
     right: bool
     fault: str = ""
+    peak_bytes: int | None = None
 
     @property
     def median(self) -> float:
@@ -216,7 +220,7 @@ class Race:
         workbench.errors.HistoryError
             If the history is locked or damaged; the race is then in a file beside it, which the message names.
         """
-        from .history import save
+        from .past.history import save
 
         return save(self, path)
 

@@ -13,7 +13,7 @@ from .race import Race
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .history import History
+    from .past.history import History
 
 
 def baseline(race: Race) -> str:
@@ -47,6 +47,7 @@ def race_frame(race: Race) -> pd.DataFrame:
                 "speedup_high": ratio.high,
                 "over": over,
                 "first_call": result.first_call,
+                "peak_bytes": result.peak_bytes,
                 "error": result.error,
                 "right": result.right,
                 "fault": result.fault,

@@ -50,33 +50,33 @@ def _race(progress: Report, op: str, **options: Any) -> Results:
 
 
 def _cells(progress: Report, **options: Any) -> Results:
-    from .cells import run
+    from .suites.cells import run
 
     for race in run(progress=progress, **options):
         yield ("race", race.to_dict()) if not isinstance(race, str) else ("failure", race)
 
 
 def _ceilings(progress: Report) -> Results:
-    from .ceilings import measure
+    from .rooflines.ceilings import measure
 
     yield "ceilings", measure().to_dict()
 
 
 def _sweep(progress: Callable[[SuiteProgress], object], op: str, **options: Any) -> Results:
-    from .sweeping import growing
+    from .sweeps.sweeping import growing
 
     for found in growing(op, progress=progress, **options):
         yield "sweep", found.to_dict()
 
 
 def _roofline(progress: Callable[[SuiteProgress], object], **options: Any) -> Results:
-    from .roofline import roofline
+    from .rooflines.roofline import roofline
 
     yield "roofline", roofline(progress=progress, **options).to_dict()
 
 
 def _start(progress: Report, op: str) -> Results:
-    from .cells import first_result
+    from .suites.cells import first_result
 
     yield "start", first_result(op)
 

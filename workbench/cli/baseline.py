@@ -13,7 +13,7 @@ from workbench.errors import InputError
 from .show import say
 
 if TYPE_CHECKING:
-    from workbench.bench.against import Against
+    from workbench.bench.past.against import Against
     from workbench.bench.race import Race
 
 LAST = "LAST"
@@ -40,7 +40,7 @@ class Baseline:
         if name.isdecimal() and not Path(name).exists():
             if suite:
                 raise InputError(f"Run {name} is one race; a suite is compared with LAST, or with what --save wrote.")
-            from workbench.bench.history import history
+            from workbench.bench.past.history import history
 
             self._known = [history(machine="all")[int(name)]]
         else:
@@ -54,7 +54,7 @@ class Baseline:
         workbench.errors.InputError
             If there is nothing to compare with, unless the races are being recorded and so become the first.
         """
-        from workbench.bench.against import against
+        from workbench.bench.past.against import against
 
         say("", quiet=quiet)
         worse = compared = 0
@@ -86,7 +86,7 @@ class Baseline:
             )
             name = f"run {self._name}" if self._name.isdecimal() else Path(self._name).name
             return (name, same[0]) if same else None
-        from workbench.bench.history import history
+        from workbench.bench.past.history import history
 
         runs = history(race.op, shape=race.shape, dtype=race.dtype, out=bool(race.conditions.get("out")))
         fitting = [run for run in runs if run.cache == race.conditions.get("cache", "warm")]

@@ -39,6 +39,9 @@ def bench(
     ] = None,
     rounds: Annotated[int | None, typer.Option(help="Exactly so many rounds, whatever the time.")] = None,
     out: Annotated[bool, typer.Option(help="Write into a preallocated array, those that can.")] = True,
+    cache: Annotated[
+        str, typer.Option(help="warm, or cold: each call finds its arrays outside the caches of the processor.")
+    ] = "warm",
     seed: Annotated[int, typer.Option(help="Of the inputs and of the order of the turns.")] = 0,
     as_json: AsJson = False,
     record: Annotated[
@@ -87,7 +90,7 @@ def bench(
                     f"One operation races; got {', '.join(ops or ['none'])}. Several: workbench bench --suite kernels "
                     f"{' '.join(ops or [])}".rstrip()
                 )
-            options |= {"shape": shape, "dtype": dtype, "rounds": rounds, "out": out}
+            options |= {"shape": shape, "dtype": dtype, "rounds": rounds, "out": out, "cache": cache}
             races = [_race(ops[0], options, in_process=in_process)]
             print_race(races[0], as_json=as_json)
             if report is not None:

@@ -58,7 +58,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show one race in full."""
-    from workbench.bench.history import history as kept
+    from workbench.bench.past.history import history as kept
 
     with sentences(debug):
         race = kept(machine="all")[run]
@@ -75,7 +75,7 @@ def delete(
     debug: Debug = False,
 ) -> None:
     """Delete runs for good."""
-    from workbench.bench.history import history as kept
+    from workbench.bench.past.history import history as kept
 
     with sentences(debug):
         kept(machine="all").delete(*runs)
@@ -138,7 +138,7 @@ def take_in(
 def _found(
     op: str | None, *, shape: str | None, dtype: str | None, contender: str | None, last: int | None, all_machines: bool
 ) -> Any:
-    from workbench.bench.history import history as kept
+    from workbench.bench.past.history import history as kept
 
     machine = "all" if all_machines else None
     return kept(op, shape=shape, dtype=dtype, contender=contender, last=last, machine=machine)

@@ -10,7 +10,7 @@ from rich.text import Text
 from .terminal import console, progress_bar
 
 if TYPE_CHECKING:
-    from workbench.bench.suite import Suite
+    from workbench.bench.suites.suite import Suite
 
 
 def run(
@@ -26,10 +26,10 @@ def run(
 ) -> tuple[Suite, bool]:
     """Race, print the table, and write what is asked for; tell what is done and whether Ctrl-C ended the races."""
     from workbench.bench.plain import suite_of, to_text, write
-    from workbench.bench.suite import Suite
-    from workbench.bench.suite_markdown import check_marks, write_into
-    from workbench.bench.suite_run import run as race
-    from workbench.bench.suite_text import suite_text
+    from workbench.bench.suites.markdown import check_marks, write_into
+    from workbench.bench.suites.run import run as race
+    from workbench.bench.suites.suite import Suite
+    from workbench.bench.suites.text import suite_text
 
     for path in markdown:
         check_marks(path)  # before the half hour, not after it

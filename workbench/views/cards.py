@@ -166,7 +166,10 @@ def comparison(race: Race, result: Result) -> str:
 
 def race_numbers(race: Race) -> str:
     """Return all numbers of a race as a table, one row per contender."""
-    columns = ("contender", "version", "median", "95 % interval", "quartiles", "first call", "error", "result")
+    columns = (
+        *("contender", "version", "median", "95 % interval", "quartiles", "first call", "peak memory", "error"),
+        "result",
+    )
     rows = [
         (
             result.contender,
@@ -175,12 +178,17 @@ def race_numbers(race: Race) -> str:
             _span(result.interval),
             _span(result.quartiles),
             format_seconds(result.first_call),
+            _memory(result.peak_bytes),
             html.number(result.error),
             "right" if result.right else result.fault or "wrong",
         )
         for result in race.results
     ]
-    return html.table(columns, rows, numeric=columns[2:7])
+    return html.table(columns, rows, numeric=columns[2:8])
+
+
+def _memory(peak: int | None) -> str:
+    return "" if peak is None else format_bytes(peak) if peak else "under 1 MB"
 
 
 def _span(ends: tuple[float, float]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.bench.history import History
-from workbench.bench.history_text import COLUMNS, heading, history_rows
+from workbench.bench.past.history import History
+from workbench.bench.past.text import COLUMNS, heading, history_rows
 
 from . import html
 

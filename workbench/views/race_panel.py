@@ -9,13 +9,13 @@ import ipywidgets as widgets
 
 from fused_kernels.catalog import OPS
 from workbench.bench import contenders
-from workbench.bench.contest import parse_shape
 from workbench.bench.process import race_in_process
 from workbench.bench.progress import Progress, SuiteProgress
 from workbench.bench.race import Race
-from workbench.bench.roofline import Roofline
-from workbench.bench.sweep_process import roofline_in_process, sweep_in_process
-from workbench.bench.swept import Sweep
+from workbench.bench.racing.contest import parse_shape
+from workbench.bench.rooflines.roofline import Roofline
+from workbench.bench.sweeps.process import roofline_in_process, sweep_in_process
+from workbench.bench.sweeps.swept import Sweep
 from workbench.errors import InputError
 from workbench.models.model import Model
 from workbench.models.op_shapes import shapes_in

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.bench.history import History
-from workbench.bench.history_text import heading, question_text
+from workbench.bench.past.history import History
+from workbench.bench.past.text import heading, question_text
 from workbench.bench.plain import write
 from workbench.bench.race import Race
-from workbench.bench.suite import Suite
+from workbench.bench.suites.suite import Suite
 from workbench.errors import InputError
 from workbench.text import format_seconds
 
@@ -36,9 +36,9 @@ def write_report(path: str | Path, of: Any) -> None:
     path
         The HTML file, which is replaced.
     of
-        A :class:`~workbench.bench.race.Race`, a :class:`~workbench.bench.suite.Suite`, a
-        :class:`~workbench.bench.history.History`, or anything whose ``plot()`` gives a figure and ``to_pandas()`` a
-        table, as a sweep has.
+        A :class:`~workbench.bench.race.Race`, a :class:`~workbench.bench.suites.suite.Suite`, a
+        :class:`~workbench.bench.past.history.History`, or anything whose ``plot()`` gives a figure and ``to_pandas()``
+        a table, as a sweep has.
 
     Raises
     ------
@@ -79,8 +79,8 @@ def _race(race: Race) -> tuple[str, list[str]]:
 
 
 def _suite(suite: Suite) -> tuple[str, list[str]]:
-    from workbench.bench import suite_text
-    from workbench.bench.suite_markdown import conditions
+    from workbench.bench.suites import text as suite_text
+    from workbench.bench.suites.markdown import conditions
 
     parts = [
         f'<h2 class="fw-lead">{html.escape(suite_text.summary(suite))}</h2>',

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from workbench.bench.roofline import Placed, Roofline
-from workbench.bench.roofline_tables import ceiling_words, summary
-from workbench.bench.sizes import shape_words
+from workbench.bench.rooflines.roofline import Placed, Roofline
+from workbench.bench.rooflines.tables import ceiling_words, summary
+from workbench.bench.sweeps.sizes import shape_words
 from workbench.bench.verdict import spelled
 from workbench.text import format_bytes, format_count, format_seconds, format_share
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from workbench.bench.race import Ratio
-from workbench.bench.suite import OURS, Cell, Suite
-from workbench.bench.suite_headlines import THEIRS, raced
-from workbench.bench.suite_text import ratio_text
+from workbench.bench.suites.headlines import THEIRS, raced
+from workbench.bench.suites.suite import OURS, Cell, Suite
+from workbench.bench.suites.text import ratio_text
 from workbench.bench.verdict import spelled
 from workbench.text import format_sizes
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from workbench.bench.advice import answer, remarks
-from workbench.bench.roofline import Placed, Roofline
-from workbench.bench.roofline_tables import cells as roofline_cells
-from workbench.bench.roofline_tables import summary
-from workbench.bench.sizes import shape_words
-from workbench.bench.sweep_tables import cells, conditions_text, notes, question
-from workbench.bench.swept import Sweep
+from workbench.bench.rooflines.roofline import Placed, Roofline
+from workbench.bench.rooflines.tables import cells as roofline_cells
+from workbench.bench.rooflines.tables import summary
+from workbench.bench.sweeps.advice import answer, remarks
+from workbench.bench.sweeps.sizes import shape_words
+from workbench.bench.sweeps.swept import Sweep
+from workbench.bench.sweeps.tables import cells, conditions_text, notes, question
 from workbench.bench.verdict import spelled
 from workbench.text import format_bytes, format_count, format_share
 

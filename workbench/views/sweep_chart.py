@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from workbench.bench.advice import answer, remarks
 from workbench.bench.race import Race
-from workbench.bench.sizes import Axis
-from workbench.bench.sweep_tables import conditions_text, question
-from workbench.bench.swept import Sweep
+from workbench.bench.sweeps.advice import answer, remarks
+from workbench.bench.sweeps.sizes import Axis
+from workbench.bench.sweeps.swept import Sweep
+from workbench.bench.sweeps.tables import conditions_text, question
 from workbench.bench.verdict import spelled
 from workbench.text import format_seconds, format_sizes
 

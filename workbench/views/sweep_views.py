@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipywidgets as widgets
 import plotly.graph_objects as go
 
-from workbench.bench.roofline import Roofline
-from workbench.bench.roofline_tables import summary
-from workbench.bench.swept import Sweep
+from workbench.bench.rooflines.roofline import Roofline
+from workbench.bench.rooflines.tables import summary
+from workbench.bench.sweeps.swept import Sweep
 
 from . import html, roofline_chart, sweep_card, sweep_chart, template
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from workbench.bench.history import History, Run, changed
-from workbench.bench.history_text import question_text, shortened
+from workbench.bench.past.history import History, Run, changed
+from workbench.bench.past.text import question_text, shortened
 from workbench.bench.verdict import spelled
 from workbench.errors import InputError
 from workbench.text import format_seconds, time_unit

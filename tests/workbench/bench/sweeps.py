@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from workbench.bench.race import Race, Result
-from workbench.bench.sizes import ELEMENTS, Axis
-from workbench.bench.swept import Point, Stop, Sweep
+from workbench.bench.sweeps.sizes import ELEMENTS, Axis
+from workbench.bench.sweeps.swept import Point, Stop, Sweep
 
 Time = Callable[[float], float]
 SIZES = tuple(16.0 * 4**power for power in range(9))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.bench.against import against
+from workbench.bench.past.against import against
 from workbench.bench.race import Race, Result
 from workbench.bench.statistics import change
 from workbench.errors import InputError

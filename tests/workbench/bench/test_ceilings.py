@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fused_kernels.catalog import Cost
-from workbench.bench.ceilings import Bandwidth, Ceilings, measure
+from workbench.bench.rooflines.ceilings import Bandwidth, Ceilings, measure
 
 MADE_UP = Ceilings(
     threads=2,

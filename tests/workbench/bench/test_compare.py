@@ -12,9 +12,9 @@ import pytest
 import workbench as wb
 from fused_kernels import OPS
 from workbench.bench import contenders
-from workbench.bench.clock import Clock
 from workbench.bench.progress import Progress
 from workbench.bench.race import Race
+from workbench.bench.racing.clock import Clock
 from workbench.errors import InputError, MissingLibraryError, RaceError
 
 EVERYONE = ["numba", "numpy", "torch", "onnxruntime"]

@@ -12,8 +12,8 @@ import pytest
 import workbench as wb
 from fused_kernels import OPS
 from workbench.bench import contenders
-from workbench.bench.check import leaves
 from workbench.bench.environment import environment, installed
+from workbench.bench.racing.check import leaves
 from workbench.errors import InputError, RaceError
 
 USUAL = ["numba", "numpy", "torch", "onnxruntime"]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.bench.crossover import Crossover
-from workbench.bench.sizes import MATRICES, PLAIN
-from workbench.bench.swept import Sweep
+from workbench.bench.sweeps.crossover import Crossover
+from workbench.bench.sweeps.sizes import MATRICES, PLAIN
+from workbench.bench.sweeps.swept import Sweep
 
 from .sweeps import SIZES, crossing_at, made_up
 

@@ -17,8 +17,8 @@ import plotly.graph_objects as go
 import pytest
 
 import workbench as wb
-from workbench.bench import store
 from workbench.bench.environment import environment
+from workbench.bench.past import store
 from workbench.bench.race import Race, Result
 from workbench.errors import HistoryError, InputError
 
@@ -173,7 +173,7 @@ def test_a_crash_in_the_middle_of_a_transaction_is_rolled_back(file: Path) -> No
     code = """
 import os, signal, sys
 from pathlib import Path
-from workbench.bench import store
+from workbench.bench.past import store
 with store.opened(Path(sys.argv[2]), write=True) as connection:
     connection.execute("PRAGMA cache_spill = 1"); connection.execute("PRAGMA cache_size = 2")
     connection.execute("DELETE FROM times")

@@ -17,11 +17,11 @@ import pytest
 
 import workbench as wb
 from fused_kernels import OPS
-from workbench.bench import kept_ceilings
-from workbench.bench.ceilings import Bandwidth, Ceilings
-from workbench.bench.kept_ceilings import ceilings
 from workbench.bench.progress import SuiteProgress
-from workbench.bench.roofline import Roofline
+from workbench.bench.rooflines import kept as kept_ceilings
+from workbench.bench.rooflines.ceilings import Bandwidth, Ceilings
+from workbench.bench.rooflines.kept import ceilings
+from workbench.bench.rooflines.roofline import Roofline
 from workbench.errors import InputError
 
 from .sweeps import crossing_at, made_up
@@ -175,7 +175,7 @@ def test_two_processes_measure_once(tmp_path: Path) -> None:
     code = f"""
 import json, sys
 from pathlib import Path
-from workbench.bench import kept_ceilings
+from workbench.bench.rooflines import kept as kept_ceilings
 folder = Path({str(tmp_path)!r})
 kept_ceilings.cache_folder = lambda: folder
 def work(task, options):

@@ -11,15 +11,15 @@ import psutil
 import pytest
 
 from fused_kernels import OPS
-from workbench.bench import losses
-from workbench.bench.ceilings import Bandwidth, Ceilings
 from workbench.bench.progress import SuiteProgress
 from workbench.bench.race import Race, Result
-from workbench.bench.suite import Cell, Start, Suite
-from workbench.bench.suite_markdown import short, whole, write_into
-from workbench.bench.suite_plans import HEADLINES, PLANS, plan_of
-from workbench.bench.suite_run import run
-from workbench.bench.suite_text import suite_text
+from workbench.bench.rooflines.ceilings import Bandwidth, Ceilings
+from workbench.bench.suites import losses
+from workbench.bench.suites.markdown import short, whole, write_into
+from workbench.bench.suites.plans import HEADLINES, PLANS, plan_of
+from workbench.bench.suites.run import run
+from workbench.bench.suites.suite import Cell, Start, Suite
+from workbench.bench.suites.text import suite_text
 from workbench.errors import InputError
 
 QUICK: dict[str, Any] = {"contenders": ["numba", "numpy"], "budget": 0}
@@ -130,7 +130,7 @@ def test_an_unknown_operation_is_refused_before_anything_runs() -> None:
 
 
 def test_a_slow_contender_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    from workbench.bench import cells
+    from workbench.bench.suites import cells
 
     monkeypatch.setattr(cells, "PATIENCE", 1e-9)
     (found,) = cells.run(op="scale", cells=[((8, 8), "float32", True, ())], contenders=["numpy"], budget=0)

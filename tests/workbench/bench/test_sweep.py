@@ -17,9 +17,9 @@ import workbench as wb
 from fused_kernels import OPS
 from workbench.bench.progress import SuiteProgress
 from workbench.bench.race import Race
-from workbench.bench.sizes import ELEMENTS, between, ladder
-from workbench.bench.sweeping import growing
-from workbench.bench.swept import Stop, Sweep
+from workbench.bench.sweeps.sizes import ELEMENTS, between, ladder
+from workbench.bench.sweeps.sweeping import growing
+from workbench.bench.sweeps.swept import Stop, Sweep
 from workbench.errors import InputError, MissingLibraryError, RaceError
 
 from .sweeps import crossing_at, made_up
@@ -119,7 +119,7 @@ def known_times(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         times = {one.name: crossing_at(700)[one.name] for one in contest.field}
         return made_up(times, sizes=[float(contest.shape[0])], spread=0.0).races[0]
 
-    monkeypatch.setattr("workbench.bench.sweeping.single", single)
+    monkeypatch.setattr("workbench.bench.sweeps.sweeping.single", single)
     return asked
 
 
@@ -186,7 +186,7 @@ def test_where_the_winner_changes_sizes_in_between_are_raced(
     known_times: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rungs = [(16 * 4**power,) for power in range(5)]
-    monkeypatch.setattr("workbench.bench.sweeping.ladder", lambda op, dtype: rungs)
+    monkeypatch.setattr("workbench.bench.sweeps.sweeping.ladder", lambda op, dtype: rungs)
     found = wb.sweep("relu", **QUICK)
     assert known_times == [16, 64, 256, 1024, 4096, 512, 724]
     assert [point.size for point in found.points] == sorted(known_times)

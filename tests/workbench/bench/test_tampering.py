@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from workbench.bench import clock
-from workbench.bench.cheats.tampering import Witness
+from workbench.bench.racing import clock
+from workbench.bench.racing.cheats.tampering import Witness
 
 x = np.random.default_rng(3).standard_normal((20, 30)).astype(np.float32)
 Function = Callable[..., Any]
@@ -94,7 +94,7 @@ def stops_the_clock() -> Function:
     return cheat
 
 
-@caught("replaces workbench.bench.clock.now")
+@caught("replaces workbench.bench.racing.clock.now")
 def stops_our_clock() -> Function:
     def cheat(values: Any) -> Any:
         clock.now = lambda: 0
@@ -103,7 +103,7 @@ def stops_our_clock() -> Function:
     return cheat
 
 
-@caught("replaces workbench.bench.clock._run")
+@caught("replaces workbench.bench.racing.clock._run")
 def takes_no_time() -> Function:
     def cheat(values: Any) -> Any:
         clock._run = lambda call, calls, now: 0.0

@@ -5,7 +5,7 @@ from concurrent.futures import CancelledError
 import pytest
 
 from fused_kernels.catalog import OPS
-from workbench.bench.sweep_process import roofline_in_process, sweep_in_process
+from workbench.bench.sweeps.process import roofline_in_process, sweep_in_process
 from workbench.views import race_panel
 from workbench.views.race_panel import ONE, ROOFLINE, SIZES, RacePanel
 from workbench.views.sweep_views import RooflineView, SweepView

@@ -14,8 +14,8 @@ import pytest
 import workbench as wb
 from workbench.bench.environment import environment
 from workbench.bench.race import Race
-from workbench.bench.suite import Cell, Start, Suite
-from workbench.bench.suite_plans import HEADLINES
+from workbench.bench.suites.plans import HEADLINES
+from workbench.bench.suites.suite import Cell, Start, Suite
 from workbench.errors import InputError
 from workbench.text import format_seconds
 from workbench.views import suite_chart

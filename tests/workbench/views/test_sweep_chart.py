@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from workbench.bench.ceilings import Bandwidth, Ceilings
-from workbench.bench.swept import Stop, Sweep
+from workbench.bench.rooflines.ceilings import Bandwidth, Ceilings
+from workbench.bench.sweeps.swept import Stop, Sweep
 from workbench.views import log_axes, sweep_card, sweep_chart, theme
 
 from ..bench.sweeps import SIZES, crossing_at, made_up  # noqa: TID252

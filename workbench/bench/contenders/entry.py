@@ -30,7 +30,7 @@ class Entry:
         The buffer that ``call`` writes into, as a NumPy array, or a tuple of them for an operation that returns a
         tuple; None if each call makes a new result.
     result
-        Turns what ``call`` returned into anything that :func:`workbench.bench.check.leaves` reads: arrays of any
+        Turns what ``call`` returned into anything that :func:`workbench.bench.racing.check.leaves` reads: arrays of any
         library, numbers, and tuples, mappings and dataclasses of them.
     around
         Makes a context that is entered around the calls, outside the clock.

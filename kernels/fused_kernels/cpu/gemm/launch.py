@@ -10,9 +10,21 @@ from numba import types
 
 from fused_kernels.cpu import atomic
 from fused_kernels.cpu.addresses import call, on_stack, record
-from fused_kernels.cpu.array_objects import axes_of, data_of, float_size, given, is_none, is_row, is_target, matrix_of
+from fused_kernels.cpu.array_objects import (
+    axes_of,
+    data_of,
+    float_size,
+    given,
+    is_none,
+    is_row,
+    is_target,
+    matrix_of,
+    nothing,
+    shared,
+)
 from fused_kernels.cpu.compile import entry, inline, kernel
 from fused_kernels.cpu.fork_join import run
+from fused_kernels.cpu.new_objects import new_array
 
 from . import rules
 from .plan import (
@@ -32,7 +44,7 @@ from .plan import (
 
 SMALL_BYTES = 1 << 16
 """Of a packed right side, that lies on the stack."""
-_plan_room, _packed_room = on_stack(PLAN_BYTES), on_stack(SMALL_BYTES)
+_plan_room, _packed_room, _shape_room = on_stack(PLAN_BYTES), on_stack(SMALL_BYTES), on_stack(16)
 _is_for_blas, _is_for_one_thread = inline(rules.is_for_blas), inline(rules.is_for_one_thread)
 _is_flat, _columns_in_place = inline(rules.is_flat), inline(rules.columns_in_place)
 _padded_columns = inline(rules.padded_columns)
@@ -116,39 +128,53 @@ def _launch(state, settings, x, weight, out, bias, down, across, kit, packed):  
     return True
 
 
-@kernel("gemm.attempt")
+# It keeps Python's lock, since it makes new arrays, and takes less time than another thread would need to get it.
+@kernel("gemm.attempt", nogil=False)
 def _attempt(x, weight, out, bias, compiled):  # type: ignore[no-untyped-def]
     size = float_size(x)
-    if size == 0 or axes_of(x) != 2 or axes_of(weight) != 2 or axes_of(out) != 2:
-        return False
-    left, right, result = matrix_of(x), matrix_of(weight), matrix_of(out)
+    if size == 0 or axes_of(x) != 2 or axes_of(weight) != 2 or float_size(weight) != size:
+        return nothing()
+    left, right = matrix_of(x), matrix_of(weight)
     m, k, n = left.rows, left.columns, right.columns
     kit_at = data_of(compiled) + (KIT_BYTES if size == 8 else 0)
     kit = load_kit(kit_at)
     if m * k * n == 0 or not _is_for_one_thread(m, k, n) or _is_for_blas(m, k, n):
-        return False
-    if kit.size != size or k > kit.depth or k != right.rows or not is_target(out):
-        return False
-    if float_size(weight) != size or float_size(out) != size or result.rows != m or result.columns != n:
-        return False
+        return nothing()
+    if kit.size != size or k > kit.depth or k != right.rows:
+        return nothing()
     if not is_none(bias) and (float_size(bias) != size or not is_row(bias, n)):
-        return False
+        return nothing()
     row_major = right.column_stride == size
     if _is_flat(m, n, kit.flat_height, kit.flat_width, row_major):
-        return False
+        return nothing()
     padded = _padded_columns(n, kit.width)
     in_place = _columns_in_place(m, k, n, size, kit.height, kit.width, kit.masks, row_major)
     if (padded - in_place) * k * size > SMALL_BYTES:
-        return False
-    if _overlap(result, left, right, data_of(bias), size):
-        return False
+        return nothing()
+    if not is_none(out) and not _is_place(out, m, n, size, left, right, data_of(bias)):
+        return nothing()
+    shape = _shape_room()
+    atomic.store(shape, m)
+    atomic.store(shape + 8, n)
+    result = new_array(size, 2, shape) if is_none(out) else shared(out)
+    if is_none(result):  # for want of memory
+        return result
     at = _plan_room()
     write_plan(
-        at, Settings(1, k, padded, in_place, k, n, 0, 0), kit_at, left, right, result, data_of(bias),
+        at, Settings(1, k, padded, in_place, k, n, 0, 0), kit_at, left, right, matrix_of(result), data_of(bias),
         0, 0, _packed_room(), 0, k, 0, n,
     )  # fmt: skip
     call(kit.core, (at, 0, 1))
-    return True
+    return result
+
+
+@inline
+def _is_place(out, m, n, size, left, right, bias):  # type: ignore[no-untyped-def]
+    """Whether the result can be written there."""
+    if axes_of(out) != 2 or float_size(out) != size or not is_target(out):
+        return False
+    place = matrix_of(out)
+    return place.rows == m and place.columns == n and not _overlap(place, left, right, bias, size)
 
 
 @inline
@@ -179,8 +205,9 @@ False, and nothing is done, if ``out`` may overlap an input: rows that are still
 `Settings.resumed`, when the sums stand in ``out`` already, nothing is looked at.
 """
 attempt = entry(_attempt, *[given] * 5)
-"""``attempt(x, weight, out, bias, compiled)``, arrays of NumPy of any kind, ``bias`` or None.
+"""``attempt(x, weight, out, bias, compiled)``, arrays of NumPy of any kind, ``out`` and ``bias`` or None.
 
-Computes ``x @ weight + bias`` with all the checks itself if it is small, of one native float dtype, and each shape
-fits. Else it returns False, and nothing is done. ``compiled`` is that of an `Epilogue` that is not scaled.
+Returns ``x @ weight + bias``, in ``out`` or a new array, with all the checks made itself, if it is small, of one native
+float dtype, and each shape fits. Else it returns None, and nothing is done. ``compiled`` is that of an `Epilogue` that
+is not scaled.
 """

@@ -43,7 +43,7 @@ def product(  # noqa: PLR0917, by position for speed
     factors
         For an epilogue that is scaled: of the rows, (m,), and of the columns, (n,), contiguous.
     """
-    if not trace.listeners and not epilogue.scaled and attempt(x, weight, out, bias, epilogue.compiled):
+    if not trace.listeners and not epilogue.scaled and attempt(x, weight, out, bias, epilogue.compiled) is not None:
         return
     m, k = x.shape
     n = weight.shape[1]

@@ -65,11 +65,17 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
     >>> linear([[1.0, -2.0]], [[1.0, 0.0], [0.0, 1.0]], activation="relu")
     array([[1., 0.]])
     """
-    if type(x) is type(weight) is type(out) is _ndarray and (bias is None or type(bias) is _ndarray):
-        # A small product with all that it needs: one call, which checks the rest itself.
+    if (
+        type(x) is type(weight) is _ndarray
+        and (out is None or type(out) is _ndarray)
+        and (bias is None or type(bias) is _ndarray)
+        and not trace.listeners
+    ):
+        # A small product: one call, which checks the rest itself.
         epilogue = cpu.EPILOGUES.get(activation) if activation is None or type(activation) is str else None
-        if epilogue is not None and not trace.listeners and cpu.attempt(x, weight, out, bias, epilogue.compiled):
-            return out
+        found = cpu.attempt(x, weight, out, bias, epilogue.compiled) if epilogue is not None else None
+        if found is not None:
+            return found
     if not (activation is None or isinstance(activation, str)) or activation not in ACTIVATIONS:
         known = ", ".join(map(repr, ACTIVATIONS))
         raise KernelError(f"linear: there is no activation {activation!r}. Choose one of {known}.")

@@ -63,12 +63,11 @@ def matmul(a: Any, b: Any, *, out: Any = None) -> Any:
     >>> matmul(np.ones((5, 2, 3)), np.ones((3, 4))).shape
     (5, 2, 4)
     """
-    if (
-        type(a) is type(b) is type(out) is _ndarray
-        and not trace.listeners
-        and cpu.attempt(a, b, out, None, cpu.PLAIN.compiled)  # a small product: one call, which checks all itself
-    ):
-        return out
+    if type(a) is type(b) is _ndarray and (out is None or type(out) is _ndarray) and not trace.listeners:
+        # A small product: one call, which checks all itself.
+        found = cpu.attempt(a, b, out, None, cpu.PLAIN.compiled)
+        if found is not None:
+            return found
     if not ready(a, b, out):
         return convert(matmul, {"a": a, "b": b}, {}, out)
     if not a.ndim or not b.ndim:

@@ -1,0 +1,1 @@
+"""Races that were run before: the history, and what got slower since."""

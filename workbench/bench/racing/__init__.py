@@ -1,0 +1,1 @@
+"""How a race is run: the question and its places, the clock and the rounds, the checks and the cheats."""

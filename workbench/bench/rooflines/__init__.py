@@ -1,0 +1,1 @@
+"""How near operations come to what this machine can do at the most."""
