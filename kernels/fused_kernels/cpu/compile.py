@@ -22,7 +22,8 @@ from numba.core.compiler_lock import global_compiler_lock
 Kernel = Callable[..., Any]
 
 if hasattr(os, "register_at_fork"):
-    # A fork waits for compilers in other threads: whatever these hold would in the child be held for ever.
+    # A fork waits for compilers in other threads: whatever these hold, and LLVM's own locks, would in the child be held
+    # for ever. So all that asks LLVM for something has this lock.
     os.register_at_fork(
         before=global_compiler_lock.acquire,
         after_in_parent=global_compiler_lock.release,
@@ -77,6 +78,7 @@ def kernel(name: str, *, key: str | None = "", nogil: bool = True) -> Callable[[
     return decorate
 
 
+@global_compiler_lock
 def machine_code(function: Any, arguments: int) -> int:
     """Return the address of the code of a kernel that takes so many int64, to be called from other kernels.
 
@@ -87,6 +89,7 @@ def machine_code(function: Any, arguments: int) -> int:
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
 
 
+@global_compiler_lock
 def raising_code(function: Any, arguments: int) -> int:
     """Return the address of the code of a kernel that takes so many int64 and returns one, to be called as Numba does.
 
@@ -98,6 +101,7 @@ def raising_code(function: Any, arguments: int) -> int:
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
+@global_compiler_lock
 def entry(function: Any, *parameters: Any) -> Callable[..., Any]:
     """Compile a kernel for these types of parameters and return its shortest way in from Python.
 

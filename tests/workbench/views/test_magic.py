@@ -24,7 +24,8 @@ def ipython() -> Iterator[InteractiveShell]:
 
 
 @pytest.fixture
-def shell(ipython: InteractiveShell) -> InteractiveShell:
+def shell(ipython: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
+    monkeypatch.delattr("builtins._", raising=False)  # left by a doctest, say; IPython then keeps no last result
     ipython.reset()
     ipython.run_cell("import numpy as np\nx = np.linspace(0, 1, 1000, dtype=np.float32)\nw = x + 1")
     return ipython
