@@ -78,38 +78,38 @@ def kernel(name: str, *, key: str | None = "", nogil: bool = True) -> Callable[[
     return decorate
 
 
-@global_compiler_lock
 def machine_code(function: Any, arguments: int) -> int:
     """Return the address of the code of a kernel that takes so many int64, to be called from other kernels.
 
     Its caller is then compiled without it, once for all that are called in the same way.
     """
-    result = function.get_compile_result(numba.void(*[numba.int64] * arguments))
-    _kept.append(result)
-    return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
+    with global_compiler_lock:
+        result = function.get_compile_result(numba.void(*[numba.int64] * arguments))
+        _kept.append(result)
+        return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
 
 
-@global_compiler_lock
 def raising_code(function: Any, arguments: int) -> int:
     """Return the address of the code of a kernel that takes so many int64 and returns one, to be called as Numba does.
 
     So what it raises is known to the caller; of what code by `machine_code` raises nothing is.
     """
-    _, parameters = function._compiler.fold_argument_types([numba.int64] * arguments, {})
-    result = function.get_compile_result(numba.int64(*parameters))
-    _kept.append(result)
-    return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
+    with global_compiler_lock:
+        _, parameters = function._compiler.fold_argument_types([numba.int64] * arguments, {})
+        result = function.get_compile_result(numba.int64(*parameters))
+        _kept.append(result)
+        return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
-@global_compiler_lock
 def entry(function: Any, *parameters: Any) -> Callable[..., Any]:
     """Compile a kernel for these types of parameters and return its shortest way in from Python.
 
     It trusts its caller: an argument of another type ends the process.
     """
-    function.compile(parameters)
-    compiled = function.overloads[parameters]
-    _kept.append(compiled)
+    with global_compiler_lock:
+        function.compile(parameters)
+        compiled = function.overloads[parameters]
+        _kept.append(compiled)
     start: Callable[..., Any] = compiled.entry_point
     return start
 
