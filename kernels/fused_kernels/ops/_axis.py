@@ -21,7 +21,7 @@ def along_axis(function: Callable[..., Any], cpu: Any, x: Any, axis: Any, out: A
     function
         The public function, called again with what has been made ready.
     cpu
-        The module with the forms ``rows``, of `row_forms`, and ``columns``, of `column_forms`.
+        The module with the forms ``rows``, of `row_forms`, and ``columns``, a `ColumnForms`.
     x, axis, out
         As received.
     eps
@@ -44,5 +44,5 @@ def along_axis(function: Callable[..., Any], cpu: Any, x: Any, axis: Any, out: A
     if out is x:
         trace.note("x: copied, each column is read and written in several passes")
     source = x.copy() if out is x else x
-    cpu.columns.run(x.nbytes, False, source.reshape(blocks), target.reshape(blocks), *(() if eps is None else (eps,)))
+    cpu.columns.run(source.reshape(blocks), target.reshape(blocks), *(() if eps is None else (eps,)))
     return target

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,26 +11,10 @@ import pytest
 
 import workbench as wb
 
-x = np.random.default_rng(3).standard_normal((20, 30)).astype(np.float32)
-Function = Callable[..., Any]
-CHEATS: dict[str, tuple[Callable[[], Function], str]] = {}
+from .planted import Cheats, Function, work, x
 
-
-def caught(words: str) -> Callable[[Callable[[], Function]], Callable[[], Function]]:
-    """Enter a maker of a cheat, with the words that name it."""
-
-    def enter(make: Callable[[], Function]) -> Callable[[], Function]:
-        CHEATS[make.__name__] = make, words
-        return make
-
-    return enter
-
-
-def work(values: Any) -> Any:
-    """Take long enough that there is something to gain."""
-    for _ in range(30):
-        result = np.exp(values)
-    return result
+CHEATS = Cheats()
+caught = CHEATS.caught
 
 
 @caught("earlier values")

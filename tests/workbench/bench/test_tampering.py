@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,26 +12,10 @@ import workbench as wb
 from workbench.bench.racing import clock
 from workbench.bench.racing.cheats.tampering import Witness
 
-x = np.random.default_rng(3).standard_normal((20, 30)).astype(np.float32)
-Function = Callable[..., Any]
-CHEATS: dict[str, tuple[Callable[[], Function], str]] = {}
+from .planted import Cheats, Function, work, x
 
-
-def caught(words: str) -> Callable[[Callable[[], Function]], Callable[[], Function]]:
-    """Enter a maker of a cheat, with the words that name it."""
-
-    def enter(make: Callable[[], Function]) -> Callable[[], Function]:
-        CHEATS[make.__name__] = make, words
-        return make
-
-    return enter
-
-
-def work(values: Any) -> Any:
-    """Take long enough that there is something to gain."""
-    for _ in range(30):
-        result = np.exp(values)
-    return result
+CHEATS = Cheats()
+caught = CHEATS.caught
 
 
 @caught("changes its input")

@@ -19,6 +19,9 @@ from .course import Course
 from .rounds import Rounds
 from .runner import Runner
 
+TOO_SLOW = "did not race, since "
+"""How `Race.absent` begins to say that a contender takes too long for the race."""
+
 
 def race(
     contest: Contest,
@@ -132,7 +135,7 @@ def _prepared(
             if a_call <= patience:
                 runners.append(runner)
             else:
-                absent[contender.name] = f"did not race, since one call takes {format_seconds(a_call)}"
+                absent[contender.name] = f"{TOO_SLOW}one call takes {format_seconds(a_call)}"
     if not runners:
         raise RaceError(f"No contender can race {contest.described}: {'; '.join(absent.values())}")
     return runners

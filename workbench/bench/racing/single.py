@@ -20,7 +20,7 @@ def single(
     budget: float,
     seed: int,
     patience: float,
-    progress: Report,
+    progress: Report | None,
 ) -> Race:
     """Race one contest, in which a contender that fails or is too slow is absent.
 

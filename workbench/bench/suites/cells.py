@@ -10,10 +10,10 @@ import numpy as np
 
 from fused_kernels.catalog import OPS
 from workbench.bench.contenders import ALL
-from workbench.bench.progress import Report, Reporter
+from workbench.bench.progress import Report
 from workbench.bench.race import Race
-from workbench.bench.racing import contest as contests
-from workbench.bench.racing.run import race
+from workbench.bench.racing.contest import Contest, of_operation
+from workbench.bench.racing.single import single
 from workbench.errors import WorkbenchError
 
 PATIENCE = 0.5
@@ -41,28 +41,19 @@ def run(
     contenders, budget, seed, progress
         As in :func:`workbench.compare`; contenders that fail are absent.
     """
-    contest: contests.Contest | None = None
-    of: object = None
+    known: dict[object, Contest] = {}
+
+    def ask(rng: np.random.Generator) -> Contest:
+        if cell not in known:
+            known.clear()  # so that there is never room for two
+            inputs = _without(op, shape, dtype, without, rng) if without else None
+            known[cell] = of_operation(op, shape=shape, dtype=dtype, names=contenders, inputs=inputs, rng=rng)
+        return known[cell]
+
     for shape, dtype, out, without in cells:
-        rng = np.random.default_rng(seed)
-        report = Reporter(progress, budget)
-        report.step("preparing", None)
+        cell = (tuple(shape), dtype, tuple(without))
         try:
-            if contest is None or of != (shape, dtype, without):
-                contest, of = None, (shape, dtype, without)  # None, so that there is never room for two
-                inputs = _without(op, shape, dtype, without, rng) if without else None
-                contest = contests.of_operation(op, shape=shape, dtype=dtype, names=contenders, inputs=inputs, rng=rng)
-            yield race(
-                contest,
-                out=out,
-                budget=budget,
-                rounds=None,
-                rng=rng,
-                seed=seed,
-                strict=False,
-                report=report,
-                patience=PATIENCE,
-            )
+            yield single(ask, out=out, budget=budget, seed=seed, patience=PATIENCE, progress=progress)
         except (WorkbenchError, MemoryError) as error:
             yield str(error) or type(error).__name__
 

@@ -18,6 +18,7 @@ from workbench.bench.progress import Progress, SuiteProgress
 from workbench.bench.racing import contest as contests
 from workbench.bench.racing.check import leaves
 from workbench.bench.racing.contest import Contest, parse_shape
+from workbench.bench.racing.run import TOO_SLOW
 from workbench.bench.racing.single import single
 from workbench.errors import InputError, WorkbenchError
 from workbench.text import format_seconds, format_sizes
@@ -27,8 +28,6 @@ from .swept import BASE, Point, Stop, Sweep
 
 PATIENCE = 1.0
 """Seconds; who would take longer for one call at the next size stops."""
-SLOW = "did not race, since "
-"""How a race begins to say that a contender takes too long for it."""
 _HALVINGS = 2
 """How often the gap in which the winner changes is raced half-way: after two it is a factor of 1.4 wide, not 4."""
 
@@ -241,7 +240,7 @@ def _point(run: _Run, shape: Shape, dtype: str, running: list[str], settings: _S
             raise
         return replace(point, failure=str(error) or type(error).__name__)
     for name in running:
-        _, slow, takes = found.absent.get(name, "").partition(SLOW)
+        _, slow, takes = found.absent.get(name, "").partition(TOO_SLOW)
         if slow:
             run.stop(name, dtype, shape, takes)
     return replace(point, race=found)

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from fused_kernels.cpu import threads
 from fused_kernels.cpu.compensated import added
-from fused_kernels.cpu.compile import Kernel, inline, inline_reduction, kernel
+from fused_kernels.cpu.compile import Kernel, inline, inline_reduction
 from fused_kernels.cpu.fork_join import parallel
 from fused_kernels.cpu.views import part_of, row_of
+from fused_kernels.dispatch import Array
 
-from .forms import Forms
+from .forms import shares_of, skipped
 
 WIDTH = 256
 """Columns of a strip: what is known of each, a sum say, stays in the first-level cache."""
@@ -19,8 +21,8 @@ ROWS = 64
 """Rows of a strip that are summed one by one: the roundings of equal numbers go one way, and so add up."""
 
 
-def column_forms(name: str, strip: Kernel, *, parallel_from: int) -> Forms:
-    """Make the forms of an operation along the middle axis of (blocks, n, inner).
+class ColumnForms:
+    """The loop of an operation along the middle axis of (blocks, n, inner); one kernel serves any number of threads.
 
     Parameters
     ----------
@@ -30,15 +32,20 @@ def column_forms(name: str, strip: Kernel, *, parallel_from: int) -> Forms:
         ``strip(x, out, first, last, *parameters)``: computes the columns ``first:last`` of one block, shape (n, inner).
     parallel_from
         Bytes of the result from which threads pay.
-
-    Returns
-    -------
-    Forms
-        To be run with ``x`` and ``out`` of shape (blocks, n, inner), C-contiguous, which must not overlap, and the
-        parameters.
     """
-    one_strip = inline_reduction(strip)
 
+    def __init__(self, name: str, strip: Kernel, *, parallel_from: int) -> None:
+        self._parallel_from = parallel_from
+        self._loop = parallel(name, inline_reduction(_share_of_strips(inline_reduction(strip))))
+
+    def run(self, x: Array, out: Array, *parameters: Any) -> None:
+        """Run it on arrays of shape (blocks, n, inner), C-contiguous, which must not overlap, and the parameters."""
+        shares = shares_of(out.nbytes, self._parallel_from)
+        if not skipped(out.nbytes, shares, parallel_from=self._parallel_from):
+            self._loop(threads.state(shares), shares, x, out, *parameters)
+
+
+def _share_of_strips(one_strip: Kernel) -> Kernel:
     def share_of_strips(share: Any, shares: Any, x: Any, out: Any, *parameters: Any) -> None:
         inner = x.shape[2]
         strips = (inner + WIDTH - 1) // WIDTH
@@ -47,18 +54,7 @@ def column_forms(name: str, strip: Kernel, *, parallel_from: int) -> Forms:
             block, first = unit // strips, unit % strips * WIDTH
             one_strip(x[block], out[block], first, min(first + WIDTH, inner), *parameters)
 
-    one_share = inline_reduction(share_of_strips)
-
-    def serial(x: Any, out: Any, *parameters: Any) -> None:
-        one_share(0, 1, x, out, *parameters)
-
-    return Forms(
-        kernel(f"{name}.serial")(serial),
-        parallel(f"{name}.parallel", one_share),
-        None,
-        parallel_from,
-        streams=False,
-    )
+    return share_of_strips
 
 
 @inline

@@ -51,11 +51,7 @@ _TINY = {np.float32: -12, np.float64: -27}
 
 @compiled(lambda dtype: _make(dtype, 0))
 def sin(x: Any) -> Any:
-    """Return the sine of x in radians, within 0.85 ulp; NaN at inf, -0 stays -0.
-
-    Scalar, though without a call, on processors that cannot load from many places at once: AVX2 can be made to, NEON
-    cannot.
-    """
+    """Return the sine of x in radians, within 0.85 ulp; NaN at inf, -0 stays -0."""
 
 
 @compiled(lambda dtype: _make(dtype, 1))

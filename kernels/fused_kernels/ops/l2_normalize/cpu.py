@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from fused_kernels.cpu.compile import inline, inline_reduction
-from fused_kernels.cpu.loops.columns import collect, column_forms, finish, partial_sums, strip_of
+from fused_kernels.cpu.loops.columns import ColumnForms, collect, finish, partial_sums, strip_of
 from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.moments import sum_of_squares
@@ -56,4 +56,4 @@ def _multiply_each(row: Any, factors: Any, out: Any) -> None:
         out[j] = row[j] * factors[j]
 
 
-columns = column_forms("l2_normalize.columns", _strip, parallel_from=_PARALLEL_FROM)
+columns = ColumnForms("l2_normalize.columns", _strip, parallel_from=_PARALLEL_FROM)

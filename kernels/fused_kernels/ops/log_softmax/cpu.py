@@ -6,7 +6,7 @@ from typing import Any
 
 from fused_kernels.cpu.compile import inline, inline_reduction
 from fused_kernels.cpu.log_sum_exp import log_sum_exp, raise_each
-from fused_kernels.cpu.loops.columns import collect, column_forms, finish, partial_sums, strip_of
+from fused_kernels.cpu.loops.columns import ColumnForms, collect, finish, partial_sums, strip_of
 from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import row_forms
 from fused_kernels.cpu.vector_math import exp_nonpositive, log
@@ -64,4 +64,4 @@ def _subtract_each(row: Any, top: Any, rest: Any, out: Any) -> None:
         out[j] = (row[j] - top[j]) - rest[j]
 
 
-columns = column_forms("log_softmax.columns", _strip, parallel_from=_PARALLEL_FROM)
+columns = ColumnForms("log_softmax.columns", _strip, parallel_from=_PARALLEL_FROM)

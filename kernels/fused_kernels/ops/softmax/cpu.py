@@ -7,7 +7,7 @@ from typing import Any
 from fused_kernels.cpu.compensated import added
 from fused_kernels.cpu.compile import inline, inline_reduction
 from fused_kernels.cpu.log_sum_exp import largest, raise_each
-from fused_kernels.cpu.loops.columns import collect, column_forms, finish, partial_sums, strip_of
+from fused_kernels.cpu.loops.columns import ColumnForms, collect, finish, partial_sums, strip_of
 from fused_kernels.cpu.loops.launch import attempt
 from fused_kernels.cpu.loops.rows import BLOCK, row_forms
 from fused_kernels.cpu.vector_math import exp_nonpositive
@@ -82,4 +82,4 @@ def _multiply_each(row: Any, factors: Any) -> None:
         row[j] *= factors[j]
 
 
-columns = column_forms("softmax.columns", _strip, parallel_from=_PARALLEL_FROM)
+columns = ColumnForms("softmax.columns", _strip, parallel_from=_PARALLEL_FROM)
