@@ -104,6 +104,7 @@ def test_inspect_as_json() -> None:
         (["bench"], "One operation races; got none."),
         (["bench", "softmax", "scale"], "workbench bench --suite kernels softmax scale"),
         (["bench", "softmax", "--save", "suite.json"], "--suite kernels"),
+        (["bench", "--suite", "quick", "--shape", "8x8", "--no-out"], "leave out --shape and --out"),
         (["bench", "--suite", "models"], "There are: kernels, headlines, quick."),
         (["bench", "--suite", "kernels", "softmx"], "Did you mean 'softmax'?"),
         (["bench", "--suite", "kernels", "--load", "nothing.json"], "nothing.json"),

@@ -37,6 +37,8 @@ def compare(
 
     All compute the same thing in turns, in a new random order each round, so that what disturbs the machine disturbs
     all. Each result is checked before and after against the truth in float64, and each input for having been changed.
+    A contender that is wrong, or only seems to compute, stays in the record: ``race["mine"].right`` is False,
+    ``race["mine"].fault`` says why, and no verdict names it the winner.
 
     Parameters
     ----------

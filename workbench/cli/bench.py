@@ -20,6 +20,7 @@ REGRESSION = 3
 
 
 def bench(
+    context: typer.Context,
     ops: Annotated[list[str] | None, typer.Argument(help="An operation of the catalogue, such as layer_norm.")] = None,
     *,
     suite: Annotated[
@@ -42,6 +43,12 @@ def bench(
     cache: Annotated[
         str, typer.Option(help="warm, or cold: each call finds its arrays outside the caches of the processor.")
     ] = "warm",
+    interval: Annotated[
+        float,
+        typer.Option(
+            help="End earlier when all ratios are known so well, as half the width of their 95 % intervals; 0: never."
+        ),
+    ] = 0.005,
     seed: Annotated[int, typer.Option(help="Of the inputs and of the order of the turns.")] = 0,
     as_json: AsJson = False,
     record: Annotated[
@@ -69,6 +76,7 @@ def bench(
 ) -> None:
     """Race an operation's contenders, with their results checked; or a whole suite."""
     options: dict[str, Any] = {"seed": seed}
+    alone = {"shape": shape, "dtype": dtype, "rounds": rounds, "out": out, "cache": cache, "interval": interval}
     if contenders is not None:
         named = [name.strip() for name in contenders.split(",") if name.strip()]
         options["contenders"] = "all" if named == ["all"] else named
@@ -78,6 +86,9 @@ def bench(
         cancelled = False
         baseline = None if against is None else Baseline(against, share(allow), suite=suite is not None)
         if suite is not None:
+            sources = {name: context.get_parameter_source(name) for name in alone}
+            if given := [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]:
+                raise InputError(f"A suite has its own {', '.join(given)}; leave out --{' and --'.join(given)}.")
             found, cancelled = suites.run(
                 suite, ops or [], options, load=load, save=save, markdown=markdown or [], as_json=as_json, report=report
             )
@@ -90,8 +101,7 @@ def bench(
                     f"One operation races; got {', '.join(ops or ['none'])}. Several: workbench bench --suite kernels "
                     f"{' '.join(ops or [])}".rstrip()
                 )
-            options |= {"shape": shape, "dtype": dtype, "rounds": rounds, "out": out, "cache": cache}
-            races = [_race(ops[0], options, in_process=in_process)]
+            races = [_race(ops[0], options | alone, in_process=in_process)]
             print_race(races[0], as_json=as_json)
             if report is not None:
                 from workbench.views.report import write_report
