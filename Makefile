@@ -15,7 +15,7 @@ ifneq ($(shell [ -x $(BIN)/python ] && $(BIN)/python -I -c '$(FINDS_US)'),yes)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-slow test-large browser bench notebooks docs format clean
+.PHONY: help lab test test-slow test-large browser bench instrument notebooks docs format clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf 'make %-11s %s\n' "$$name" "$$text"; done
@@ -37,6 +37,9 @@ browser: $(STAMP) ## Run only the tests that drive JupyterLab in headless Chromi
 
 bench: $(STAMP) ## Race every operation of the catalogue against all others, at all its shapes: about 25 minutes
 	@$(BIN)/workbench bench --suite kernels $(ARGS)
+
+instrument: $(STAMP) ## Measure how far a race can be believed: ten minutes on an idle machine
+	@$(BIN)/python tests/workbench/bench/instrument.py $(ARGS)
 
 notebooks: $(STAMP) ## Run all notebooks in place and keep their outputs
 	@$(BIN)/python tests/notebooks/run.py

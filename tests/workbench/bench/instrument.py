@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import statistics
 import subprocess
 import sys
@@ -185,7 +186,7 @@ def _pytest_benchmark(name: str) -> float:
         found = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", *wanted, "test_it.py"],
             cwd=folder,
-            env={"PYTHONPATH": str(Path(__file__).parent), "PATH": ""},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
             capture_output=True,
             check=False,
             text=True,

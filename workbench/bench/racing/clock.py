@@ -17,6 +17,9 @@ So each is timed as it runs in a loop of its own, which is how libraries are com
 A sample in which a thread of this process had to wait for a core is taken again. Beside a program that keeps one of the
 2 cores busy, the kernel takes 163 us in the middle of all samples (quartiles 64 and 184), and 29.7 in those in which
 nobody waited (26.9 and 30.2); on an idle machine it takes 31.7.
+
+A contender on a GPU will take another clock with the same methods, `once`, `calibrate` and `sample`, in a module beside
+this one: events around the calls on its stream, its second cache flushed before them. `run.race` is where one is made.
 """
 
 from __future__ import annotations
