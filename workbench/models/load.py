@@ -207,6 +207,6 @@ def _value(option: Option, value: Any) -> Any:
     if option.choices and value not in option.choices:
         raise InputError(f"{option.name}={value!r} is none of {', '.join(map(repr, option.choices))}.")
     if type(value) is not option.kind or (isinstance(value, int) and not isinstance(value, bool) and value < 1):
-        kind = {int: "a number from 1 on", bool: "True or False", str: "a text"}[option.kind]
+        kind = {int: "a number from 1 on", bool: "True or False", str: "a text", dict: "a dict"}[option.kind]
         raise InputError(f"{option.name}={value!r} is not {kind}; it says {option.help}.")
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,8 +83,20 @@ def _value(option: Option, field: Any) -> Any:
     written = field.value.strip()
     if not written:
         return option.default
+    if option.kind is dict:
+        return _written_dict(option, written)
     if option.kind is not int:
         return written
     if not written.isdecimal():
         raise InputError(f"{option.name} is {written!r}, which is not a whole number; it says {option.help}.")
     return int(written)
+
+
+def _written_dict(option: Option, written: str) -> dict[str, Any]:
+    try:
+        value = ast.literal_eval(written)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f"{option.name} is {written!r}, which is not a dict; it says {option.help}.")
+    return value

@@ -1,4 +1,4 @@
-"""ONNX models: described from the protobuf alone, run by ONNX Runtime, which is loaded on the first run."""
+"""ONNX models: described from the protobuf alone, run by ONNX Runtime or onnx, which are loaded on the first run."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from workbench.errors import LoadError
 from workbench.models.foreign import is_text
 from workbench.models.formats import Format, Option
 from workbench.models.inputs import InputRules, check_outputs
 from workbench.models.model import Model, TensorTable
+from workbench.models.outputs import Outputs
 from workbench.models.source import Source
 
+from .engines import Auto, Engine
+from .external import external_tensors
 from .graph import describe, overridable, read_proto, reading
-from .session import OPTIMIZATIONS, PROVIDERS, Session, check_provider
+from .providers import AUTO, CHOICES, REFERENCE, check_provider
+from .reference import Reference
+from .session import OPTIMIZATIONS, Session
 from .tensors import TensorReader
 
 
@@ -32,8 +35,7 @@ class OnnxModel(Model):
     """
 
     def __init__(self, source: Source, options: Mapping[str, Any]) -> None:
-        if options["provider"] != "cpu":
-            check_provider(options["provider"])
+        check_provider(options["provider"], options["provider_options"])
         proto = read_proto(source)
         reader = TensorReader(source)
         self.tensors = reading(source, lambda: TensorTable(reader.tensors(proto.graph)))
@@ -42,29 +44,55 @@ class OnnxModel(Model):
         self._defaults = reading(source, overridable, proto.graph)
         self._rules = InputRules((*self._defaults, *self.info.inputs))
         self._names = [output.name for output in self.info.outputs]
-        self._source, self._options = source, dict(options)
-        self._session: Session | None = None
+        self._source, self._reader, self._options = source, reader, dict(options)
+        self._engine: Engine | None = None
         self._lock = threading.Lock()
+
+    @property
+    def provider(self) -> str:
+        """What computes: the name that ``load`` has for it; for ``"auto"`` known once the first run was prepared."""
+        return self._engine.provider if self._engine is not None else self._options["provider"]
 
     def prepare(self) -> None:
         """Make the session now, so that the first run does not have to."""
-        with self._lock:
-            if self._session is None:
-                model = str(self._source.path) if self._source.path else self._source.data or self._serialised()
-                inputs = (*self._defaults, *self.info.inputs)
-                self._session = Session(model, self._source.given, inputs, self.info.outputs, self._options)
+        self._prepared()
 
-    def run(self, inputs: Mapping[str, Any], outputs: list[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:
+    def run(self, inputs: Mapping[str, Any], outputs: list[str] | None = None) -> Outputs:
         """Run the model once; see :meth:`workbench.models.model.Model.run`.
 
-        An initialiser that the graph also lists as an input may be given, in place of its value in the file.
+        An initialiser that the graph also lists as an input may be given, in place of its value in the file. The result
+        says by ``provider`` what computed it.
         """
+        return self._run(inputs, outputs, None)
+
+    def _run(self, inputs: Mapping[str, Any], outputs: list[str] | None, stop: Any) -> Outputs:
         feeds = self._rules.check(inputs)
         names = self._names if outputs is None else check_outputs(outputs, self._names)
-        if self._session is None:
-            self.prepare()
-        assert self._session is not None
-        return dict(zip(names, self._session.run(names, feeds), strict=True))
+        return (self._engine or self._prepared()).run(names, feeds, stop)
+
+    def _prepared(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                for tensor, _ in external_tensors(self.proto):
+                    entries = {entry.key: entry.value for entry in tensor.external_data}
+                    self._reader.check_external(entries.get("location", ""), tensor.name)
+                self._engine = self._open_engine()
+            return self._engine
+
+    def _open_engine(self) -> Engine:
+        provider = self._options["provider"]
+        if provider == AUTO:
+            return Auto(self._open_session, self._open_reference)
+        return self._open_reference() if provider == REFERENCE else self._open_session()
+
+    def _open_session(self, profile: str = "") -> Session:
+        source = self._source
+        model = str(source.path) if source.path else source.data or self._serialised()
+        inputs = (*self._defaults, *self.info.inputs)
+        return Session(model, source.given, inputs, self.info.outputs, self._options, profile=profile)
+
+    def _open_reference(self) -> Reference:
+        return Reference(self.proto, self._source.given, self.info.outputs, self._reader)
 
     def _serialised(self) -> bytes:
         try:
@@ -92,10 +120,11 @@ FORMAT = Format(
     name="onnx",
     title="an ONNX model",
     options=(
-        Option("provider", str, "cpu", "where ONNX Runtime computes", tuple(PROVIDERS)),
+        Option("provider", str, "cpu", "where ONNX Runtime computes; auto: or else the reference", CHOICES),
         Option("optimization", str, "all", "how far ONNX Runtime rewrites the graph", tuple(OPTIMIZATIONS)),
         Option("intra_threads", int, None, "threads within one operator; ONNX Runtime's choice if left out"),
         Option("inter_threads", int, None, "operators at the same time; one if left out"),
+        Option("provider_options", dict, None, "options of the provider, such as {'device_id': 0}"),
     ),
     recognises=_recognises,
     open=OnnxModel,
