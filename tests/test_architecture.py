@@ -34,7 +34,9 @@ FLOORS = {
     "fused_kernels": 0,
     # The package itself holds the version; its public names, loaded by text, count as the modules they come from.
     **dict.fromkeys(["workbench", "workbench.arrays", "workbench.errors", "workbench.text"], 1),
-    **dict.fromkeys(["workbench.models", "workbench.bench", "workbench.pipelines", "workbench.ring"], 2),
+    **dict.fromkeys(
+        ["workbench.models", "workbench.bench", "workbench.bridge", "workbench.pipelines", "workbench.ring"], 2
+    ),
     "workbench.views": 3,
     "workbench.cli": 4,
     "workbench.__main__": 5,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.bench.past.history import history
     from workbench.bench.rooflines.roofline import roofline
     from workbench.bench.sweeps.sweep import sweep
+    from workbench.bridge.bridge import TorchBridge
 
     from .errors import WorkbenchError
     from .models.load import load
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "TorchBridge": "bridge.bridge",
     "WorkbenchError": "errors",
     "Workbench": "views.app",
     "compare": "bench.compare",
@@ -33,7 +35,7 @@ _HOME = {
     "roofline": "bench.rooflines.roofline",
     "sweep": "bench.sweeps.sweep",
 }
-__all__ = ["Workbench", "WorkbenchError", "compare", "history", "inspect", "load", "roofline", "sweep"]
+__all__ = ["TorchBridge", "Workbench", "WorkbenchError", "compare", "history", "inspect", "load", "roofline", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
