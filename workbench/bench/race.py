@@ -169,9 +169,9 @@ class Race:
 
     def plot(self) -> go.Figure:
         """Return the plotly bar chart: median time of each contender with its interval."""
-        from workbench.views import charts
+        from workbench.views import race_chart
 
-        return charts.race(self)
+        return race_chart.race(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, dicts, numbers and text, for JSON; :meth:`from_dict` gives an equal race."""
@@ -230,6 +230,6 @@ class Race:
         return race_text(self)
 
     def _repr_html_(self) -> str:
-        from workbench.views import cards
+        from workbench.views import race_card
 
-        return cards.race_card(self)
+        return race_card.card(self)

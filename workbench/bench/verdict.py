@@ -16,18 +16,23 @@ UNCHECKED = "nothing"
 
 
 def verdict(race: Race) -> str:
-    """Return one sentence, and one more for each wrong result and for a disturbed race.
+    """Return the :func:`sentences` as one text."""
+    return " ".join(sentences(race))
+
+
+def sentences(race: Race) -> list[str]:
+    """Return who won in one sentence, and one more for each wrong result and for a disturbed race.
 
     ``numba is 16 times faster than NumPy, and 5.1 times faster than torch.`` The others that are named are NumPy and
     the best of the rest; those that the interval does not tell from the winner share the first place.
     """
     right = [result for result in race.results if result.right]
     wrong = [result for result in race.results if not result.right]
-    sentences = [_ranking(race, right)] if right else ["No contender computes the right result."]
-    sentences += [f"{spelled(result.contender)} {result.fault} and is out of the competition." for result in wrong]
+    told = [_ranking(race, right)] if right else ["No contender computes the right result."]
+    told += [f"{spelled(result.contender)} {result.fault} and is out of the competition." for result in wrong]
     if race.conditions.get("disturbed"):
-        sentences.append("Other programs took part of the machine meanwhile, so repeat it when they rest.")
-    return " ".join(sentences)
+        told.append("Other programs took part of the machine meanwhile, so repeat it when they rest.")
+    return told
 
 
 def conditions_text(race: Race) -> str:

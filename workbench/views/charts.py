@@ -1,4 +1,4 @@
-"""The figures: a race, a tensor's values and a slice of it."""
+"""The figures of a tensor: how often which values occur, and a slice of it."""
 
 from __future__ import annotations
 
@@ -8,91 +8,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from workbench.bench.race import Race, Result
 from workbench.models.model import Tensor
-from workbench.text import format_seconds, time_unit
 
-from . import cards, html, template, theme
+from . import html, template
 from .window import Window
 
 HEIGHT = 250
-
-
-def race(race: Race, *, title: bool = True) -> go.Figure:
-    """Draw the median time of each contender with its 95 % interval, fastest on top.
-
-    Parameters
-    ----------
-    race
-        What was measured.
-    title
-        Whether the verdict and the conditions stand above; a panel that shows them itself leaves them out.
-    """
-    results = race.results
-    medians = [result.median for result in results]
-    sign, size = time_unit(math.exp(float(np.mean(np.log(medians)))) if medians else 1.0)
-    times = np.array(medians) / size
-    ends = np.array([result.interval for result in results]).reshape(-1, 2) / size
-    names = [_unique(template.plain(result.contender, 40), place) for place, result in enumerate(results)]
-    colours = theme.contender_colours([result.contender for result in results])
-    log = bool(medians) and max(medians) > cards.LOG_FROM * min(medians)
-
-    bars = go.Bar(
-        x=times,
-        y=names,
-        orientation="h",
-        width=0.62,
-        marker={"color": [colours[result.contender] for result in results], "line": {"width": 0}},
-        error_x={
-            "type": "data",
-            "array": ends[:, 1] - times,
-            "arrayminus": times - ends[:, 0],
-            "color": template.INK,
-            "thickness": 1.6,
-            "width": 4,
-        },
-        customdata=[_race_hover(result) for result in results],
-        hovertemplate="%{customdata}<extra></extra>",
-        name="median",
-    )
-    words = go.Scatter(
-        x=ends[:, 1],
-        y=names,
-        mode="text",
-        text=["\N{NO-BREAK SPACE}" * 2 + _race_words(race, result.contender) for result in results],
-        textposition="middle right",
-        textfont={"color": template.INK, "size": 13},
-        cliponaxis=False,
-        hoverinfo="skip",
-        name="labels",
-    )
-    kind = "log" if log else "linear"
-    verdict, conditions = template.wrap(race.verdict, 52), template.wrap(race.conditions_text, 84)
-    small = f'<span style="font-size:12px;font-weight:400;color:{template.MUTED}">{conditions}</span>'
-    title_text = f"{verdict}<br>{small}"
-    top = 21 * (title_text.count("<br>") + 1) + 20 if title else 8
-    return template.figure(
-        bars,
-        words,
-        height=top + 56 + 38 * max(len(results), 1),
-        title={"text": title_text} if title else None,
-        margin={"t": top, "l": 8, "r": 8, "b": 8},
-        xaxis={
-            "type": kind,
-            "range": _race_range(times, ends, log=log),
-            "title": {"text": f"median time per call{' (log)' if log else f', {sign}'}, with 95 % interval"},
-            "nticks": 7,
-            **(_decades(ends, size) if log else {}),
-        },
-        yaxis={
-            "categoryorder": "array",
-            "categoryarray": names[::-1],
-            "tickfont": {"color": template.INK, "size": 13},
-            "showgrid": False,
-            "ticklabelstandoff": 8,
-        },
-        annotations=[] if results else [_note("No contender could run.")],
-    )
 
 
 def histogram(tensor: Tensor) -> go.Figure:
@@ -130,7 +51,7 @@ def histogram(tensor: Tensor) -> go.Figure:
             "dtick": 1,
             "range": [-0.15, top],
         },
-        annotations=[] if filled else [_note("No finite values to count.")],
+        annotations=[] if filled else [template.note("No finite values to count.")],
     )
 
 
@@ -176,7 +97,7 @@ def heatmap(window: Window) -> go.Figure:
         height=HEIGHT,
         xaxis={**axis, "title": {"text": "column"}, "visible": values.size > 0},
         yaxis={**axis, "title": {"text": "row"}, "autorange": "reversed", "visible": values.size > 0},
-        annotations=[] if values.size else [_note("No elements to show.")],
+        annotations=[] if values.size else [template.note("No elements to show.")],
     )
 
 
@@ -198,12 +119,12 @@ def heat_key(window: Window) -> str:
 
 def no_values(text: str) -> go.Figure:
     """Return the frame of :func:`histogram` with a sentence in place of the bars."""
-    return template.figure(go.Bar(), height=HEIGHT, annotations=[_note(text)])
+    return template.figure(go.Bar(), height=HEIGHT, annotations=[template.note(text)])
 
 
 def no_cells(text: str) -> go.Figure:
     """Return the frame of :func:`heatmap` with a sentence in place of the cells."""
-    return template.figure(go.Heatmap(), go.Heatmap(), height=HEIGHT, annotations=[_note(text)])
+    return template.figure(go.Heatmap(), go.Heatmap(), height=HEIGHT, annotations=[template.note(text)])
 
 
 def _where(chosen: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> list[list[float | None]]:
@@ -212,50 +133,3 @@ def _where(chosen: np.ndarray[Any, Any], values: np.ndarray[Any, Any]) -> list[l
         [value if take else None for take, value in zip(*row, strict=True)]
         for row in zip(chosen.tolist(), values.tolist(), strict=True)
     ]
-
-
-def _race_words(race: Race, contender: str) -> str:
-    result = race[contender]
-    words, beside = format_seconds(result.median), cards.comparison(race, result)
-    return f'{words} <span style="color:{template.MUTED}">{beside}</span>' if beside else words
-
-
-def _race_hover(result: Result) -> str:
-    low, high = result.interval
-    return (
-        f"<b>{template.plain(result.contender)}</b> {template.plain(result.version)}<br>"
-        f"median {format_seconds(result.median)}, 95 % interval {format_seconds(low)} to {format_seconds(high)}<br>"
-        f"first call {format_seconds(result.first_call)}<br>error {html.number(result.error)} of the largest value"
-    )
-
-
-def _race_range(times: np.ndarray[Any, Any], ends: np.ndarray[Any, Any], *, log: bool) -> list[float] | None:
-    """Return the axis' range, with room for the words at the right of the longest bar."""
-    if not times.size:
-        return None
-    if not log:
-        return [0.0, float(ends.max()) * 1.32]
-    low, high = math.log10(float(ends[:, 0].min())) - 0.3, math.log10(float(ends.max()))
-    return [low, high + 0.32 * (high - low)]
-
-
-def _decades(ends: np.ndarray[Any, Any], size: float) -> dict[str, Any]:
-    """Return ticks at powers of ten, each with its own unit, since a log axis may span several."""
-    first, last = math.floor(math.log10(float(ends.min()))), math.ceil(math.log10(float(ends.max())))
-    ticks = [10.0**power for power in range(first, last + 1)]
-    return {"tickvals": ticks, "ticktext": [f"{_whole(tick * size)}" for tick in ticks]}
-
-
-def _whole(seconds: float) -> str:
-    sign, size = time_unit(seconds)
-    return f"{seconds / size:g} {sign}"
-
-
-def _unique(name: str, place: int) -> str:
-    """Return a name that stays its own after shortening; the added characters have no width."""
-    return name + "\N{ZERO WIDTH SPACE}" * place if "\N{HORIZONTAL ELLIPSIS}" in name else name
-
-
-def _note(text: str) -> dict[str, Any]:
-    place = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
-    return {"text": text, "showarrow": False, "font": {"color": template.MUTED, "size": 13}, **place}

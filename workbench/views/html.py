@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 from workbench.text import format_sizes
@@ -11,6 +12,11 @@ from workbench.text import format_sizes
 from . import theme
 
 MULTIPLICATION_SIGN = "\N{MULTIPLICATION SIGN}"
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=\S)")
+
+
+class Fault(str):
+    """What a table sets apart, since it says that something is wrong."""
 
 
 def escape(value: object) -> str:
@@ -86,13 +92,19 @@ def table(
     ]
     head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(columns, kinds, strict=True))
     body = "".join(
-        "<tr>" + "".join(f"<td{kind}>{escape(value)}</td>" for value, kind in zip(row, kinds, strict=True)) + "</tr>"
+        "<tr>" + "".join(f"<td{kind}>{_cell(value)}</td>" for value, kind in zip(row, kinds, strict=True)) + "</tr>"
         for row in rows
     )
     return (
         f'<div class="fw-scroll"><table class="fw-table"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _cell(value: object) -> str:
+    """Return the inside of a cell; a line does not end between a number and its unit."""
+    text = _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", escape(value))
+    return f'<b class="fw-fault">{text}</b>' if isinstance(value, Fault) else text
 
 
 def folded(summary: str, body: str) -> str:

@@ -21,7 +21,7 @@ from workbench.models.model import Model
 from workbench.models.op_shapes import shapes_in
 from workbench.text import format_sizes
 
-from . import cards, charts, controls, html, template, theme
+from . import controls, html, race_card, race_chart, template, theme
 from .code_footer import CodeFooter
 from .jobs import Job, Report
 from .status import guarded
@@ -226,9 +226,9 @@ class RaceView(widgets.VBox):  # type: ignore[misc]
     """A finished race: the verdict, its conditions, the chart, and the numbers folded away."""
 
     def __init__(self, race: Race) -> None:
-        self.figure = template.live(charts.race(race, title=False))
-        numbers = widgets.HTML(html.folded("Numbers", cards.race_numbers(race)))
-        super().__init__([widgets.HTML(cards.race_answer(race)), self.figure, numbers])
+        self.figure = template.live(race_chart.race(race, title=False))
+        numbers = widgets.HTML(html.folded("Numbers", race_card.numbers(race)))
+        super().__init__([widgets.HTML(race_card.answer(race)), self.figure, numbers])
 
 
 def _label(shape: tuple[int, ...]) -> str:

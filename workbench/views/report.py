@@ -19,7 +19,7 @@ from workbench.bench.suites.suite import Suite
 from workbench.errors import InputError
 from workbench.text import format_seconds
 
-from . import cards, charts, html, suite_chart, theme, trend_chart
+from . import html, race_card, race_chart, suite_chart, theme, trend_chart
 from .history_card import history_table
 
 if TYPE_CHECKING:
@@ -67,14 +67,14 @@ def report(of: Any) -> str:
 def _race(race: Race) -> tuple[str, list[str]]:
     absent = [f"{name}: {reason}" for name, reason in race.absent.items()]
     return f"Race of {race.op}", [
-        cards.race_answer(race),
-        _figure(charts.race(race, title=False), "median time of each contender"),
-        f"<noscript>{cards.race_bars(race)}</noscript>",
+        race_card.answer(race),
+        _figure(race_chart.race(race, title=False), "median time of each contender"),
+        f"<noscript>{race_card.bars(race)}</noscript>",
         "<h2>Numbers</h2>",
-        cards.race_numbers(race),
+        race_card.numbers(race),
         _listed(absent),
         "<h2>Measured on</h2>",
-        html.facts(cards.race_facts(race)),
+        html.facts(race_card.facts(race)),
     ]
 
 

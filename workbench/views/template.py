@@ -16,6 +16,7 @@ MUTED = "#626b75"
 LINE = "#dfe3e6"
 SHADE = "#f6f7f8"
 ACCENT = "#0067a8"
+ALARM = "#b3261e"
 """Keys of figure.css: on a page without it they are a readable light figure; with it each follows the theme."""
 
 NOT_FINITE = "#8c8c8c"
@@ -113,6 +114,18 @@ def redraw(widget: go.FigureWidget, drawn: go.Figure) -> None:
             shown.update(wanted.to_plotly_json(), overwrite=True)
         widget.layout.update(drawn.layout.to_plotly_json(), overwrite=True)
         widget.layout.annotations = drawn.layout.annotations
+
+
+def note(text: str) -> dict[str, Any]:
+    """Return a sentence in the middle of a figure that has nothing to draw."""
+    place = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
+    return {"text": text, "showarrow": False, "font": {"color": MUTED, "size": 13}, **place}
+
+
+def ink(text: str, colour: str, *, size: int | None = None) -> str:
+    """Return words of plotly's in another colour, and in a plain weight of another size if one is given."""
+    style = f"font-size:{size}px;font-weight:400;" if size else ""
+    return f'<span style="{style}color:{colour}">{text}</span>'
 
 
 def wrap(text: str, width: int) -> str:

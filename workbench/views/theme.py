@@ -40,7 +40,7 @@ def contender_colours(names: list[str]) -> dict[str, str]:
     """
     colours = {name: CONTENDER_COLOURS[name] for name in names if name in CONTENDER_COLOURS}
     free = [colour for colour in _OTHERS if colour not in colours.values()] or list(_OTHERS)
-    own = [name for name in names if name not in colours]
+    own = sorted(name for name in names if name not in colours)  # so that it does not matter who was faster
     colours.update({name: free[place % len(free)] for place, name in enumerate(own)})
     return {name: colours[name] for name in names}
 

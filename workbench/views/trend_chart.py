@@ -14,7 +14,7 @@ from workbench.bench.verdict import spelled
 from workbench.errors import InputError
 from workbench.text import format_seconds, time_unit
 
-from . import cards, log_axes, template, theme
+from . import log_axes, race_card, template, theme
 
 _PLOT = 300
 _LINE = 17
@@ -46,11 +46,13 @@ def trend(history: History, *, title: bool = True) -> go.Figure:
             f"dtype={first.dtype!r}, out={first.out}).plot()"
         )
     if not runs:
-        return template.figure(go.Scatter(), height=160, annotations=[_note("No runs yet: race.save() keeps one.")])
+        return template.figure(
+            go.Scatter(), height=160, annotations=[template.note("No runs yet: race.save() keeps one.")]
+        )
     names = list(dict.fromkeys(time.contender for run in reversed(runs) for time in run.times))
     medians = [time.median for run in runs for time in run.times]
     sign, size = time_unit(math.exp(sum(map(math.log, medians)) / len(medians)))
-    log = max(medians) > cards.LOG_FROM / 3 * min(medians)
+    log = max(medians) > race_card.LOG_FROM / 3 * min(medians)
     ends = [end / (1.0 if log else size) for run in runs for time in run.times for end in (time.low, time.high)]
     axis: dict[str, Any] = {"type": "linear", "range": [0.0, 1.12 * max(ends)], "nticks": 6}
     if log:
@@ -159,8 +161,3 @@ def _changes(runs: list[Run]) -> tuple[list[dict[str, Any]], list[dict[str, Any]
             }
         )
     return shapes, notes[-_NOTES:]
-
-
-def _note(text: str) -> dict[str, Any]:
-    place = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
-    return {"text": text, "showarrow": False, "font": {"color": template.MUTED, "size": 13}, **place}

@@ -109,7 +109,7 @@ def test_a_race_gives_the_answer_first_then_conditions_bars_and_numbers(race):
     assert shown.startswith(race.verdict)
     assert race.conditions_text in shown
     assert "cupy: no GPU here" in shown
-    places = [shown.index(start) for start in ("numba 3", "torch 1", "numpy 5")]
+    places = [shown.index(start) for start in ("numba 3", "torch 1", "NumPy 5")]
     assert places == sorted(places)
     for part in ("median", "95 % interval", "quartiles", "first call", "error", "310 ms"):
         assert part in shown

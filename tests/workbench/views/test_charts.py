@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from workbench.views import charts, theme
+from workbench.views import charts, race_chart, theme
 from workbench.views.window import COLUMNS, ROWS, Place
 
 
@@ -30,8 +30,8 @@ def test_a_race_draws_medians_with_their_intervals(race):
 
 
 def test_a_race_says_who_won_above_or_leaves_it_to_the_panel(race):
-    assert race.verdict[:30] in charts.race(race).layout.title.text.replace("<br>", " ")
-    assert charts.race(race, title=False).layout.title.text is None
+    assert race.verdict[:30] in race_chart.race(race).layout.title.text.replace("<br>", " ")
+    assert race_chart.race(race, title=False).layout.title.text is None
 
 
 def test_a_wide_race_has_a_log_axis_that_says_so_with_units_at_the_ticks(make_race):
@@ -66,7 +66,7 @@ def test_contenders_are_never_markup_and_long_names_stay_apart(make_race):
 def test_a_race_without_results_says_so(make_race):
     from dataclasses import replace
 
-    figure = charts.race(replace(make_race({"numpy": 1e-6}), results=()))
+    figure = race_chart.race(replace(make_race({"numpy": 1e-6}), results=()))
     assert "No contender" in figure.layout.annotations[0].text
 
 
