@@ -53,6 +53,8 @@ BROUGHT_BY = {
     "ml-dtypes": "onnx",
 }
 """Libraries that are used and not declared, since what they belong to cannot do without them."""
+SOLD_AS = {"cupy": ["cupy-cuda12x", "cupy-cuda13x"]}
+"""The distributions of libraries that are not called like them, and that need not be installed here."""
 OPTIONAL = ["torch", "transformers", "onnxruntime", "onnx", "cupy", "numba", "pandas"]
 OPTIONAL += sorted(DISPLAY | TERMINAL | PEERS)
 
@@ -191,7 +193,7 @@ def test_each_library_is_declared() -> None:
     unknown = []
     for entry in foreign():
         library = entry.imported.split(".")[0]
-        names = {canonicalize_name(name) for name in distributions.get(library, [library])}
+        names = {canonicalize_name(name) for name in distributions.get(library, SOLD_AS.get(library, [library]))}
         unknown += [] if names & {*declared, *BROUGHT_BY} else [entry]
     assert not unknown, listed(unknown)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -111,23 +112,12 @@ def fitted(
         If they do not fit, with the numbers.
     """
     try:
-        sizes = tuple(int(size.__index__()) for size in (shape if isinstance(shape, Sequence) else (shape,)))
-    except (AttributeError, TypeError):
+        sizes = tuple(map(index, shape if isinstance(shape, Sequence) else (shape,)))
+    except TypeError:
         raise InputError(f"shape={shape!r} is no shape. Pass whole numbers, for example shape=(2, 3).") from None
-    if any(size < -1 for size in sizes) or sizes.count(-1) > 1:
-        raise InputError(f"shape={sizes} is no shape: sizes are 0 or more, and at most one is -1, to be found.")
     bits = DTYPE_BITS[dtype] if unit is None else 8 * unit
-    if -1 in sizes:
-        others = element_count(tuple(size for size in sizes if size != -1))
-        count = nbytes * 8 // bits
-        if others and not count % others:
-            sizes = tuple(count // others if size == -1 else size for size in sizes)
-        else:
-            known = "no element" if not others else f"a multiple of {others} elements"
-            raise InputError(
-                f"shape={sizes} with {dtype} holds {known}, and {what} has {count} ({nbytes} bytes). "
-                "Write the size instead of -1, or change the others."
-            )
+    if sizes and min(sizes) < 0:
+        sizes = _found(sizes, dtype, nbytes * 8 // bits, what)
     count = element_count(sizes)
     needed = -(-count * bits // 8)
     if needed != nbytes:
@@ -140,15 +130,32 @@ def fitted(
     return sizes
 
 
+def _found(sizes: tuple[int, ...], dtype: str, count: int, what: str) -> tuple[int, ...]:
+    """Return a shape of so many elements with its -1 replaced."""
+    if min(sizes) < -1 or sizes.count(-1) > 1:
+        raise InputError(f"shape={sizes} is no shape: sizes are 0 or more, and at most one is -1, to be found.")
+    others = -element_count(sizes)
+    if not others or count % others:
+        known = f"a multiple of {others} elements" if others else "no element"
+        raise InputError(
+            f"shape={sizes} with {dtype} holds {known}, and {what} has {count}. Write the size instead of -1, or "
+            "change the others."
+        )
+    return tuple(count // others if size == -1 else size for size in sizes)
+
+
 def _elements(
     source: str, memory: Any, shape: int | Sequence[int] | None, name: str, wanted: np.dtype[Any]
 ) -> Received:
     """Read bytes as elements."""
     array: Array = memory if isinstance(memory, np.ndarray) else memory.numpy()
-    copied = "" if array.flags.c_contiguous else "bytes that do not lie side by side"
-    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    default = (-1,) if array.dtype.kind != "V" else array.shape
-    sizes = fitted(default if shape is None else shape, name, flat.nbytes, what=source)
+    copied, flat = "", array
+    if array.ndim != 1 or array.dtype.kind == "V" or not array.flags.c_contiguous:
+        copied = "" if array.flags.c_contiguous else "bytes that do not lie side by side"
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    if shape is None:
+        shape = array.shape if array.dtype.kind == "V" else (-1,)
+    sizes = fitted(shape, name, flat.nbytes, what=source)
     if DTYPE_BITS[name] < 8:
         array = unpack(flat, name, element_count(sizes)).reshape(sizes)
         return Received(source, array, name, f"packed in {DTYPE_BITS[name]} bits each: unpacked")
@@ -218,9 +225,9 @@ def _from_dlpack(source: str, value: Any) -> tuple[str, Any]:
 
     errors = (RuntimeError, BufferError, TypeError, ValueError)
     try:
-        kind, index = value.__dlpack_device__()
+        kind, number = value.__dlpack_device__()
         if int(kind) not in _HOST:
-            return f"{source} {torch.device('cuda', index)}", from_dlpack(value)
+            return f"{source} {torch.device('cuda', number)}", from_dlpack(value)
         try:
             return source, np.from_dlpack(value)
         except errors:  # of a dtype that NumPy lacks
