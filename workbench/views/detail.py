@@ -44,7 +44,7 @@ class TensorDetail(widgets.VBox):  # type: ignore[misc]
         self.slice_title = widgets.HTML()
         offsets = widgets.HBox([self.matrix, self.row, self.column]).add_class("fw-row")
         left = widgets.VBox(
-            [widgets.HTML(html.heading("Values", "how many elements lie where, in 64 bins")), self.histogram]
+            [widgets.HTML(html.heading("Values", "how many elements lie where, in bins of one width")), self.histogram]
         )
         right = widgets.VBox([self.slice_title, self.heatmap, offsets])
         self._pictures = widgets.HBox([left, right]).add_class("fw-halves")

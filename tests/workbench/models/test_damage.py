@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,3 +99,46 @@ def test_a_damaged_model_never_ends_the_process_nor_prints_when_it_runs(
     with contextlib.suppress(WorkbenchError):
         wb.load(bytes(damaged)).run({"x": np.ones((2, 16), np.float32)})
     assert capfd.readouterr() == ("", "")
+
+
+TRUNCATED = """
+import os, sys
+import numpy as np, safetensors.numpy
+import workbench as wb
+from workbench.errors import LoadError
+
+path = sys.argv[1]
+safetensors.numpy.save_file({"large": np.ones(9_000_000, np.float32), "small": np.ones(9_000, np.float32)}, path)
+tensors = wb.load(path).tensors
+mapped = tensors["large"].numpy()
+assert not mapped.flags.writeable and mapped[-1] == 1
+copied = tensors["large"].numpy(copy=True)
+os.truncate(path, 5_000)
+for tensor in tensors.values():
+    for look in (tensor.stats, tensor.numpy, lambda: tensor.numpy(copy=True), lambda: tensor.slice2d(0, 8_000)):
+        try:
+            look()
+        except LoadError as error:
+            assert "shorter than it was" in str(error)
+        else:
+            raise AssertionError(tensor.name)
+copied += 1
+assert copied[-1] == 2
+print("alive")
+"""
+
+
+def test_a_file_that_is_cut_off_while_its_tensors_are_mapped_does_not_end_the_process(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TRUNCATED, str(tmp_path / "w.safetensors")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+def test_a_file_that_was_written_anew_is_not_read_with_the_old_header(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    safetensors.numpy.save_file({"a": np.zeros(4, np.float32), "b": np.ones(4, np.float32)}, path)
+    tensor = wb.load(path).tensors["a"]
+    safetensors.numpy.save_file({"c": np.full(8, 7, np.float32)}, path)
+    with pytest.raises(LoadError, match="Load it again"):
+        tensor.numpy()

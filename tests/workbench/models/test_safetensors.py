@@ -173,7 +173,8 @@ assert os.path.getsize(path) > 20e9
 def bytes_read():
     return int(next(line for line in open("/proc/self/io") if line.startswith("rchar")).split()[1])
 
-import mmap, workbench.models.formats.onnx, workbench.models.formats.huggingface
+import workbench.models.formats
+workbench.models.formats.formats()
 before = bytes_read()
 model = load(path)
 listed = bytes_read() - before

@@ -96,7 +96,7 @@ def tensor_stats(x: Any, *, bins: int = 64) -> TensorStats:
     found = state.outcome()
     if not found.is_finite:
         return found.stats(x.size, (math.nan, math.nan))
-    unit = _unit(found.low, found.high)
+    unit = unit_of(found.low, found.high)
     if unit == 1.0:
         return found.stats(x.size, found.moments())
     scaled = cpu.new_state(0, dtype, unit)
@@ -132,11 +132,12 @@ def _in_pieces(x: Any, state: State, dtype: np.dtype[Any]) -> None:
             cpu.add_on_one_thread(piece[None, :count], state)
 
 
-def _unit(low: float, high: float) -> float:
+def unit_of(low: float, high: float) -> float:
     """Return the power of two by which values are multiplied so that squares of their differences can be summed."""
-    greatest, spread = math.frexp(max(abs(low), abs(high)))[1], math.frexp(high / 2 - low / 2)[1] + 1
+    greatest = math.frexp(max(abs(low), abs(high)))[1]
     if greatest > _EXTREME:
         return math.ldexp(1.0, -greatest)
+    spread = math.frexp(high - low)[1]
     if low < high and spread < -_EXTREME:
         return math.ldexp(1.0, min(-spread, 1000))
     return 1.0

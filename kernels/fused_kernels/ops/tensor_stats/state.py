@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,12 @@ class State:
 
     def outcome(self) -> Outcome:
         """Return what all threads know together."""
+        return Outcome.of([self])
+
+    def parts(self) -> list[tuple[list[float], list[int], np.ndarray[Any, Any]]]:
+        """Return ``(numbers, tallies, counts)`` of each thread."""
         numbers, tallies = self.numbers[:, : SCALE + 1].tolist(), self.tallies[:, : FIRST + 1].tolist()
-        return Outcome(self, list(zip(numbers, tallies, self.counts, strict=True)))
+        return list(zip(numbers, tallies, self.counts, strict=True))
 
 
 class Outcome:
@@ -77,6 +82,11 @@ class Outcome:
     def is_finite(self) -> bool:
         """Whether there was a finite value."""
         return bool(self._parts)
+
+    @classmethod
+    def of(cls, states: Sequence[State]) -> Outcome:
+        """Return what several states know, which have the same bins, dtype and unit."""
+        return cls(states[0], [part for state in states for part in state.parts()])
 
     def moments(self) -> tuple[float, float]:
         """Return the mean and the standard deviation."""

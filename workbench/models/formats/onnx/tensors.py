@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.arrays import DTYPE_BITS, element_count, numpy_dtype, stored_nbytes
 from workbench.errors import LoadError
-from workbench.models.mapped import map_file, read_elements
+from workbench.models.content import Content
 from workbench.models.model import Tensor
 from workbench.models.source import Source
 
@@ -42,7 +42,7 @@ class TensorReader:
         self._folder = source.path.parent if source.path is not None else None
         # where model and data are links into one store, as in the hub's cache, that store is their folder as well
         self._homes = {source.path.parent.resolve(), source.path.resolve().parent} if source.path is not None else set()
-        self._map = cache(self._map_external)
+        self._content = cache(_content)
 
     def tensors(self, graph: GraphProto, prefix: str = "") -> Iterator[Tensor]:
         """Yield the tensors of a graph and of the graphs inside it, whose names say where they are."""
@@ -134,22 +134,26 @@ class TensorReader:
             self.check_external(location, name)
         start, nbytes = int(offset), stored_nbytes(dtype, element_count(shape))
 
-        def read_flat(first: int, last: int) -> np.ndarray[Any, Any]:
+        @cache
+        def content() -> Content:
             path = self.check_external(location, name)
             if not path.is_file():
                 raise LoadError(
                     f"The values of {name!r} lie in {location!r} beside {self._given}, and there is no such file. "
                     "Download it too, into the same folder."
                 )
-            if start + nbytes > path.stat().st_size:
+            if start + nbytes > (size := path.stat().st_size):
                 raise LoadError(
-                    f"The values of {name!r} need {nbytes} bytes at {start} of {location!r}, "
-                    f"which has {path.stat().st_size}. It was cut off: download it again."
+                    f"The values of {name!r} need {nbytes} bytes at {start} of {location!r}, which has {size}. It was "
+                    "cut off: download it again."
                 )
-            return read_elements(self._map(path), start, dtype, first, last, given=location)
+            return self._content(path)
+
+        def read_flat(first: int, last: int) -> np.ndarray[Any, Any]:
+            return content().elements(start, dtype, first, last)
 
         def read() -> np.ndarray[Any, Any]:
-            return read_flat(0, element_count(shape)).reshape(shape)
+            return content().elements(start, dtype, 0, element_count(shape), whole=True).reshape(shape)
 
         return Tensor(name, dtype, shape, nbytes, read, read_flat, origin)
 
@@ -179,8 +183,9 @@ class TensorReader:
             "filled",
         )
 
-    def _map_external(self, path: Path) -> memoryview:
-        return map_file(path, path.name)
+
+def _content(path: Path) -> Content:
+    return Content(path.name, path)
 
 
 def _constant(node: NodeProto) -> TensorProto | None:

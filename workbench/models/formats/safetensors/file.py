@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from workbench.arrays import element_count, stored_nbytes
 from workbench.errors import LoadError
-from workbench.models.mapped import map_file, read_elements
+from workbench.models.content import Content
 from workbench.models.model import Tensor
 from workbench.models.source import Source
 
@@ -67,7 +66,8 @@ class SafetensorsFile:
     """
 
     def __init__(self, source: Source) -> None:
-        self._given, self._path, self._bytes = source.given, source.path, source.data
+        self._given = source.given
+        self._content = Content(source.given, source.path, source.data)
         length, header = self._header(source)
         self._start = 8 + length
         self.metadata: dict[str, str] = {}
@@ -75,7 +75,7 @@ class SafetensorsFile:
             metadata = header.pop("__metadata__")
             self._hold(isinstance(metadata, dict), "its __metadata__ is not an object")
             self.metadata = {str(key): str(value) for key, value in metadata.items()}
-        self.tensors = list(self._tensors(header, source.size - self._start))
+        self.tensors = list(self._tensors(header, self._content.size - self._start))
 
     def _header(self, source: Source) -> tuple[int, dict[str, Any]]:
         length = int.from_bytes(source.head[:8], "little")
@@ -129,21 +129,15 @@ class SafetensorsFile:
         self._hold(reached == available, f"{available - reached} bytes follow after the last tensor")
 
     def _tensor(self, name: str, dtype: str, shape: tuple[int, ...], begin: int, end: int) -> Tensor:
+        content, start = self._content, self._start + begin
+
         def read_flat(first: int, last: int) -> np.ndarray[Any, Any]:
-            return read_elements(self._data, self._start + begin, dtype, first, last, given=self._given)
+            return content.elements(start, dtype, first, last)
 
         def read() -> np.ndarray[Any, Any]:
-            return read_flat(0, element_count(shape)).reshape(shape)
+            return content.elements(start, dtype, 0, element_count(shape), whole=True).reshape(shape)
 
         return Tensor(name, dtype, shape, end - begin, read, read_flat)
-
-    @cached_property
-    def _data(self) -> memoryview:
-        """The whole file, mapped on the first read and kept until the last array that shares it is gone."""
-        if self._bytes is not None:
-            return memoryview(self._bytes)
-        assert self._path is not None
-        return map_file(self._path, self._given)
 
     def _hold(self, rule: bool, otherwise: str) -> None:
         if not rule:
