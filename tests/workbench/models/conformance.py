@@ -33,7 +33,7 @@ KNOWN = {
     "stft": "rounding: as dft",
     "attention_4d_causal_fp16": "rounding: one float16 of 192 is another, by one unit in the last place",
     "with_past_and_present_qk_matmul_bias": "ONNX Runtime leaves the causal mask out of an optional output",
-    "maxunpool_export_with_output_shape": "ONNX Runtime reads the indices by output_shape, the suite by the size of the pooled input",
+    "maxunpool_export": "ONNX Runtime reads the indices by output_shape, the suite by the size of the pooled input",
     "resize_downsample_scales": "ONNX Runtime aligns the corners by the rounded size, the suite by the one before",
     "range_": "the reference evaluator gives a column where the graph declares a vector",
     "gradient_of": "neither has the operator Gradient of ai.onnx.preview.training",
