@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from workbench.arrays import DTYPE_BITS
 from workbench.errors import InputError, LoadError
-from workbench.text import format_bytes, format_sizes
+from workbench.text import did_you_mean, format_bytes, format_sizes
 
-from .tensor import Tensor
+from .tensor import ORIGINS, Tensor
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .modules import Module
 
 
 class TensorTable(Mapping[str, Tensor]):
@@ -50,12 +55,12 @@ class TensorTable(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._tensors)
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Bytes of all tensors."""
         return sum(tensor.nbytes for tensor in self.values())
 
-    @property
+    @cached_property
     def elements(self) -> int:
         """Number of elements of all tensors."""
         return sum(tensor.size for tensor in self.values())
@@ -68,10 +73,79 @@ class TensorTable(Mapping[str, Tensor]):
             totals[tensor.dtype] = totals.get(tensor.dtype, 0) + tensor.nbytes
         return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
 
+    def filter(
+        self,
+        name: str | None = None,
+        *,
+        dtype: str | None = None,
+        origin: str | None = None,
+        min_nbytes: int = 0,
+        max_nbytes: int | None = None,
+    ) -> TensorTable:
+        """Return the tensors for which all that is given holds, in the same order.
+
+        Parameters
+        ----------
+        name
+            Pattern for the whole name, in which ``*`` stands for any text and ``?`` for one character: ``"*attn*"``.
+        dtype
+            Standard name, or a pattern for it: ``"float8*"``.
+        origin
+            ``"stored"``, ``"constant"`` or ``"filled"``; see :class:`Tensor`.
+        min_nbytes, max_nbytes
+            Bounds of the bytes in the file, both included.
+
+        Raises
+        ------
+        workbench.errors.InputError
+            If there is no such dtype or origin.
+        """
+        if dtype is not None and not any(fnmatchcase(known, dtype) for known in (*DTYPE_BITS, *self.dtypes)):
+            raise InputError(
+                f"There is no dtype {dtype!r}.{did_you_mean(dtype, DTYPE_BITS)} The tensors here have: "
+                f"{', '.join(self.dtypes) or 'none, for there are no tensors'}."
+            )
+        if origin not in (None, *ORIGINS):
+            raise InputError(f"origin={origin!r} is none of {', '.join(map(repr, ORIGINS))}.")
+        return TensorTable(
+            tensor
+            for tensor in self.values()
+            if (name is None or fnmatchcase(tensor.name, name))
+            and (dtype is None or fnmatchcase(tensor.dtype, dtype))
+            and origin in (None, tensor.origin)
+            and min_nbytes <= tensor.nbytes
+            and (max_nbytes is None or tensor.nbytes <= max_nbytes)
+        )
+
+    def only(self, names: Iterable[str]) -> TensorTable:
+        """Return the tensors of these names, in their order."""
+        return TensorTable(self[name] for name in names)
+
+    def tree(self) -> Module:
+        """Return the modules that the names tell of, each with its tensors and its share of the bytes.
+
+        >>> import workbench as wb
+        >>> wb.load("sample:mlp").tensors.tree()
+        all: 4 tensors, 2.70 kB
+          first     2.18 kB  80%  544
+            weight  2.05 kB  76%  512
+            bias      128 B   5%   32
+          second      528 B  20%  132
+            weight    512 B  19%  128
+            bias       16 B  <1%    4
+        """
+        from .modules import Module
+
+        return Module("", self, self.nbytes)
+
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row per tensor: name, dtype, shape (as text ``384 x 1536``), elements, bytes."""
+        """Return one row per tensor: name, dtype, shape, elements, bytes, share, module, origin.
+
+        ``shape`` is text, ``384 x 1536``; ``share`` is that of the bytes of this table; ``module`` the name up to its last ``.``, ``/`` or ``:``.
+        """
         import pandas as pd
 
+        total = self.nbytes or 1
         return pd.DataFrame(
             {
                 "name": [tensor.name for tensor in self.values()],
@@ -79,6 +153,9 @@ class TensorTable(Mapping[str, Tensor]):
                 "shape": [format_sizes(tensor.shape) for tensor in self.values()],
                 "elements": [tensor.size for tensor in self.values()],
                 "bytes": [tensor.nbytes for tensor in self.values()],
+                "share": [tensor.nbytes / total for tensor in self.values()],
+                "module": [name[: max(name.rfind(mark) for mark in "./:") + 1].rstrip("./:") for name in self],
+                "origin": [tensor.origin for tensor in self.values()],
             }
         )
 

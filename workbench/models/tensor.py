@@ -16,6 +16,8 @@ from workbench.text import format_bytes, format_sizes
 if TYPE_CHECKING:
     from .stats import TensorStats
 
+ORIGINS = ("stored", "constant", "filled")
+
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
