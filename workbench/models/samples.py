@@ -168,7 +168,7 @@ def _save_tiny_bert(folder: Path) -> None:
     import transformers
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-    from .formats.huggingface.torch_model import quiet
+    from .formats.huggingface.building import quiet
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     # Whole words are learned. The trainer of word pieces breaks ties differently in each process, so the pieces of all

@@ -7,10 +7,13 @@ from pathlib import Path
 from workbench.errors import LoadError, MissingLibraryError
 
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+_CODE, _PICKLES = ["*.py"], ["pytorch_model*.bin"]
 _NOT_THESE = ["original/*", "onnx/*", "openvino/*", "*.fp16.safetensors"]
 
 
-def fetch(hub_id: str, revision: str | None, cache_dir: str | None, with_code: bool, hint: str) -> Path:
+def fetch(
+    hub_id: str, revision: str | None, cache_dir: str | None, *, with_code: bool, with_pickles: bool, hint: str
+) -> Path:
     """Return the folder with the model's configuration, tokenizer and safetensors.
 
     Parameters
@@ -23,6 +26,8 @@ def fetch(hub_id: str, revision: str | None, cache_dir: str | None, with_code: b
         Where to keep it; the hub library's own cache if None.
     with_code
         Whether the model's Python files are fetched too.
+    with_pickles
+        Whether weights that are pickled are fetched too.
     hint
         Said at the end of every message; what the user may have meant instead.
 
@@ -45,7 +50,7 @@ def fetch(hub_id: str, revision: str | None, cache_dir: str | None, with_code: b
                 hub_id,
                 revision=revision,
                 cache_dir=cache_dir,
-                allow_patterns=[*_FILES, "*.py"] if with_code else _FILES,
+                allow_patterns=[*_FILES, *(_CODE if with_code else ()), *(_PICKLES if with_pickles else ())],
                 ignore_patterns=_NOT_THESE,
             )
         )

@@ -48,6 +48,8 @@ _DECODERS = {
     "starcoder2",
 }
 _TOKEN_TYPES = {"albert", "bert", "convbert", "electra", "ernie", "funnel", "mobilebert"}
+_POSITIONS_AFTER_PADDING = {"camembert", "mpnet", "roberta", "xlm-roberta"}
+"""Their positions are counted from the padding's id on."""
 _VISION = {"beit", "convnext", "convnextv2", "deit", "dinov2", "resnet", "swin", "swinv2", "vit"}
 _ENCODER_DECODERS = {"bart", "m2m_100", "marian", "mbart", "mt5", "pegasus", "t5"}
 
@@ -66,7 +68,7 @@ def signature(config: Mapping[str, Any], architecture: str, has_pooler: bool) ->
     has_pooler
         Whether the checkpoint has the weights of a pooler; a model would else fill one with random numbers.
     """
-    kind = config.get("model_type", "")
+    kind = _kind(config)
     batch_sequence = ("batch", "sequence")
     if kind in _VISION:
         return _vision(config, architecture)
@@ -89,9 +91,18 @@ def signature(config: Mapping[str, Any], architecture: str, has_pooler: bool) ->
     return tuple(inputs), _floats(config, head)
 
 
+def longest_text(config: Mapping[str, Any]) -> int | None:
+    """Return how many tokens the model's table of positions has; None where it has no such table or does not say."""
+    if _kind(config) in _ENCODER_DECODERS - {"bart", "mbart", "pegasus"}:
+        return None  # relative positions, or as many as needed
+    longest = _known(config.get("max_position_embeddings")) or _known(config.get("n_positions"))
+    if longest is not None and _kind(config) in _POSITIONS_AFTER_PADDING:
+        longest -= 1 + _size(config, "pad_token_id", default=1)
+    return longest or None
+
+
 def _head(config: Mapping[str, Any], architecture: str) -> list[tuple[str, tuple[Dimension, ...]]] | None:
-    labels = len(config.get("id2label") or ()) or _size(config, "num_labels", default=2)
-    vocabulary = config.get("vocab_size")
+    labels, vocabulary = _labels(config), _known(config.get("vocab_size"))
     for suffix, outputs in {
         "ForSequenceClassification": [("logits", ("batch", labels))],
         "ForTokenClassification": [("logits", ("batch", "sequence", labels))],
@@ -109,16 +120,12 @@ def _vision(config: Mapping[str, Any], architecture: str) -> Signature:
     size = config.get("image_size")
     height, width = size if isinstance(size, list) and len(size) == 2 else (size, size)
     channels = _size(config, "num_channels", default=3)
-    shape: tuple[Dimension, ...] = (
-        "batch",
-        channels,
-        *(side if isinstance(side, int) else None for side in (height, width)),
-    )
+    sides: tuple[Dimension, Dimension] = (_known(height) or "height", _known(width) or "width")
+    shape: tuple[Dimension, ...] = ("batch", channels, *sides)
     inputs = (TensorSpec("pixel_values", _dtype(config), shape),)
     if architecture.endswith("ForImageClassification"):
-        labels = len(config.get("id2label") or ()) or _size(config, "num_labels", default=2)
-        return inputs, _floats(config, [("logits", ("batch", labels))])
-    if config.get("model_type") in ("vit", "deit", "beit", "dinov2"):
+        return inputs, _floats(config, [("logits", ("batch", _labels(config)))])
+    if _kind(config) in ("vit", "deit", "beit", "dinov2"):
         return inputs, _floats(config, [("last_hidden_state", ("batch", "sequence", _width(config)))])
     return inputs, ()
 
@@ -130,7 +137,7 @@ def _encoder_decoder(config: Mapping[str, Any], architecture: str) -> Signature:
         TensorSpec("decoder_input_ids", "int64", ("batch", "decoder_sequence")),
     )
     if architecture.endswith(("ForConditionalGeneration", "MTModel")):
-        return inputs, _floats(config, [("logits", ("batch", "decoder_sequence", config.get("vocab_size")))])
+        return inputs, _floats(config, [("logits", ("batch", "decoder_sequence", _known(config.get("vocab_size"))))])
     return inputs, _floats(config, [("last_hidden_state", ("batch", "decoder_sequence", _width(config)))])
 
 
@@ -143,13 +150,27 @@ def _dtype(config: Mapping[str, Any]) -> str:
     return dtype if dtype in ("float64", "float32", "float16", "bfloat16") else "float32"
 
 
+def _kind(config: Mapping[str, Any]) -> str:
+    kind = config.get("model_type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _labels(config: Mapping[str, Any]) -> int:
+    names = config.get("id2label")
+    return (len(names) if isinstance(names, dict) else 0) or _size(config, "num_labels", default=2)
+
+
 def _width(config: Mapping[str, Any]) -> int | None:
-    for key in ("hidden_size", "n_embd", "d_model", "dim"):
-        if isinstance(config.get(key), int):
-            return int(config[key])
-    return None
+    return next(
+        (size for key in ("hidden_size", "n_embd", "d_model", "dim") if (size := _known(config.get(key)))), None
+    )
 
 
 def _size(config: Mapping[str, Any], key: str, default: int) -> int:
-    value = config.get(key, default)
-    return value if isinstance(value, int) else default
+    value = _known(config.get(key))
+    return default if value is None else value
+
+
+def _known(value: Any) -> int | None:
+    """Return a size of the configuration, which may hold anything."""
+    return value if type(value) is int and value >= 0 else None

@@ -1,0 +1,115 @@
+"""The sizes in which an export is traced, and those in which it is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.arrays import TensorSpec
+from workbench.errors import InputError
+
+from .examples import Feeds, generated, resized
+
+if TYPE_CHECKING:
+    from workbench.models.torch_model import TorchModel
+
+Axes = Mapping[str, Mapping[int, str]]
+_BATCH, _SIZES = (
+    (2, 1, 3, 1),
+    {
+        # All sizes of the trace differ from one another and from 1, with which torch would take one for the other.
+        "sequence": (7, 5, 16, 1),
+        "decoder_sequence": (5, 3, 9, 1),
+        "height": (64, 96, 64, 80),
+        "width": (96, 64, 64, 112),
+    },
+)
+_OTHERS = (6, 4, 11, 8)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Inputs of one size.
+
+    Parameters
+    ----------
+    text
+        The size in words: ``"batch 2, sequence 7"``.
+    feeds
+        Arrays by name.
+    axes
+        Names of the free axes of each.
+    """
+
+    text: str
+    feeds: Feeds
+    axes: Axes
+
+
+def trials(model: TorchModel, inputs: Any, dynamic: Axes | None) -> list[Trial]:
+    """Return inputs to trace with, then those to check with.
+
+    Given inputs are cut off or repeated to these sizes; others are made up.
+
+    Raises
+    ------
+    workbench.errors.InputError
+        If none are given and the model does not say what it takes.
+    """
+    specs = model.info.inputs
+    if inputs is None and not specs:
+        raise InputError(
+            f"{model.info.name} does not say what it takes, so no inputs can be made up. Give some to trace it with: "
+            "to_onnx(path, inputs={'name': array, ...})."
+        )
+    feeds = None if inputs is None else model.feeds(inputs)
+    axes = _axes(specs, feeds) if dynamic is None else dynamic
+    if feeds is not None:
+        _check_axes(axes, feeds)
+    symbols = list(dict.fromkeys(symbol for named in axes.values() for symbol in named.values()))
+    made: dict[str, Trial] = {}
+    for place in range(len(_BATCH)):
+        sizes = {symbol: _size(model, symbol, place, symbols) for symbol in symbols}
+        text = ", ".join(f"{symbol} {size}" for symbol, size in sizes.items()) or "the given sizes"
+        if text not in made:
+            arrays = generated(specs, sizes, model.limits, place) if feeds is None else resized(feeds, axes, sizes)
+            made[text] = Trial(text, arrays, axes)
+    return list(made.values())
+
+
+def _axes(specs: tuple[TensorSpec, ...], feeds: Feeds | None) -> Axes:
+    """Return the free axes that the model names; of inputs that it does not describe, the first as the batch."""
+    known = {
+        spec.name: {axis: size for axis, size in enumerate(spec.shape) if isinstance(size, str)}
+        for spec in specs
+        if spec.shape is not None
+    }
+    if feeds is None:
+        return known
+    return {name: known.get(name, {0: "batch"} if array.ndim else {}) for name, array in feeds.items()}
+
+
+def _check_axes(axes: Axes, feeds: Feeds) -> None:
+    for name, named in axes.items():
+        if name not in feeds:
+            raise InputError(f"dynamic= names the input {name!r}; the inputs are {', '.join(map(repr, feeds))}.")
+        for axis, symbol in named.items():
+            if not (isinstance(axis, int) and 0 <= axis < feeds[name].ndim and isinstance(symbol, str)):
+                raise InputError(
+                    f"dynamic= has {axis!r}: {symbol!r} for {name!r}, which is {list(np.shape(feeds[name]))}; give "
+                    f"the number "
+                    "of an axis and a name for it, such as {0: 'batch'}."
+                )
+
+
+def _size(model: TorchModel, symbol: str, place: int, symbols: list[str]) -> int:
+    if symbol == "batch":
+        return _BATCH[place]
+    if symbol in ("sequence", "decoder_sequence"):
+        return model.limits.fitted(_SIZES[symbol][place])
+    if symbol in _SIZES:
+        return _SIZES[symbol][place]
+    return _OTHERS[place] + 2 * symbols.index(symbol)

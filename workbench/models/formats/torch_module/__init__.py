@@ -1,0 +1,180 @@
+"""A ``torch.nn.Module`` that is there already: its weights shared, its inputs as far as ``forward`` tells them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.arrays import TensorSpec
+from workbench.errors import InputError
+from workbench.models.formats import Format
+from workbench.models.formats.huggingface.signature import Signature, longest_text, signature
+from workbench.models.inputs import InputRules
+from workbench.models.model import ModelInfo, TensorTable
+from workbench.models.pickled import shared_tensor
+from workbench.models.source import Source
+from workbench.models.torch_model import TorchModel, arrays_of
+
+if TYPE_CHECKING:
+    from workbench.models.export.examples import Limits
+
+ANY = "any"
+"""The dtype of an input about which ``forward`` says only its name."""
+
+
+class ModuleModel(TorchModel):
+    """The user's own module, which it does not change: it runs in evaluation, and is put back as it was.
+
+    Parameters
+    ----------
+    source
+        With the module.
+    """
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._module = module = source.value
+        name = type(module).__name__
+        self.given = f"the given {name}"
+        state = module.state_dict()
+        first: dict[Any, str] = {}
+        shared = {}
+        for key, value in state.items():
+            same = (value.data_ptr(), tuple(value.shape), value.stride(), value.dtype) if value.numel() else key
+            if not value.is_meta and first.setdefault(same, key) != key:
+                shared[key] = first[same]
+        self.tensors = TensorTable(
+            shared_tensor(key, value, self.given) for key, value in state.items() if key not in shared
+        )
+        self.device = next((value.device for value in state.values()), "cpu")
+        inputs, outputs = self._signature(module)
+        self._checked = InputRules(inputs, symbols=True) if not _takes_more(module) else None
+        if hasattr(module, "config") and outputs:
+            self.options_of_forward = {"return_dict": True}
+        metadata = {f"shared: {key}": other for key, other in shared.items()}
+        if module.training:
+            metadata["training"] = "the module is in training; it is run in evaluation, and put back"
+        self.info = ModelInfo(
+            format="torch",
+            name=name,
+            inputs=inputs,
+            outputs=outputs,
+            opset={},
+            ir_version=None,
+            producer=f"torch {sys.modules['torch'].__version__}",
+            parameters=self.tensors.elements,
+            nbytes=self.tensors.nbytes,
+            dtypes=self.tensors.dtypes,
+            metadata=metadata,
+        )
+
+    def build(self) -> Any:
+        """Return the module, which was given."""
+        return self._module
+
+    def feeds(self, inputs: Any) -> dict[str, np.ndarray[Any, Any]]:
+        """Return what the module is given, as arrays; their dtypes and sizes are the module's to judge."""
+        if not isinstance(inputs, Mapping):
+            raise InputError(
+                f"The inputs are a {type(inputs).__name__}; give a dict of arrays by name: "
+                f"{', '.join(spec.name for spec in self.info.inputs) or 'those of forward()'}."
+            )
+        arrays = arrays_of(inputs)
+        if self._checked is not None:
+            arrays = self._checked.check(arrays)
+        feeds = {}
+        for name, value in arrays.items():
+            array = np.asarray(value)
+            if array.dtype.kind not in "biufcV":
+                raise InputError(f"Input {name!r} is a {type(value).__name__}, which makes no array of numbers.")
+            # numbers that have no dtype of their own take torch's
+            made_here = not hasattr(value, "dtype") and array.dtype == np.float64
+            feeds[name] = array.astype(np.float32) if made_here else array
+        return feeds
+
+    def forward(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+        """Run the module in evaluation, and put it back into training where it was."""
+        with self._evaluating():
+            return super().forward(feeds)
+
+    @contextmanager
+    def exporting(self) -> Iterator[Any]:
+        """Give the module in evaluation; leave it as it was."""
+        with self._evaluating() as module:
+            yield module
+
+    @property
+    def limits(self) -> Limits:
+        """What inputs must keep to that are made up for it."""
+        from workbench.models.export.examples import Limits
+
+        config = _config(self._module)
+        return Limits(config.get("vocab_size") or 2, frozenset(), longest_text(config))
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[Any]:
+        training = [module for module in self._module.modules() if module.training]
+        for module in training:
+            module.training = False
+        try:
+            yield self._module
+        finally:
+            for module in training:
+                module.training = True
+
+    def _signature(self, module: Any) -> Signature:
+        """Return inputs and outputs: as of a checkpoint where the module is one of transformers', or by forward()."""
+        config = _config(module)
+        if config:
+            has_pooler = any(name.endswith("pooler.dense.weight") for name in self.tensors)
+            known = signature(config, type(module).__name__, has_pooler)
+            if known[0]:
+                return known
+        return (
+            tuple(
+                TensorSpec(name, ANY, None, optional=parameter.default is not parameter.empty)
+                for name, parameter in _parameters(module).items()
+                if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            ),
+            (),
+        )
+
+
+def _config(module: Any) -> Mapping[str, Any]:
+    transformers = sys.modules.get("transformers")
+    if transformers is None or not isinstance(module, transformers.PreTrainedModel):
+        return {}
+    config: dict[str, Any] = module.config.to_dict()
+    return {**config, "dtype": str(module.dtype).removeprefix("torch.")}
+
+
+def _parameters(module: Any) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(module.forward).parameters
+    except (TypeError, ValueError):  # compiled, and without a Python signature
+        return {}
+
+
+def _takes_more(module: Any) -> bool:
+    """Return whether forward takes names that its signature does not have."""
+    parameters = _parameters(module)
+    return not parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+
+
+def _recognises(source: Source) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and source.value is not None and isinstance(source.value, torch.nn.Module)
+
+
+FORMAT = Format(
+    name="torch",
+    title="a torch.nn.Module",
+    options=(),
+    recognises=_recognises,
+    open=lambda source, options: ModuleModel(source),
+)
