@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.errors import WorkbenchError
+
+from .awaited import Stop, awaited
 from .info import ModelInfo
 from .table import TensorTable
 from .tensor import Tensor
+
+if TYPE_CHECKING:
+    from .batch import Batches
 
 __all__ = ["Model", "ModelInfo", "Tensor", "TensorTable"]
 
@@ -46,10 +53,60 @@ class Model(ABC):
     async def arun(
         self, inputs: Mapping[str, Any], outputs: list[str] | None = None
     ) -> dict[str, np.ndarray[Any, Any]]:
-        """Run the model once in a worker thread, so that the event loop stays free; as :meth:`run`."""
-        import asyncio
+        """Run the model once in a worker thread, so that the event loop stays free; as :meth:`run`.
 
-        return await asyncio.to_thread(self.run, inputs, outputs)
+        When the wait is cancelled, an ONNX model stops at its next node; others finish in their thread.
+        """
+        return await awaited(lambda stop: self.run_until(inputs, outputs, stop))
+
+    def run_batch(
+        self, sets: Iterable[Mapping[str, Any]], outputs: list[str] | None = None
+    ) -> list[dict[str, np.ndarray[Any, Any]] | WorkbenchError]:
+        """Run the model for each input set, several of them stacked into one run where that gives the same.
+
+        That is tried on the model's first stacked run; :class:`workbench.models.batch.Batches` says how. A result of a
+        stacked run is that of the set alone to rounding, and a view of the stacked outputs.
+
+        Parameters
+        ----------
+        sets
+            What :meth:`run` takes, for each run.
+        outputs
+            As for :meth:`run`.
+
+        Returns
+        -------
+        list
+            For each set, in order, the outputs by name, or the error that it alone caused.
+
+        Raises
+        ------
+        workbench.errors.InputError
+            If ``sets`` is no list of sets, or there is no such output; never for one bad set.
+        """
+        return self._batches.run(sets, outputs)
+
+    async def arun_batch(
+        self, sets: Iterable[Mapping[str, Any]], outputs: list[str] | None = None
+    ) -> list[dict[str, np.ndarray[Any, Any]] | WorkbenchError]:
+        """Run the model for each input set in a worker thread; as :meth:`run_batch`, and cancelled as :meth:`arun`."""
+        return await awaited(lambda stop: self._batches.run(sets, outputs, stop))
+
+    def run_until(
+        self, inputs: Mapping[str, Any], outputs: list[str] | None, stop: Stop | None
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """Run the model once, or until ``stop`` is requested where a format can end a run early; as :meth:`run`."""
+        return self.run(inputs, outputs)
+
+    def mixes_rows(self) -> bool:
+        """Return whether something in the model is known to make the rows of a batch depend on one another."""
+        return False
+
+    @cached_property
+    def _batches(self) -> Batches:
+        from .batch import Batches
+
+        return Batches(self)
 
     def __repr__(self) -> str:
         return repr(self.info)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.errors import LoadError
+from workbench.models.awaited import Stop
 from workbench.models.foreign import is_text
 from workbench.models.formats import Format, Option
 from workbench.models.inputs import InputRules, check_outputs
@@ -17,8 +18,9 @@ from workbench.models.source import Source
 from .engines import Auto, Engine
 from .external import external_tensors
 from .graph import describe, overridable, read_proto, reading
-from .providers import AUTO, CHOICES, REFERENCE, check_provider
+from .providers import AUTO, CHOICES, REFERENCE, check_provider, onnxruntime
 from .reference import Reference
+from .rows import mixes_rows
 from .session import OPTIMIZATIONS, Session
 from .tensors import TensorReader
 
@@ -64,6 +66,18 @@ class OnnxModel(Model):
         says by ``provider`` what computed it.
         """
         return self._run(inputs, outputs, None)
+
+    def run_until(self, inputs: Mapping[str, Any], outputs: list[str] | None, stop: Stop | None) -> Outputs:
+        """Run the model once; ONNX Runtime ends at the next node when ``stop`` is requested."""
+        if stop is None or self._options["provider"] == REFERENCE:
+            return self._run(inputs, outputs, None)
+        running = onnxruntime().RunOptions()
+        stop.when_requested(lambda: setattr(running, "terminate", True))
+        return self._run(inputs, outputs, running)
+
+    def mixes_rows(self) -> bool:
+        """Return whether there is an operator whose rows may depend on one another for some values only."""
+        return mixes_rows(self.proto)
 
     def _run(self, inputs: Mapping[str, Any], outputs: list[str] | None, stop: Any) -> Outputs:
         feeds = self._rules.check(inputs)
