@@ -84,6 +84,10 @@ class TorchBridge:
         object.__setattr__(self, "_crossing", Crossing(self.device, self.cuda, self.pinned, pool))
         object.__setattr__(self, "_log", Log())
 
+    def __reduce__(self) -> tuple[type[TorchBridge], tuple[object, ...]]:
+        # Its configuration is what goes to another process, not its memory and its report.
+        return TorchBridge, (self.device, self.cuda, self.pool_nbytes, self.pinned)
+
     def tensor(
         self,
         buffer: Any,

@@ -65,6 +65,7 @@ def receive(value: Any, shape: int | Sequence[int] | None = None, dtype: Any = N
     """
     name, wanted = (None, None) if dtype is None else dtypes.parse(dtype)
     source, memory = _as_memory(value)
+    copied = "a scalar has no memory to share" if isinstance(value, np.generic) else ""
     own = _name(memory)
     if wanted is not None and name != own and _is_raw(memory, own, wanted):
         return _elements(source, memory, shape, str(name), wanted)
@@ -77,7 +78,7 @@ def receive(value: Any, shape: int | Sequence[int] | None = None, dtype: Any = N
     if own in ("void", "string"):
         dtypes.checked_name(memory.dtype)  # raises
     if shape is None:
-        return Received(source, memory, own)
+        return Received(source, memory, own, copied)
     sizes = fitted(shape, own, memory.nbytes, unit=memory.itemsize, what=source)
     if isinstance(memory, np.ndarray):
         shaped = memory.reshape(sizes)
@@ -85,7 +86,7 @@ def receive(value: Any, shape: int | Sequence[int] | None = None, dtype: Any = N
     else:
         shaped = memory.reshape(sizes)
         same = shaped.data_ptr() == memory.data_ptr()
-    return Received(source, shaped, own, "" if same else "these strides cannot have the new shape")
+    return Received(source, shaped, own, copied or ("" if same else "these strides cannot have the new shape"))
 
 
 def fitted(
