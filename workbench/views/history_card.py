@@ -18,4 +18,4 @@ def history_table(history: History, *, question: bool = True) -> str:
     places = [at for at, name in enumerate(COLUMNS) if question or name != "race"]
     columns = [COLUMNS[at] for at in places]
     rows = [[row[at] for at in places] for row in history_rows(history)[::-1]]
-    return html.table(columns, rows, numeric=COLUMNS[:1], wrapped=COLUMNS[4:])
+    return html.table(columns, rows, numeric=COLUMNS[:1], wrapped=(COLUMNS[2], *COLUMNS[4:]))

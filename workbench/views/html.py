@@ -12,7 +12,7 @@ from workbench.text import format_sizes
 from . import theme
 
 MULTIPLICATION_SIGN = "\N{MULTIPLICATION SIGN}"
-_BEFORE_UNIT = re.compile(r"(?<=\d) (?=\S)")
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=[^\W\d_])")
 
 
 class Fault(str):

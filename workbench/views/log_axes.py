@@ -42,11 +42,15 @@ def count(value: float) -> str:
     return f"{value:g}"
 
 
-def apart(places: Sequence[float], distance: float) -> list[float]:
+def apart(places: Sequence[float], distance: float, low: float = -math.inf, high: float = math.inf) -> list[float]:
     """Return places at least ``distance`` from each other, in the same order and as near to the given as that allows.
+
+    Where there is room for all, they lie between ``low`` and ``high``.
 
     >>> apart([0.0, 0.1, 5.0], 1.0)
     [-0.45, 0.55, 5.0]
+    >>> apart([0.0, 0.1, 5.0], 1.0, low=0.0, high=4.5)
+    [0.0, 1.0, 4.5]
     """
     order = sorted(range(len(places)), key=lambda at: places[at])
     groups: list[list[int]] = []
@@ -64,6 +68,12 @@ def apart(places: Sequence[float], distance: float) -> list[float]:
             first = _centre(group, places) - distance * (len(group) - 1) / 2
             for step, at in enumerate(group):
                 moved[at] = first + step * distance
+    for at in order:
+        moved[at] = low = max(moved[at], low)
+        low += distance
+    for at in reversed(order):
+        moved[at] = high = min(moved[at], high)
+        high -= distance
     return moved
 
 

@@ -150,7 +150,9 @@ def _memory(peak: int | None) -> str:
 
 
 def _span(ends: tuple[float, float]) -> str:
-    return f"{format_seconds(ends[0])} to {format_seconds(ends[1])}"
+    low, high = map(format_seconds, ends)
+    unit = high.partition(" ")[2]
+    return f"{low.removesuffix(f' {unit}')} to {high}"  # the unit once where both have the same
 
 
 def _plain(name: str, value: Any) -> str:

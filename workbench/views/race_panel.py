@@ -23,6 +23,7 @@ from workbench.text import format_sizes
 
 from . import controls, html, race_card, race_chart, template, theme
 from .code_footer import CodeFooter
+from .files import Files
 from .jobs import Job, Report
 from .status import guarded
 from .sweep_views import RooflineView, SweepView
@@ -223,12 +224,13 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
 
 
 class RaceView(widgets.VBox):  # type: ignore[misc]
-    """A finished race: the verdict, its conditions, the chart, and the numbers folded away."""
+    """A finished race: the verdict, its conditions, the chart, and the numbers folded away and as files."""
 
     def __init__(self, race: Race) -> None:
         self.figure = template.live(race_chart.race(race, title=False))
-        numbers = widgets.HTML(html.folded("Numbers", race_card.numbers(race)))
-        super().__init__([widgets.HTML(race_card.answer(race)), self.figure, numbers])
+        self.files = Files(race, f"{race.op} {format_sizes(race.shape)} {race.dtype}")
+        rest = widgets.HTML(race_card.absent(race) + race_card.details(race))
+        super().__init__([widgets.HTML(race_card.answer(race)), self.figure, rest, self.files])
 
 
 def _label(shape: tuple[int, ...]) -> str:

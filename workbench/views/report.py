@@ -15,16 +15,36 @@ from workbench.bench.past.history import History
 from workbench.bench.past.text import heading, question_text
 from workbench.bench.plain import write
 from workbench.bench.race import Race
+from workbench.bench.rooflines.roofline import Roofline
 from workbench.bench.suites.suite import Suite
+from workbench.bench.sweeps.swept import Sweep
 from workbench.errors import InputError
-from workbench.text import format_seconds
+from workbench.text import format_seconds, format_sizes
 
-from . import html, race_card, race_chart, suite_chart, theme, trend_chart
+from . import (
+    files,
+    html,
+    race_card,
+    race_chart,
+    roofline_chart,
+    suite_chart,
+    sweep_card,
+    sweep_chart,
+    theme,
+    trend_chart,
+)
 from .history_card import history_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+_PRINTED = """
+const drawn = width => document.querySelectorAll(".js-plotly-plot").forEach(
+  figure => Plotly.relayout(figure, { width, autosize: width === null }));
+addEventListener("beforeprint", () => drawn(670));
+addEventListener("afterprint", () => drawn(null));
+"""
+"""A chart is as wide as the window, and would be cut off on paper: it is drawn anew for a page of A4 or Letter."""
 _SECONDS = {"median", "low", "high", "quartile_1", "quartile_3", "first_call", "seconds"}
 
 
@@ -52,6 +72,8 @@ def report(of: Any) -> str:
     """Return the page of :func:`write_report`."""
     kinds: list[tuple[type, Callable[[Any], tuple[str, list[str]]]]] = [
         (Race, _race),
+        (Sweep, _sweep),
+        (Roofline, _roofline),
         (Suite, _suite),
         (History, _history),
     ]
@@ -72,9 +94,36 @@ def _race(race: Race) -> tuple[str, list[str]]:
         f"<noscript>{race_card.bars(race)}</noscript>",
         "<h2>Numbers</h2>",
         race_card.numbers(race),
+        files.links(race, f"{race.op} {format_sizes(race.shape)} {race.dtype}"),
         _listed(absent),
         "<h2>Measured on</h2>",
         html.facts(race_card.facts(race)),
+    ]
+
+
+def _sweep(sweep: Sweep) -> tuple[str, list[str]]:
+    return f"{sweep.op} over sizes", [
+        sweep_card.sweep_answer(sweep),
+        "<h2>Time</h2>",
+        _figure(sweep_chart.times(sweep, title=False), "time over size"),
+        f"<noscript>{sweep_card.sweep_lines(sweep)}</noscript>",
+        "<h2>Speed-up</h2>",
+        _figure(sweep_chart.speedups(sweep, title=False), "speed-up over size"),
+        sweep_card.sweep_notes(sweep),
+        "<h2>Numbers</h2>",
+        sweep_card.sweep_numbers(sweep),
+        files.links(sweep, f"{sweep.op} over sizes"),
+    ]
+
+
+def _roofline(roofline: Roofline) -> tuple[str, list[str]]:
+    return "Roofline", [
+        sweep_card.roofline_answer(roofline),
+        _figure(roofline_chart.roofline(roofline, title=False), "each operation under the ceilings of the machine"),
+        f"<noscript>{sweep_card.roofline_bars(roofline)}</noscript>",
+        "<h2>Numbers</h2>",
+        sweep_card.roofline_numbers(roofline),
+        files.links(roofline, "roofline"),
     ]
 
 
@@ -115,6 +164,8 @@ def _history(history: History) -> tuple[str, list[str]]:
             _figure(trend_chart.trend(part, title=False), "medians run by run") if len(runs) > 1 else "",
             history_table(part, question=False),
         ]
+    if history.runs:
+        parts.append(files.links(history, "history"))
     return "History of races", parts
 
 
@@ -182,7 +233,7 @@ def _page(title: str, parts: list[str]) -> str:
     body = "".join(parts)
     # What a chart would take is not left empty.
     hidden = "<noscript><style>.fw-figure{display:none}</style></noscript>"
-    script = f"<script>{get_plotlyjs()}</script>" if "Plotly.newPlot" in body else ""
+    script = f"<script>{get_plotlyjs()}</script><script>{_PRINTED}</script>" if "Plotly.newPlot" in body else ""
     no_script = (
         "<noscript><p class='fw-muted'>The charts need scripts; all their numbers are in the tables.</p></noscript>"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -14,28 +14,14 @@ from workbench.bench.sweeps.sizes import shape_words
 from workbench.bench.verdict import spelled
 from workbench.text import format_bytes, format_count, format_seconds, format_share
 
-from . import log_axes, template, theme
+from . import log_axes, placing, template, theme
 
 HEIGHT = 460
 _TALL = HEIGHT - 50
-_WIDTH = 520
-"""Pixels for which the labels are laid out; in a wider figure they are farther apart."""
+_NAMED = 0.24
+"""The share of the width, beside that of the points, that the names of the levels take."""
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 _DASHES = ("solid", "dash", "dot", "dashdot")
-
-
-class _Box(NamedTuple):
-    """A place that is taken, in pixels from the lower left corner."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-
-    def overlap(self, other: _Box) -> float:
-        across = min(self.right, other.right) - max(self.left, other.left)
-        up = min(self.top, other.top) - max(self.bottom, other.bottom)
-        return across * up if across > 0 and up > 0 else 0.0
 
 
 def roofline(roofline: Roofline, *, title: bool = True) -> go.Figure:
@@ -54,13 +40,14 @@ def roofline(roofline: Roofline, *, title: bool = True) -> go.Figure:
     bands = {level: ceilings.roof(level) for level in ceilings.levels}
     ridge = max(peaks.values()) / min(bands.values())
     across = [point.intensity for point in points]
-    left, right = min([*across, ridge / 30]) / 1.6, max([*across, ridge]) * 3
-    lowest = min([*(point.rate for point in points), left * min(bands.values())])
+    least, right = min([*across, ridge / 30]) / 1.6, max([*across, ridge]) * 3
+    left = least / (right / least) ** _NAMED  # room for the names of the levels, clear of all points
+    lowest = min([*(point.rate for point in points), left * min(bands.values()) / 1.5])
+    highest = max([*(1.2 * point.rate for point in points), 1.5 * max(peaks.values())])
     x = log_axes.axis(left, right, log_axes.count)
-    y = log_axes.axis(lowest / 1.3, max(peaks.values()) * 1.5, lambda value: f"{log_axes.count(value)}FLOP/s")
+    y = log_axes.axis(lowest / 1.3, highest, lambda value: f"{log_axes.count(value)}FLOP/s")
     colours = theme.contender_colours(list(dict.fromkeys(point.contender for point in points)))
     heading = _heading(roofline, colours) if title else _key(colours)
-    levels = _level_names(bands, x["range"])
     top = 20 * (heading.count("<br>") + 1) + 18
     return template.figure(
         *_roofs(bands, peaks, x["range"]),
@@ -70,7 +57,7 @@ def roofline(roofline: Roofline, *, title: bool = True) -> go.Figure:
         margin={"t": top, "l": 8, "r": 8, "b": 8},
         xaxis={**x, "title": {"text": "floating-point operations per byte that has to be moved (log)"}},
         yaxis={**y, "title": {"text": "floating-point operations a second (log)"}},
-        annotations=[*levels, *_names(points, x["range"], y["range"], _room(levels, y["range"]))],
+        annotations=_names(points, bands, peaks, x["range"], y["range"]),
     )
 
 
@@ -87,19 +74,6 @@ def _roofs(bands: dict[str, float], peaks: dict[str, float], across: Sequence[fl
         start = rate / max(bands.values())
         line = {"color": template.MUTED, "width": 1.4}
         found.append(go.Scatter(x=[start, right], y=[rate, rate], line=line, name=f"fma in {dtype}", **look))
-    texts = [f"{dtype} {log_axes.count(float(f'{rate:.3g}'))}FLOP/s" for dtype, rate in peaks.items()]
-    found.append(
-        go.Scatter(
-            x=[right] * len(peaks),
-            y=list(peaks.values()),
-            mode="text",
-            text=[f"{text}\N{NO-BREAK SPACE}" for text in texts],
-            textposition="top left",
-            textfont={"size": 12, "color": template.MUTED},
-            hoverinfo="skip",
-            name="arithmetic",
-        )
-    )
     return found
 
 
@@ -133,45 +107,28 @@ def _runs(points: Sequence[Placed], colours: dict[str, str]) -> list[go.Scatter]
     return found
 
 
-def _level_names(bands: dict[str, float], across: Sequence[float]) -> list[dict[str, Any]]:
-    """Return a name for each slope, under its left end: it rises, and so keeps clear of the name."""
-    return [
-        {
-            "x": across[0],
-            "y": across[0] + math.log10(rate),
-            "xshift": 5,
-            "yshift": 3,
-            "xanchor": "left",
-            "yanchor": "top",
-            "text": f"{level} {format_bytes(rate)}/s",
-            "showarrow": False,
-            "font": {"size": 12, "color": template.MUTED},
-        }
-        for level, rate in bands.items()
-    ]
-
-
-def _room(levels: Sequence[dict[str, Any]], up: Sequence[float]) -> list[_Box]:
-    """Return the places of the levels' names."""
-    tops = [(level["y"] - up[0]) / (up[1] - up[0]) * _TALL for level in levels]
-    return [_Box(0, top - 16, 5 + 6.6 * len(level["text"]), top) for level, top in zip(levels, tops, strict=True)]
-
-
 def _names(
-    points: Sequence[Placed], across: Sequence[float], up: Sequence[float], room: Sequence[_Box]
+    points: Sequence[Placed],
+    bands: dict[str, float],
+    peaks: dict[str, float],
+    across: Sequence[float],
+    up: Sequence[float],
 ) -> list[dict[str, Any]]:
-    """Return a name beside each operation's highest point, where it covers neither a point nor another name."""
-    chosen = _to_name(points)
-    spots = {id(point): _spot(point, across, up) for point in points}
-    taken = [*room, *(_Box(x - 6, y - 6, x + 6, y + 6) for x, y in spots.values())]
-    names = []
-    for point in sorted(chosen, key=lambda point: -point.rate):
-        words = _words(point, points)
-        x, y = spots[id(point)]
-        offset = min(_offsets(), key=lambda step: _cost(x, y, step, words, taken))
-        taken.append(_around(x, y, offset, words))
-        names.append(_annotation(point, words, offset))
-    return names
+    """Return a name for each roof, and one beside each operation's highest point."""
+    spots = {id(point): (math.log10(point.intensity), math.log10(point.rate)) for point in points}
+    plane = placing.Plane(across, up, _TALL, list(spots.values()))
+    left, peak = across[0], math.log10(max(peaks.values()))
+    found = []
+    for level, rate in bands.items():
+        slope = math.log10(rate)
+        plane.line((left, left + slope), (peak - slope, peak))
+        found.append(plane.under(left, left + slope, f"{level} {format_bytes(rate)}/s"))
+    for dtype, rate in peaks.items():
+        start = math.log10(rate / max(bands.values()))
+        words = f"{dtype} {log_axes.count(float(f'{rate:.3g}'))}FLOP/s"
+        found.append(plane.above(start, math.log10(rate), words))
+    chosen = sorted(_to_name(points), key=lambda point: -point.rate)
+    return [*found, *(plane.beside(*spots[id(point)], _words(point, points)) for point in chosen)]
 
 
 def _to_name(points: Sequence[Placed]) -> list[Placed]:
@@ -191,59 +148,6 @@ def _words(point: Placed, points: Sequence[Placed]) -> str:
     if len(_ops(points)) > 1:
         return point.op
     return shape_words(point.shape) if len(points) > 1 else point.op
-
-
-def _offsets() -> list[tuple[float, float]]:
-    """Return places of a name's centre beside its point, in pixels, the best first; (1, 0) is to the right."""
-    near = [(1.0, 0.0), (-1.0, 0.0), (0.0, 16.0), (0.0, -16.0)]
-    far = [(side, step) for step in (16.0, -16.0, 30.0, -30.0, 44.0, -44.0, 60.0, -60.0) for side in (1.0, -1.0, 0.0)]
-    return [*near, *far]
-
-
-def _around(x: float, y: float, offset: tuple[float, float], words: str) -> _Box:
-    """Return the box of a name."""
-    half = 3.4 * len(words) + 4
-    side, step = offset
-    centre = x + side * (half + 9 + abs(step) / 4)
-    return _Box(centre - half, y + step - 8, centre + half, y + step + 8)
-
-
-def _cost(x: float, y: float, offset: tuple[float, float], words: str, taken: Sequence[_Box]) -> float:
-    """Return how bad a place is: what it covers, then how far away it is."""
-    box = _around(x, y, offset, words)
-    outside = max(0.0, box.right - _WIDTH) + max(0.0, -box.left) + max(0.0, -box.bottom)
-    return (
-        100 * (sum(box.overlap(other) for other in taken) + 20 * outside)
-        + abs(offset[1])
-        + _offsets().index(offset) / 9
-    )
-
-
-def _annotation(point: Placed, words: str, offset: tuple[float, float]) -> dict[str, Any]:
-    side, step = offset
-    anchor = {1.0: "left", -1.0: "right", 0.0: "center"}[side]
-    look: dict[str, Any] = {
-        "x": math.log10(point.intensity),
-        "y": math.log10(point.rate),
-        "text": template.plain(words, 30),
-        "font": {"size": 12, "color": template.INK},
-        "xanchor": anchor,
-        "yanchor": "middle",
-        "ax": side * (9 + abs(step) / 4),
-        "ay": -step,
-        "showarrow": True,
-        "arrowhead": 0,
-        "standoff": 5,
-        "arrowwidth": 0.8,
-        "arrowcolor": template.MUTED if abs(step) > 16 or (side and step) else "rgba(0,0,0,0)",
-    }
-    return look
-
-
-def _spot(point: Placed, across: Sequence[float], up: Sequence[float]) -> tuple[float, float]:
-    x = (math.log10(point.intensity) - across[0]) / (across[1] - across[0]) * _WIDTH
-    y = (math.log10(point.rate) - up[0]) / (up[1] - up[0]) * _TALL
-    return x, y
 
 
 def _hover(point: Placed) -> str:

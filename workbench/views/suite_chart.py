@@ -26,7 +26,7 @@ def speedups(suite: Suite, op: str) -> go.Figure:
     for name in names:
         found = [(row, cell.ratios[name]) for row, cell in zip(rows, cells, strict=True) if name in cell.ratios]
         dots.append(_dots(found, f"{{}} times as fast as {spelled(name)}", spelled(name), colours[name]))
-    return _figure(rows, dots, "how many times faster ours is (log), with 95 % interval; left of 1 it is slower")
+    return _figure(rows, dots, "how many times faster ours is (log), with 95 % interval;<br>left of 1 it is slower")
 
 
 def headlines(suite: Suite) -> go.Figure:
@@ -37,7 +37,11 @@ def headlines(suite: Suite) -> go.Figure:
     ours: list[tuple[str, Ratio]] = []
     for line, race in raced(suite):
         right = {result.contender for result in race.results if result.right}
-        row = f"{line.title}, {format_sizes(line.cell.shape, html.MULTIPLICATION_SIGN)}"
+        row = (
+            line.title
+            if "(" in line.title
+            else f"{line.title} ({format_sizes(line.cell.shape, html.MULTIPLICATION_SIGN)})"
+        )
         rows.append(row)
         claims += [] if line.claim is None else [(row, Ratio(line.claim, line.claim, line.claim))]
         for name, found in ((THEIRS, theirs), (OURS, ours)):
@@ -49,7 +53,7 @@ def headlines(suite: Suite) -> go.Figure:
         _dots(theirs, f"{THEIRS} here: {{}} times as fast as NumPy", f"{THEIRS}, here", colours[THEIRS]),
         _dots(ours, "ours: {} times as fast as NumPy", "ours", colours[OURS]),
     ]
-    return _figure(rows, dots, "how many times faster than NumPy (log), with 95 % interval; left of 1 it is slower")
+    return _figure(rows, dots, "how many times faster than NumPy (log),<br>with 95 % interval; left of 1 it is slower")
 
 
 def _figure(rows: list[str], dots: list[go.Scatter], title: str) -> go.Figure:
@@ -57,8 +61,8 @@ def _figure(rows: list[str], dots: list[go.Scatter], title: str) -> go.Figure:
     low, high = min([*ends, 0.8]), max([*ends, 1.25])
     return template.figure(
         *dots,
-        height=34 + 56 + _ROW * (len(rows) + 1),
-        margin={"t": 34, "l": 8, "r": 8, "b": 56},
+        height=34 + 72 + _ROW * (len(rows) + 1),
+        margin={"t": 34, "l": 8, "r": 8, "b": 72},
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}, "itemclick": False},
         shapes=[

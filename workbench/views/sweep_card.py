@@ -17,14 +17,15 @@ from workbench.text import format_bytes, format_count, format_share
 
 from . import html, log_axes, theme
 
-_WIDTH, _HEIGHT = 760, 300
+_WIDTH, _HEIGHT = 680, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 130, 12, 40
 _DASHES = ("", "6 4", "2 3")
 
 
 def sweep(found: Sweep) -> str:
     """Return a sweep: whom to use, the lines of time over size, and the numbers folded."""
-    return html.card(sweep_answer(found), _lines(found), sweep_notes(found), sweep_numbers(found))
+    numbers = html.folded("Numbers", sweep_numbers(found)) if found.races else ""
+    return html.card(sweep_answer(found), sweep_lines(found), sweep_notes(found), numbers)
 
 
 def sweep_answer(found: Sweep) -> str:
@@ -40,32 +41,36 @@ def sweep_notes(found: Sweep) -> str:
 
 
 def sweep_numbers(found: Sweep) -> str:
-    """Return the medians as tables, folded: a row for each size, a column for each contender."""
+    """Return the medians as tables: a row for each size, a column for each contender."""
     tables = []
     for dtype in found.dtypes:
         heading, rows = cells(found, dtype)
         title = html.heading(dtype) if len(found.dtypes) > 1 else ""
-        tables.append(title + html.table(heading, rows, numeric=heading[1:]))
-    return html.folded("Numbers", "".join(tables)) if tables else ""
+        marked = [[html.Fault(cell) if cell == "wrong" else cell for cell in row] for row in rows]
+        tables.append(title + html.table(heading, marked, numeric=heading[1:]))
+    return "".join(tables)
 
 
 def roofline(found: Roofline) -> str:
     """Return a roofline: a bar for each operation's share of its ceiling, and the numbers folded."""
-    return html.card(
-        f'<h3 class="fw-verdict">{html.escape(summary(found))}</h3>',
-        f'<p class="fw-conditions">{html.escape(ceilings_words(found))}</p>',
-        _bars(found),
-        roofline_numbers(found),
+    return html.card(roofline_answer(found), roofline_bars(found), html.folded("Numbers", roofline_numbers(found)))
+
+
+def roofline_answer(found: Roofline) -> str:
+    """Return who is near its ceiling and who is far from it, and the ceilings."""
+    return (
+        f'<h3 class="fw-verdict">{html.escape(summary(found))}</h3>'
+        f'<p class="fw-conditions">{html.escape(_ceilings(found))}</p>'
     )
 
 
 def roofline_numbers(found: Roofline) -> str:
-    """Return all points as a table, folded."""
+    """Return all points as a table."""
     heading, rows = roofline_cells(found)
-    return html.folded("Numbers", html.table(heading, rows, numeric=heading[4:]))
+    return html.table(heading, rows, numeric=[*heading[4:7], heading[8]])
 
 
-def ceilings_words(found: Roofline) -> str:
+def _ceilings(found: Roofline) -> str:
     """Return the ceilings in one line."""
     known = found.ceilings
     levels = [f"{level} {format_bytes(known.roof(level))}/s" for level in known.levels]
@@ -73,7 +78,7 @@ def ceilings_words(found: Roofline) -> str:
     return f"measured on this machine with {known.threads} threads: {', '.join([*levels, *peaks])}"
 
 
-def _bars(found: Roofline) -> str:
+def roofline_bars(found: Roofline) -> str:
     """Draw the share of the ceiling of each point, the highest first; it is a table without styles."""
     points = sorted(found.points, key=lambda point: -point.share)
     if not points:
@@ -99,10 +104,10 @@ def _bar(point: Placed, width: float, colour: str, several: bool) -> str:
     )
 
 
-def _lines(found: Sweep) -> str:
+def sweep_lines(found: Sweep) -> str:
     """Draw time over size as SVG, both logarithmic."""
     series = [
-        (name, dtype, [(size, race[name].median) for size, race in found.of(dtype) if _ran(race.results, name)])
+        (name, dtype, [(size, race[name]) for size, race in found.of(dtype) if _ran(race.results, name)])
         for dtype in found.dtypes
         for name in found.contenders
     ]
@@ -110,7 +115,7 @@ def _lines(found: Sweep) -> str:
     if not series:
         return ""
     sizes = [size for *_, places in series for size, _ in places]
-    seconds = [time for *_, places in series for _, time in places]
+    seconds = [end for *_, places in series for _, result in places for end in result.interval]
     across = log_axes.axis(min(sizes), max(sizes), log_axes.count)
     up = log_axes.axis(min(seconds), max(seconds), log_axes.seconds)
 
@@ -126,23 +131,27 @@ def _lines(found: Sweep) -> str:
     parts = [_vertical(x(value), text) for value, text in zip(across["tickvals"], across["ticktext"], strict=True)]
     parts += [_horizontal(y(value), text) for value, text in zip(up["tickvals"], up["ticktext"], strict=True)]
     last = [place for place, one in enumerate(series) if one[2][-1][0] == max(sizes)]
-    ends = dict(zip(last, log_axes.apart([y(series[place][2][-1][1]) for place in last], 15), strict=True))
+    heights = [y(series[place][2][-1][1].median) for place in last]
+    ends = dict(zip(last, log_axes.apart(heights, 15, _TOP, _HEIGHT - _BOTTOM), strict=True))
     for place, (name, dtype, places) in enumerate(series):
-        path = " ".join(f"{x(size):.1f},{y(time):.1f}" for size, time in places)
+        path = " ".join(f"{x(size):.1f},{y(result.median):.1f}" for size, result in places)
         dash = _DASHES[found.dtypes.index(dtype) % len(_DASHES)]
         look = f'fill="none" stroke="{colours[name]}" stroke-width="2" stroke-dasharray="{dash}"'
         parts.append(f'<polyline points="{path}" {look}/>')
+        for size, result in places:
+            low, high = result.interval
+            parts.append(_interval(x(size), y(low), y(high), colours[name]))
         label = f"{spelled(name)} {dtype}" if len(found.dtypes) > 1 else spelled(name)
         if place in ends:
             parts.append(_text(x(places[-1][0]) + 8, ends[place] + 4, label, "start", "text"))
         else:  # others go on beside its end, so its name stands above
-            parts.append(_text(x(places[-1][0]), y(places[-1][1]) - 7, f"{label}, stopped", "end", "text"))
+            parts.append(_text(x(places[-1][0]), y(places[-1][1].median) - 7, f"{label}, stopped", "end", "text"))
     parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, f"{found.axis.name} (log)", "middle", "muted"))
     words = html.escape(f"median time per call over {found.axis.name}; the numbers stand below")
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{words}" '
         f'style="max-width:100%;height:auto;margin:12px 0 2px">{"".join(parts)}</svg>'
-        '<p class="fw-muted">median time per call; both axes logarithmic</p>'
+        '<p class="fw-muted">median time per call, with 95 % interval; both axes logarithmic</p>'
     )
 
 
@@ -158,6 +167,12 @@ def _vertical(x: float, text: str) -> str:
 def _horizontal(y: float, text: str) -> str:
     line = f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="var(--fw-line)"/>'
     return line + _text(_LEFT - 8, y + 4, text, "end", "muted")
+
+
+def _interval(x: float, bottom: float, top: float, colour: str) -> str:
+    """Return the line of an interval; one that is no longer than a dot would be tells nothing and is left out."""
+    look = f'stroke="{colour}" stroke-width="1.4"'
+    return f'<path d="M{x:.1f} {bottom:.1f}V{top:.1f}" {look}/>' if bottom - top > 3 else ""
 
 
 def _text(x: float, y: float, text: str, anchor: str, ink: str) -> str:

@@ -19,6 +19,7 @@ from workbench.text import format_seconds, format_sizes
 from . import html, log_axes, template, theme
 
 HEIGHT = 400
+_LEFT = 80
 _LINE = 17
 """Pixels from one label to the next."""
 _CHARACTER = 7.4
@@ -83,7 +84,8 @@ def _figure(
     frame: dict[str, Any] = {
         "height": top + HEIGHT,
         "title": {"text": heading} if title else None,
-        "margin": {"t": top, "l": 8, "r": 8, "b": 8},
+        # The same on the left for time and speed-up, so that the sizes of the two charts stand below each other.
+        "margin": {"t": top, "l": _LEFT, "r": 8, "b": 8},
     }
     if not drawn:
         note = {"text": "Nothing has been measured yet.", "showarrow": False, "xref": "paper", "yref": "paper"}
@@ -103,7 +105,7 @@ def _figure(
         _labels(sweep, drawn, y["range"]),
         **frame,
         xaxis={**x, "title": {"text": _TITLES[sweep.axis.name]}},
-        yaxis={**y, "title": {"text": label}},
+        yaxis={**y, "title": {"text": label}, "automargin": False},
         shapes=shapes,
         annotations=marks,
     )
@@ -173,10 +175,12 @@ def _labels(sweep: Sweep, lines: Sequence[_Line], span: Sequence[float]) -> go.S
     """Return the names at the ends of the lines; of those that end at the same size none covers another."""
     step = _LINE * (span[1] - span[0]) / (HEIGHT - 60)
     heights = [math.log10(line.values[-1]) for line in lines]
+    low, high = span[0] + step / 2, span[1] - step / 2
     last = max(line.sizes[-1] for line in lines)
     for end in {line.sizes[-1] for line in lines}:
         places = [place for place, line in enumerate(lines) if line.sizes[-1] == end]
-        for place, height in zip(places, log_axes.apart([heights[place] for place in places], step), strict=True):
+        free = log_axes.apart([heights[place] for place in places], step, low, high)
+        for place, height in zip(places, free, strict=True):
             heights[place] = height
     return go.Scatter(
         x=[line.sizes[-1] for line in lines],

@@ -6,10 +6,10 @@ import ipywidgets as widgets
 import plotly.graph_objects as go
 
 from workbench.bench.rooflines.roofline import Roofline
-from workbench.bench.rooflines.tables import summary
 from workbench.bench.sweeps.swept import Sweep
 
 from . import html, roofline_chart, sweep_card, sweep_chart, template
+from .files import Files
 
 
 class SweepView(widgets.VBox):  # type: ignore[misc]
@@ -17,6 +17,7 @@ class SweepView(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self, sweep: Sweep) -> None:
         self._answer, self._notes, self._numbers = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.files = Files(sweep, f"{sweep.op} over sizes")
         self.figures: list[go.FigureWidget] = []
         super().__init__()
         self.show(sweep)
@@ -25,10 +26,11 @@ class SweepView(widgets.VBox):  # type: ignore[misc]
         """Show a sweep in place of what stands here."""
         self._answer.value = sweep_card.sweep_answer(sweep)
         self._notes.value = sweep_card.sweep_notes(sweep)
-        self._numbers.value = sweep_card.sweep_numbers(sweep)
+        self._numbers.value = html.folded("Numbers", sweep_card.sweep_numbers(sweep))
+        self.files.of = sweep
         # New ones, since a live figure that is redrawn before or while it appears keeps its first width for good.
         self.figures = [template.live(chart) for chart in _charts(sweep)]
-        self.children = [self._answer, *self.figures, self._notes, self._numbers]
+        self.children = [self._answer, *self.figures, self._notes, self._numbers, self.files]
 
 
 class RooflineView(widgets.VBox):  # type: ignore[misc]
@@ -36,10 +38,10 @@ class RooflineView(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self, roofline: Roofline) -> None:
         self.figure = template.live(roofline_chart.roofline(roofline, title=False))
-        answer = f'<h3 class="fw-verdict">{html.escape(summary(roofline))}</h3>'
-        answer += f'<p class="fw-conditions">{html.escape(sweep_card.ceilings_words(roofline))}</p>'
-        numbers = sweep_card.roofline_numbers(roofline)
-        super().__init__([widgets.HTML(answer), self.figure, widgets.HTML(numbers)])
+        answer = widgets.HTML(sweep_card.roofline_answer(roofline))
+        numbers = widgets.HTML(html.folded("Numbers", sweep_card.roofline_numbers(roofline)))
+        self.files = Files(roofline, "roofline")
+        super().__init__([answer, self.figure, numbers, self.files])
 
 
 def _charts(sweep: Sweep) -> list[go.Figure]:

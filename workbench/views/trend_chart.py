@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from itertools import pairwise
 from typing import Any
 
@@ -67,7 +68,7 @@ def trend(history: History, *, title: bool = True) -> go.Figure:
     top = (48 if title else 8) + _LINE * min(len(notes), 2)
     return template.figure(
         *(_line(runs, name, colours[name], unit) for name in names),
-        height=top + _PLOT + 64,
+        height=top + _PLOT + 80,
         title={"text": words} if title else None,
         margin={"t": top, "l": 8, "r": 132, "b": 8},
         xaxis={
@@ -93,7 +94,7 @@ def trend(history: History, *, title: bool = True) -> go.Figure:
                     "xshift": 10,
                     "font": {"color": template.INK, "size": 13},
                 }
-                for name, height in zip(names, log_axes.apart(heights, room), strict=True)
+                for name, height in zip(names, log_axes.apart(heights, room, *axis["range"]), strict=True)
             ),
             *notes,
         ],
@@ -129,10 +130,16 @@ def _line(runs: list[Run], name: str, colour: str, size: float) -> go.Scatter:
 
 
 def _ticks(runs: list[Run]) -> dict[str, Any]:
-    """Return ticks at some of the runs, the last one among them."""
+    """Return ticks at some of the runs, the last one among them, with the year where it begins."""
     step = -(-len(runs) // _TICKS)
     places = list(range(len(runs) - 1, -1, -step))[::-1]
-    return {"tickvals": places, "ticktext": [f"{runs[place].id}<br>{runs[place].began[:10]}" for place in places]}
+    days = [date.fromisoformat(runs[place].began[:10]) for place in places]
+    years = [day.year if day.year != before.year else "" for before, day in pairwise([days[0].replace(year=1), *days])]
+    words = [
+        f"{runs[place].id}<br>{day.day} {day:%b}<br>{year}"
+        for place, day, year in zip(places, days, years, strict=True)
+    ]
+    return {"tickvals": places, "ticktext": words, "tickangle": 0}
 
 
 def _changes(runs: list[Run]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

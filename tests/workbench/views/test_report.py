@@ -36,7 +36,7 @@ def check(page: str) -> str:
     assert page.count("Plotly.newPlot(") >= 1
     assert len(re.findall(r"plotly\.js v\d", page)) == 1, "plotly's own script stands in it once"
     shown = static(page)
-    assert not re.search(r"""(?:src|href)=["'](?!#)|url\(|@import""", shown)
+    assert not re.search(r"""(?:src|href)=["'](?!#|data:)|url\(|@import""", shown)
     assert "<noscript>" in shown
     assert "prefers-color-scheme: dark" in shown
     assert "@media print" in shown
