@@ -33,6 +33,12 @@ OURS = "numba"
 ONE, SIZES, ROOFLINE = "one size", "over sizes", "roofline"
 """What the panel runs: a race, a sweep, or a race of every operation under the ceilings of the machine."""
 
+WARM, COLD = "warm", "cold"
+CACHES = {
+    WARM: "each call finds its arrays as the call before left them",
+    COLD: "each call finds its arrays outside the caches of the processor",
+}
+
 
 class RacePanel(widgets.VBox):  # type: ignore[misc]
     """Race NumPy against the fused kernels and other libraries, side by side.
@@ -69,6 +75,8 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         self.shapes = controls.pills("Shape", [])
         self.other_shape = controls.text("Another shape", placeholder="such as 512x768")
         self.dtypes = controls.pills("Dtype", [])
+        self.cache = controls.pills("Cache", CACHES)
+        self.cache.tooltips = list(CACHES.values())
         self.field = widgets.VBox()
         self.checks: dict[str, widgets.Checkbox] = {}
         self.outcome = widgets.VBox([widgets.HTML(_EMPTY)])
@@ -81,6 +89,7 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
                 self.shapes,
                 self.other_shape,
                 self.dtypes,
+                self.cache,
                 self.field,
                 self.job,
             ),
@@ -90,7 +99,7 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         split = controls.box(side, main, classes="fw-split")
         super().__init__([split, self.code_footer])
         self.operation.observe(guarded(self._choose_operation, self.job.failure), "value")
-        for choice in (self.shapes, self.other_shape, self.dtypes):
+        for choice in (self.shapes, self.other_shape, self.dtypes, self.cache):
             choice.observe(guarded(self._update, self.job.failure), "value")
         self.what.observe(guarded(self._choose_what, self.job.failure), "value")
         self._choose_operation()
@@ -122,13 +131,15 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         named = None if chosen == contenders.usual(OPS[self.operation.value]) else chosen
         if self.what.value == SIZES:
             return {"dtypes": [dtype], "contenders": named}
-        return {"shape": self.shape, "dtype": dtype, "contenders": named}
+        cache = None if self.cache.value == WARM else self.cache.value
+        return {"shape": self.shape, "dtype": dtype, "contenders": named, "cache": cache}
 
     def _choose_what(self, *_: Any) -> None:
         what = self.what.value
         for field in (self.operation, self.formula):
             controls.show(field, what != ROOFLINE)
-        controls.show(self.shapes, what == ONE)
+        for field in (self.shapes, self.cache):
+            controls.show(field, what == ONE)
         self.job.say(_HINTS[what])
         self._update()
 
@@ -199,7 +210,8 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
             return await roofline_in_process(progress=far, **options)
         if self.what.value == SIZES:
             return await sweep_in_process(op, grown=self._grow, progress=far, **options)
-        return await race_in_process(op, progress=progress, **options)
+        given = {name: value for name, value in options.items() if value is not None}
+        return await race_in_process(op, progress=progress, **given)
 
     def _grow(self, sweep: Sweep) -> None:
         """Show a sweep as far as it is; the view stays the same one while it grows."""

@@ -2,13 +2,17 @@
 
 import time
 from concurrent.futures import CancelledError
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 import workbench as wb
 from fused_kernels.catalog import OPS
+from workbench.bench.process import race_in_process
 from workbench.errors import InputError
-from workbench.views.race_panel import OTHER, RacePanel
+from workbench.views import race_panel
+from workbench.views.race_panel import COLD, OTHER, SIZES, WARM, RacePanel
 
 
 @pytest.fixture
@@ -18,8 +22,14 @@ def panel():
     panel.job.cancel()
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Races of the panel end after the fewest rounds."""
+    monkeypatch.setattr(race_panel, "race_in_process", partial(race_in_process, budget=0))
+
+
 def run_code(code):
-    names = {"wb": wb}
+    names = {"wb": SimpleNamespace(compare=partial(wb.compare, budget=0))}
     exec(f"race = {code}", names)
     return names["race"]
 
@@ -41,7 +51,7 @@ def test_who_cannot_run_says_why_in_place(panel):
     assert "cupy" not in panel.checks
 
 
-def test_a_race_runs_in_its_own_process_and_the_code_does_the_same(panel):
+def test_a_race_runs_in_its_own_process_and_the_code_does_the_same(panel, quick):
     panel.operation.value = "softmax"
     panel.shapes.value = (8, 64)
     panel.dtypes.value = "float64"
@@ -69,6 +79,21 @@ def test_the_code_follows_the_choices(panel):
     assert panel.code_footer.code == f"{everyone[:-1]}, contenders=[{others}])"
     panel.operation.value = "softmax"
     assert not panel.checks["torch"].value
+
+
+def test_the_caches_may_be_cold(panel, quick):
+    assert panel.cache.value == WARM
+    assert "cache" not in panel.code_footer.code
+    panel.cache.value = COLD
+    assert panel.code_footer.code.endswith('dtype="float32", cache="cold")')
+    panel.shapes.value = (8, 64)
+    for name in set(panel.checks) - {"numba", "numpy"}:
+        panel.checks[name].value = False
+    panel.job.start()
+    assert "cold cache" in panel.job.result(120).conditions_text
+    panel.what.value = SIZES
+    assert panel.cache.layout.display == "none"
+    assert "cache" not in panel.code_footer.code
 
 
 def test_who_is_not_usual_has_to_be_chosen(panel):
@@ -105,13 +130,14 @@ def test_no_contender_is_a_sentence(panel):
         panel.job.result(60)
 
 
-def test_cancel_keeps_the_previous_race(panel):
+def test_cancel_keeps_the_previous_race(panel, quick, monkeypatch):
     panel.shapes.value = (8, 64)
     for name in set(panel.checks) - {"numba", "numpy"}:
         panel.checks[name].value = False
     panel.job.start()
     first = panel.job.result(120)
     view = panel.outcome.children
+    monkeypatch.setattr(race_panel, "race_in_process", race_in_process)
     panel.job.start()
     give_up = time.monotonic() + 60
     while "round" not in panel.job.status.value:
