@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from workbench.errors import LoadError
+from workbench.errors import InputError, LoadError, RunError
 from workbench.models.awaited import Stop
 from workbench.models.foreign import is_text
 from workbench.models.formats import Format, Option
 from workbench.models.inputs import InputRules, check_outputs
 from workbench.models.model import Model, TensorTable
 from workbench.models.outputs import Outputs
+from workbench.models.profile import Profile
 from workbench.models.source import Source
 
 from .engines import Auto, Engine
@@ -23,6 +24,9 @@ from .reference import Reference
 from .rows import mixes_rows
 from .session import OPTIMIZATIONS, Session
 from .tensors import TensorReader
+
+if TYPE_CHECKING:
+    from workbench.models.cost import ModelCost
 
 
 class OnnxModel(Model):
@@ -74,6 +78,50 @@ class OnnxModel(Model):
         running = onnxruntime().RunOptions()
         stop.when_requested(lambda: setattr(running, "terminate", True))
         return self._run(inputs, outputs, running)
+
+    def cost(self, inputs: Mapping[str, Any] | None = None, **symbols: int) -> ModelCost:
+        """Return what one run costs; see :meth:`workbench.models.model.Model.cost`."""
+        from .cost import graph_cost
+
+        return graph_cost(self.proto, self._source.given, self.info.inputs, self.tensors, inputs, symbols)
+
+    def profile(self, inputs: Mapping[str, Any], runs: int = 10, outputs: list[str] | None = None) -> Profile:
+        """Measure where the time of a run goes, by ONNX Runtime's own profile.
+
+        A session is made for it with the options of ``load``, which needs the memory of a second one meanwhile.
+
+        Parameters
+        ----------
+        inputs, outputs
+            As for :meth:`run`.
+        runs
+            How many runs are measured, after one that is not.
+
+        Returns
+        -------
+        workbench.models.profile.Profile
+            A row for each node that ran, and for each operator.
+
+        Raises
+        ------
+        workbench.errors.InputError
+            If the inputs do not fit, or ``runs`` is no number from 1 on.
+        workbench.errors.RunError
+            If the model runs on the reference evaluator, which keeps no times.
+        """
+        from .profile import profile
+
+        if type(runs) is not int or runs < 1:
+            raise InputError(f"runs={runs!r} is not a number from 1 on; it says how many runs are measured.")
+        feeds = self._rules.check(inputs)
+        names = self._names if outputs is None else check_outputs(outputs, self._names)
+        if self._prepared().provider == REFERENCE:
+            raise RunError(
+                f"{self._source.given} runs on onnx's reference evaluator, which keeps no times. Load it with "
+                "provider='cpu' if ONNX Runtime takes it."
+            )
+        name = self.info.name or self._source.label
+        return profile(self._open_session, names, feeds, runs, model=name, options=self._options)
 
     def mixes_rows(self) -> bool:
         """Return whether there is an operator whose rows may depend on one another for some values only."""
