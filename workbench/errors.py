@@ -29,3 +29,15 @@ class HistoryError(WorkbenchError):
 
 class RaceError(WorkbenchError):
     """A race that cannot be run or whose process failed."""
+
+
+class QueueFullError(WorkbenchError):
+    """A request that is refused since too many wait already; it may be sent again later."""
+
+
+class ClosedError(WorkbenchError):
+    """A request to something that was closed, or whose process has ended."""
+
+
+class CacheError(WorkbenchError):
+    """A folder of models that cannot be kept within its budget, or cannot be read or written."""

@@ -1,0 +1,1 @@
+"""Pipelines over models: requests that run together as batches."""

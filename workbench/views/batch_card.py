@@ -1,0 +1,14 @@
+"""What a batcher did, as HTML."""
+
+from __future__ import annotations
+
+from workbench.pipelines.batching.metrics import BatchMetrics
+
+from . import html
+
+
+def metrics_card(metrics: BatchMetrics) -> str:
+    """Return the numbers, and the sizes of the batches to open."""
+    table = html.table(("size", "batches"), metrics.sizes, numeric=("batches",)) if metrics.sizes else ""
+    sizes = html.folded("Sizes of the batches", table) if table else ""
+    return html.card(html.heading(metrics.heading), html.facts(metrics.facts), sizes)
