@@ -138,8 +138,7 @@ class TorchBridge:
                     f"copy=False, and {describe(passage.result)} is asked for on {place}: devices share no memory. "
                     "Use copy=None."
                 )
-            pending, passage = self._crossing.move(passage, place)
-            pending.wait()
+            passage = self._crossing.moved(passage, place)
         if requires_grad:
             passage = passage._replace(result=_leaf(passage.result))
         tensor: torch.Tensor = passage.result
@@ -246,8 +245,10 @@ class TorchBridge:
         passage = self._crossing.arrive(tensor, readonly="share")
         passage = passage._replace(result=check_plain(passage.result, detach=detach, call="to_cupy"))
         if passage.result.device.type != "cuda":
-            pending, passage = self._crossing.move(passage, self._crossing.place(device, passage.result))
-            pending.wait()
+            place = self._crossing.place(device, passage.result)
+            if place.type != "cuda":
+                raise InputError(f"to_cupy: device={device!r} is no GPU, and CuPy's arrays lie on one.")
+            passage = self._crossing.moved(passage, place)
         found, name = passage.result, name_of(passage.result.dtype)
         carried = carrier(name)
         try:
@@ -266,10 +267,12 @@ class TorchBridge:
     @property
     def pool(self) -> PoolUsage:
         """What the memory for copies holds at this moment."""
+        self._crossing.forget()
         return self._pool.usage
 
     def empty_pool(self) -> None:
         """Give the free blocks of the pool back to the system."""
+        self._crossing.forget()
         self._pool.clear()
 
     def share_report(self) -> ShareReport:

@@ -85,8 +85,9 @@ class Crossing:
         if tensor.device.type != "cpu":
             if shared_only:
                 raise InputError(f"{call}: {sharing.describe(tensor)} has no memory on the CPU. Pass .cpu(), a copy.")
-            pending, how = self._transfers.start(tensor, resolve("cpu", self._cuda))
+            pending, how = self._transfers.start(self._allowed(tensor), resolve("cpu", self._cuda))
             tensor = pending.wait()
+            self.forget()
         array, shared, why = sharing.array_of(tensor)
         if shared_only and not shared:
             raise InputError(f"{call}: {sharing.describe(tensor)} cannot be shared: {why}. Use to_bytes.")
@@ -115,10 +116,24 @@ class Crossing:
             pending, how = self._transfers.start(tensor, place)
         return pending, Passage(source, name, pending.tensor, False, how if shared else f"{why}; {how}")
 
+    def moved(self, passage: Passage, place: torch.device) -> Passage:
+        """Return what has arrived on another device, when it is there."""
+        pending, passage = self.move(passage, place)
+        pending.wait()
+        self.forget()
+        return passage
+
+    def forget(self) -> None:
+        """Let go of the memory of copies that have ended."""
+        self._transfers.forget()
+
     def _from_torch(self, tensor: torch.Tensor, copy: bool | None) -> sharing.Crossed:
-        if tensor.device.type == "cuda" and self._cuda is False:
-            raise InputError(f"{sharing.describe(tensor)} is passed, and this bridge has cuda=False. Pass .cpu().")
-        sharing.check_plain(tensor, detach=True, call="tensor")
+        sharing.check_plain(self._allowed(tensor), detach=True, call="tensor")
         if copy:
             return sharing.Crossed(tensor.clone(), False, "a copy was asked for")
         return sharing.Crossed(tensor, True, sharing.SAME)
+
+    def _allowed(self, tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.device.type == "cuda" and self._cuda is False:
+            raise InputError(f"{sharing.describe(tensor)} is passed, and this bridge has cuda=False. Pass .cpu().")
+        return tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,10 @@ def pin_memory(address: int, nbytes: int) -> Callable[[], None]:
 
     cudart: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]
     if code := int(cudart.cudaHostRegister(address, nbytes, PORTABLE)):
+        # CUDA keeps the error and would tell it to whoever asks next, which is not their fault.
+        with contextlib.suppress(RuntimeError):
+            torch.cuda.synchronize()
+            torch.zeros(1, device="cuda").add_(1)
         raise OSError(f"cudaHostRegister refused {nbytes} bytes with error {code}")
 
     def unpin() -> None:

@@ -60,9 +60,12 @@ def tensor_of(
     if copy:
         reason = reason or "a copy was asked for"
     elif not reason:
-        if flags.writeable:
-            return Crossed(_wrapped(array, name), True, SAME)
-        return Crossed(_wrapped(_writable(array, name), name), True, SAME_READONLY)
+        try:
+            if flags.writeable:
+                return Crossed(_wrapped(array, name), True, SAME)
+            return Crossed(_wrapped(_writable(array, name), name), True, SAME_READONLY)
+        except ValueError:  # the strides of axes with one element, which make no difference to NumPy
+            reason = _why_not(array, name)
     if copy is False:
         raise InputError(
             f"copy=False, and {array.dtype} {array.shape} needs a copy: {reason}. Use copy=None"

@@ -4,53 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import deque
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import devices
-from .pool import POOLED_FROM, Pool
+from .pool import POOLED_FROM, Array, Pool
+from .staging import Event, UnderWay, staged
 
 if TYPE_CHECKING:
     import torch
-
-STAGE_NBYTES = 16 << 20
-"""Bytes of one step through pinned memory: while the GPU fetches one, the CPU fills the next."""
-_STEPS = 3
 
 
 class Pending:
     """A copy that may still be under way.
 
-    The tensor that was copied from may be changed at once when it was on the CPU and not pinned; otherwise only when
-    the copy is done. `tensor` is the copy, whose values may not have come yet.
+    A tensor of the CPU's ordinary memory may be changed at once after its copy has begun; any other one when the copy
+    is done. `tensor` is the copy, whose values may not have come yet.
     """
 
-    def __init__(self, tensor: torch.Tensor, event: Any = None) -> None:
+    def __init__(self, tensor: torch.Tensor, event: Event | None = None) -> None:
         self.tensor, self._event = tensor, event
 
     def done(self) -> bool:
         """Return whether the copy has ended; it does not wait."""
-        return self._event is None or bool(self._event.query())
+        return self._event is None or self._event.query()
 
     def result(self) -> torch.Tensor:
         """Return the copy, which may be used at once.
 
-        A copy on the CPU is waited for. For one on a GPU the current stream waits and the CPU does not.
+        A copy on the CPU is waited for. For one on a GPU its current stream waits, and the CPU does not.
         """
         import torch
 
-        if self._event is not None:
-            if self.tensor.device.type == "cpu":
-                self._event.synchronize()
-            else:
-                stream = torch.cuda.current_stream(self.tensor.device)
-                stream.wait_event(self._event)
-                self.tensor.record_stream(stream)
+        if self._event is None:
+            return self.tensor
+        if self.tensor.device.type == "cpu":
+            self._event.synchronize()
+        else:
+            stream: Any = torch.cuda.current_stream(self.tensor.device)
+            stream.wait_event(self._event)
+            self.tensor.record_stream(stream)
         return self.tensor
 
     def wait(self) -> torch.Tensor:
-        """Return the copy when it has ended, so that any stream and any process may use it."""
+        """Return the copy when it has ended, so that any stream may use it."""
         if self._event is not None:
             self._event.synchronize()
         return self.result()
@@ -68,18 +64,22 @@ class Transfers:
     pool
         Where the pinned memory comes from.
     pinned
-        Whether to stage in pinned memory: False never, None and True where the system pins it.
+        False to do without it.
     """
 
     def __init__(self, pool: Pool, pinned: bool | None) -> None:
-        self._pool, self._pinned = pool, pinned
+        self._pool, self._pinned = pool, pinned is not False
+        self._under_way = UnderWay()
         self._lock = threading.Lock()
-        self._streams: dict[str, Any] = {}
-        # What a GPU still reads or writes must not be freed, whatever the user lets go of.
-        self._under_way: deque[tuple[Any, Any]] = deque()
+        self._streams: dict[str, CudaStream] = {}
+
+    def forget(self) -> None:
+        """Let go of the memory of copies that have ended."""
+        self._under_way.forget()
 
     def start(self, tensor: torch.Tensor, device: torch.device) -> tuple[Pending, str]:
-        """Begin to copy a tensor without gradient to another device; return the copy, and how it is made."""
+        """Begin to copy a tensor without gradient to another device; return the copy, and in words how it is made."""
+        tensor = tensor.resolve_conj().resolve_neg()
         if tensor.device.type == "cpu" and device.type == "cuda":
             return self._upload(tensor, device)
         if tensor.device.type == "cuda" and device.type == "cpu":
@@ -90,93 +90,70 @@ class Transfers:
         import torch
 
         pinned = tensor.is_pinned()
-        if not pinned and (self._pinned is False or tensor.nbytes < POOLED_FROM):
+        if not pinned and (not self._pinned or tensor.nbytes < POOLED_FROM):
             return Pending(tensor.to(device)), "to another device"
         stream = self._stream(device)
-        with torch.cuda.stream(stream):
+        # Allocated on that stream: its copies need not wait for what others compute, and if the result is dropped
+        # under way, its memory goes to what comes after them on the same stream.
+        with torch.cuda.stream(stream.stream):
             target = torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
-            if pinned:
-                target.copy_(tensor, non_blocking=True)
-                how = "to another device, from memory that is pinned"
-            else:
-                flat, to = tensor.contiguous().view(-1).view(torch.uint8), target.view(-1).view(torch.uint8)
-                how = "to another device, " + (
-                    "through pinned memory" if self._staged(flat, to, stream) else "since the pool had no pinned memory"
-                )
-            event = self._recorded(stream, [tensor, target] if pinned else [target])
+        if pinned:
+            stream.copy(target, tensor)
+            how = "to another device, from memory that is pinned"
+        else:
+            flat, filled = (item.contiguous().view(-1).view(torch.uint8) for item in (tensor, target))
+            through = staged(flat, filled, stream, self._take, self._under_way)
+            how = "to another device, " + ("through pinned memory" if through else "for the pool had no pinned memory")
+        event = stream.record()
+        if pinned:
+            self._under_way.keep(event, tensor)
         return Pending(target, event), how
-
-    def _staged(self, flat: torch.Tensor, target: torch.Tensor, stream: Any) -> bool:
-        """Copy bytes step by step through a few pinned blocks; return whether there were any."""
-        import torch
-
-        steps: deque[Any] = deque()
-        for start in range(0, flat.numel(), STAGE_NBYTES):
-            part = slice(start, min(start + STAGE_NBYTES, flat.numel()))
-            if len(steps) == _STEPS:
-                self._finish(steps.popleft())
-            # The last, shorter step takes a block as long as the others, so that it finds one.
-            block = self._take(min(STAGE_NBYTES, flat.numel()))
-            while block is None and steps:
-                self._finish(steps.popleft())
-                block = self._take(min(STAGE_NBYTES, flat.numel()))
-            if block is None:
-                target[start:].copy_(flat[start:])
-                return start > 0
-            staged = torch.from_numpy(block)[: part.stop - part.start]
-            staged.copy_(flat[part])
-            target[part].copy_(staged, non_blocking=True)
-            steps.append(self._recorded(stream, [staged]))
-            del staged, block
-        return True
 
     def _download(self, tensor: torch.Tensor) -> tuple[Pending, str]:
         import torch
 
-        block = None
-        if self._pinned is not False and tensor.nbytes >= POOLED_FROM:
-            block = self._take(tensor.nbytes)
+        block = self._take(tensor.nbytes) if self._pinned and tensor.nbytes >= POOLED_FROM else None
         if block is None:
             return Pending(tensor.to("cpu")), "to another device"
         target = torch.from_numpy(block).view(tensor.dtype).view(tensor.shape)
         stream = self._stream(tensor.device)
-        stream.wait_stream(torch.cuda.current_stream(tensor.device))
-        with torch.cuda.stream(stream):
-            target.copy_(tensor, non_blocking=True)
-            tensor.record_stream(stream)
-            event = self._recorded(stream, [tensor, target])
+        stream.stream.wait_stream(torch.cuda.current_stream(tensor.device))  # which may still compute the tensor
+        stream.copy(target, tensor)
+        tensor.record_stream(stream.stream)  # its memory is not used again before that
+        event = stream.record()
+        self._under_way.keep(event, target)
         return Pending(target, event), "to another device, into pinned memory"
 
-    def _take(self, nbytes: int) -> Any:
-        with contextlib.suppress(OSError):
+    def _take(self, nbytes: int) -> Array | None:
+        with contextlib.suppress(OSError):  # not to be had is not an error here: the copy goes another way
             return self._pool.take(nbytes, devices.pin_memory)
         return None
 
-    def _stream(self, device: torch.device) -> Any:
+    def _stream(self, device: torch.device) -> CudaStream:
+        with self._lock:
+            return self._streams.setdefault(str(device), CudaStream(device))
+
+
+class CudaStream:
+    """A stream of CUDA, as `staging` uses one."""
+
+    def __init__(self, device: torch.device) -> None:
         import torch
 
-        with self._lock:
-            if str(device) not in self._streams:
-                self._streams[str(device)] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-            return self._streams[str(device)]
+        self.stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def _recorded(self, stream: Any, kept: Iterable[Any]) -> Any:
-        """Return an event that follows what the stream has to do so far, and keep alive what that needs."""
+    def copy(self, target: torch.Tensor, source: torch.Tensor) -> None:
+        """Begin a copy, which comes after those begun before."""
         import torch
 
-        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record(stream)
-        with self._lock:
-            self._under_way.append((event, kept))
-            self._forget()
-        return event
+        with torch.cuda.stream(self.stream):
+            target.copy_(source, non_blocking=True)
 
-    def _finish(self, event: Any) -> None:
-        event.synchronize()
-        with self._lock:
-            self._forget()
+    def record(self) -> Event:
+        """Return an event after all that was begun."""
+        import torch
 
-    def _forget(self) -> None:
-        unfinished = [entry for entry in self._under_way if not entry[0].query()]
-        self._under_way.clear()
-        self._under_way.extend(unfinished)
+        event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record(self.stream)
+        found: Event = event
+        return found

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workbench as wb
@@ -82,6 +82,7 @@ def test_read_only_memory_is_shared_if_that_is_said(bridge: wb.TorchBridge, dtyp
     assert all(transfer.shared and "read-only" in transfer.why for transfer in list(bridge.share_report())[::2])
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(DTYPE_BITS)), st.lists(st.integers(0, 5), max_size=3).map(tuple), st.data())
 def test_bytes_fit_exactly_or_are_refused(name: str, shape: tuple[int, ...], data: st.DataObject) -> None:
     bridge = wb.TorchBridge()

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workbench as wb
@@ -20,6 +20,7 @@ PAGE = 4096
 MIB = 1 << 20
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 40 * PAGE),
     st.lists(st.one_of(st.integers(1, 20 * PAGE), st.tuples(st.just("drop"), st.integers(0, 9)), st.just("clear"))),
