@@ -77,6 +77,17 @@ def format_share(share: float) -> str:
     return "<1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
+def format_some(items: Iterable[str], most: int = 6) -> str:
+    """Write the first of many things, and how many more there are.
+
+    >>> format_some("abc", 2), format_some("ab", 2)
+    ('a, b and 1 more', 'a, b')
+    """
+    listed = list(items)
+    left = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {left} more" if left > 0 else "")
+
+
 def time_unit(seconds: float) -> tuple[str, float]:
     """Return the unit in which a time reads best: its sign and its length in seconds."""
     return next(((unit, size) for unit, size in _TIMES if seconds >= 0.9995 * size), _TIMES[-1])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workbench.arrays import TensorSpec
-from workbench.text import format_bytes, format_count, format_share
+from workbench.text import format_bytes, format_count, format_share, format_some
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class ModelInfo:
         Bytes by dtype name, largest first.
     metadata
         Whatever else the file says, as text.
+    operators
+        Number of nodes by operator, most frequent first, those of graphs inside nodes included; an operator of a domain
+        other than ONNX's own has it before its name. Empty where there is no graph.
+    functions
+        Names of the functions that the file defines, with their domains.
     """
 
     format: str
@@ -48,6 +53,8 @@ class ModelInfo:
     nbytes: int
     dtypes: Mapping[str, int]
     metadata: Mapping[str, str]
+    operators: Mapping[str, int] = field(default_factory=dict)
+    functions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [
@@ -57,6 +64,10 @@ class ModelInfo:
         ]
         if self.opset:
             lines.append(f"  opset {self._opset_text}; IR version {self.ir_version}")
+        if self.operators:
+            lines.append(f"  operators {self._operators_text}")
+        if self.functions:
+            lines.append(f"  functions {format_some(self.functions)}")
         if self.producer:
             lines.append(f"  producer {self.producer}")
         lines += [f"  input  {spec}" for spec in self.inputs]
@@ -78,6 +89,8 @@ class ModelInfo:
             ("bytes", format_bytes(self.nbytes)),
             ("dtypes", self._dtypes_text),
             ("opset", self._opset_text),
+            ("operators", self._operators_text),
+            ("functions", format_some(self.functions)),
             ("IR version", "" if self.ir_version is None else str(self.ir_version)),
             ("producer", self.producer),
         ]
@@ -89,6 +102,10 @@ class ModelInfo:
     @property
     def _opset_text(self) -> str:
         return ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in self.opset.items())
+
+    @property
+    def _operators_text(self) -> str:
+        return format_some(f"{operator} {count}" for operator, count in self.operators.items())
 
     def _repr_html_(self) -> str:
         from workbench.views import cards

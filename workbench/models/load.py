@@ -61,6 +61,7 @@ def load(source: Any, **options: Any) -> Model:
     mlp (onnx)
       parameters 676, 2.70 kB, float32 100%
       opset ai.onnx 17; IR version 8
+      operators Gemm 2, Relu 1, Softmax 1
       producer fusion-workbench
       input  x: float32 [batch, 16]
       output probabilities: float32 [batch, 4]

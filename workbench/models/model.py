@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.errors import WorkbenchError
+from workbench.errors import InputError, WorkbenchError
 
 from .awaited import Stop, awaited
 from .info import ModelInfo
@@ -18,6 +18,7 @@ from .tensor import Tensor
 
 if TYPE_CHECKING:
     from .batch import Batches
+    from .cost import ModelCost
 
 __all__ = ["Model", "ModelInfo", "Tensor", "TensorTable"]
 
@@ -49,6 +50,39 @@ class Model(ABC):
         workbench.errors.RunError
             If the runtime fails all the same; the message has its reason.
         """
+
+    def cost(self, inputs: Mapping[str, Any] | None = None, **symbols: int) -> ModelCost:
+        """Return the multiplications of one run and the memory that its nodes write; nothing is run.
+
+        Parameters
+        ----------
+        inputs
+            For each input whose shape is not declared, its shape as a tuple, or an array that has it.
+        **symbols
+            Sizes of symbolic dimensions: ``batch=1, sequence=128``.
+
+        Raises
+        ------
+        workbench.errors.InputError
+            If a dimension is left open, or a shape does not fit; or if the format has no graph.
+        workbench.errors.RunError
+            If the graph contradicts itself.
+
+        Examples
+        --------
+        >>> import workbench as wb
+        >>> wb.load("sample:mlp").cost(batch=2)
+        1.28 k MACs, 576 B of activations, 512 B at the same time
+          for x [2, 16]
+          operator  nodes    MACs        activations
+          Gemm          2  1.28 k  100%        288 B
+          Relu          1       0    0%        256 B
+          Softmax       1       0    0%         32 B
+        """
+        raise InputError(
+            f"{self.info.name} is {self.info.format} and has no graph from which its cost could be told. Export it to "
+            "ONNX and load that: wb.load('model.onnx').cost(...)."
+        )
 
     async def arun(
         self, inputs: Mapping[str, Any], outputs: list[str] | None = None

@@ -83,7 +83,9 @@ class OnnxModel(Model):
         """Return what one run costs; see :meth:`workbench.models.model.Model.cost`."""
         from .cost import graph_cost
 
-        return graph_cost(self.proto, self._source.given, self.info.inputs, self.tensors, inputs, symbols)
+        return graph_cost(
+            self.proto, self._source.given, self.info.inputs, self.tensors, inputs=inputs, symbols=symbols
+        )
 
     def profile(self, inputs: Mapping[str, Any], runs: int = 10, outputs: list[str] | None = None) -> Profile:
         """Measure where the time of a run goes, by ONNX Runtime's own profile.

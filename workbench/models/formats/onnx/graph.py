@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from workbench.arrays import Dimension, TensorSpec
@@ -100,7 +102,6 @@ def describe(proto: ModelProto, tensors: TensorTable, source: Source) -> ModelIn
         ("domain", proto.domain),
         ("model version", str(proto.model_version or "")),
         ("documentation", proto.doc_string),
-        ("functions", ", ".join(function.name for function in proto.functions)),
         ("nodes", str(len(graph.node))),
     ]
     metadata |= {key: text for key, text in facts if text}
@@ -121,7 +122,22 @@ def describe(proto: ModelProto, tensors: TensorTable, source: Source) -> ModelIn
         nbytes=tensors.nbytes,
         dtypes=tensors.dtypes,
         metadata=metadata,
+        operators=dict(sorted(Counter(_operators(graph)).items(), key=lambda item: (-item[1], item[0]))),
+        functions=tuple(operator_name(function.domain, function.name) for function in proto.functions),
     )
+
+
+def operator_name(domain: str, name: str) -> str:
+    """Return an operator's name, with its domain before it unless that is ONNX's own."""
+    return name if domain in ("", "ai.onnx") else f"{domain}.{name}"
+
+
+def _operators(graph: GraphProto) -> Iterator[str]:
+    for node in graph.node:
+        yield operator_name(node.domain, node.op_type)
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _operators(inner)
 
 
 def overridable(graph: GraphProto) -> tuple[TensorSpec, ...]:
