@@ -10,6 +10,7 @@ from workbench.models.export.difference import Difference, format_cosine
 from . import html
 
 if TYPE_CHECKING:
+    from workbench.models.export.quantized import Quantized
     from workbench.models.export.to_onnx import Export
 
 
@@ -20,6 +21,17 @@ def export_card(export: Export) -> str:
         html.facts(export.facts),
         differences_table(export.differences),
         f'<p class="fw-muted">Torch and ONNX Runtime on the same inputs: {html.escape("; ".join(export.checked))}.</p>',
+    )
+
+
+def quantized_card(quantized: Quantized) -> str:
+    """Return a quantisation: what it costs in words, the sizes, and the error of each output."""
+    return html.card(
+        html.heading(f"{quantized.model.info.name}, {quantized.method}"),
+        f'<p class="fw-verdict">{html.escape(quantized.verdict)}</p>',
+        html.facts(quantized.facts),
+        differences_table(quantized.differences),
+        f'<p class="fw-muted">Against the model as it was, on inputs {html.escape(quantized.tried)}.</p>',
     )
 
 

@@ -64,6 +64,18 @@ def differences(pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) ->
     return tuple(worst.values())
 
 
+def unmasked(results: Mapping[str, Any], feeds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return results without the places of padding, whose values mean nothing: where ``attention_mask`` is 0."""
+    mask = feeds.get("attention_mask")
+    if mask is None or mask.ndim != 2 or mask.all():
+        return dict(results)
+    real = mask != 0
+    return {
+        name: value[real] if isinstance(value, np.ndarray) and value.shape[:2] == mask.shape else value
+        for name, value in results.items()
+    }
+
+
 def difference(name: str, reference: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> Difference:
     """Return how far two arrays lie apart; infinitely where their shapes differ."""
     if reference.shape != other.shape:

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from workbench.arrays import TensorSpec
 from workbench.errors import InputError
+from workbench.text import format_sizes
 
-from .examples import Feeds, generated, resized
+from .examples import Feeds, Limits, generated, resized
 
 if TYPE_CHECKING:
-    from workbench.models.torch_model import TorchModel
+    from workbench.models.model import ModelInfo
+
+
+class Taker(Protocol):
+    """What takes inputs: a model, or what knows one."""
+
+    info: ModelInfo
+
+    @property
+    def limits(self) -> Limits:
+        """What inputs must keep to that are made up."""
+
+    def feeds(self, inputs: Any) -> Feeds:
+        """Return given inputs as arrays, checked."""
+
 
 Axes = Mapping[str, Mapping[int, str]]
 _BATCH, _SIZES = (
@@ -49,7 +64,7 @@ class Trial:
     axes: Axes
 
 
-def trials(model: TorchModel, inputs: Any, dynamic: Axes | None) -> list[Trial]:
+def trials(model: Taker, inputs: Any, dynamic: Axes | None) -> list[Trial]:
     """Return inputs to trace with, then those to check with.
 
     Given inputs are cut off or repeated to these sizes; others are made up.
@@ -80,6 +95,17 @@ def trials(model: TorchModel, inputs: Any, dynamic: Axes | None) -> list[Trial]:
     return list(made.values())
 
 
+def given_sets(model: Taker, inputs: Any) -> list[Trial]:
+    """Return given inputs as they are: one set, or a list of sets."""
+    many = isinstance(inputs, list) and bool(inputs) and all(isinstance(one, Mapping) for one in inputs)
+    sets, made = inputs if many else [inputs], []
+    for one in sets:
+        feeds = model.feeds(one)
+        text = ", ".join(f"{name} {format_sizes(array.shape)}" for name, array in feeds.items())
+        made.append(Trial(text, feeds, {}))
+    return made
+
+
 def _axes(specs: tuple[TensorSpec, ...], feeds: Feeds | None) -> Axes:
     """Return the free axes that the model names; of inputs that it does not describe, the first as the batch."""
     known = {
@@ -105,7 +131,7 @@ def _check_axes(axes: Axes, feeds: Feeds) -> None:
                 )
 
 
-def _size(model: TorchModel, symbol: str, place: int, symbols: list[str]) -> int:
+def _size(model: Taker, symbol: str, place: int, symbols: list[str]) -> int:
     if symbol == "batch":
         return _BATCH[place]
     if symbol in ("sequence", "decoder_sequence"):

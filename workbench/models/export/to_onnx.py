@@ -4,52 +4,32 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.errors import InputError, RunError
-from workbench.models.formats.onnx import FORMAT, OnnxModel
+from workbench.models.formats.onnx import OnnxModel
 from workbench.models.inputs import check_outputs
-from workbench.models.source import Source
 from workbench.models.torch_arrays import to_torch
 from workbench.text import format_bytes
 
 from .difference import Difference, differences
 from .examples import Feeds
+from .onnx_files import INLINE, append_metadata, file_bytes, open_onnx
 from .sizes import Trial, trials
+from .step import Report, Step, nobody
 from .target import target_path, written_beside
 from .trace import trace
 
 if TYPE_CHECKING:
     from workbench.models.torch_model import TorchModel
 
-_INLINE = 1_800_000_000  # bytes of weights in the one file; protobuf ends at 2 GiB, graph included
 _TOLERANCES = {"float16": 2e-2}
 _TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where an export or a quantisation stands.
-
-    Parameters
-    ----------
-    text
-        What begins now: ``"tracing"``, ``"checking batch 3, sequence 16"``.
-    fraction
-        Share that is done, 0 to 1, roughly in time.
-    """
-
-    text: str
-    fraction: float
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True)
@@ -83,6 +63,17 @@ class Export:
     def worst(self) -> Difference:
         """The output that is furthest from torch on its own scale."""
         return max(self.differences, key=lambda one: one.relative)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file itself tells of it."""
+        return {
+            "exported_from": self.source,
+            "exported_by": self.exporter,
+            "exported_dtype": self.dtype,
+            "difference": "; ".join(map(str, self.differences)),
+            "checked_with": "; ".join(self.checked),
+        }
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -121,13 +112,13 @@ def to_onnx(
     opset: int | None = None,
     overwrite: bool = False,
     tolerance: float | None = None,
-    progress: Callable[[Step], object] | None = None,
+    progress: Report | None = None,
 ) -> ExportedModel:
     """Export; see :meth:`workbench.models.torch_model.TorchModel.to_onnx`."""
     target = target_path(path, overwrite)
     if dtype not in (None, "float32", "float16"):
         raise InputError(f"dtype={dtype!r} is none of 'float32', 'float16'; leave it out to keep that of the weights.")
-    report = progress or (lambda step: None)
+    report = progress or nobody
     report(Step("building the module", 0.0))
     made = trials(model, inputs, dynamic)
     results = [model.forward(trial.feeds) for trial in made]
@@ -140,9 +131,9 @@ def to_onnx(
         report(Step("writing", 0.7))
         weights = sum(tensor.nbytes for tensor in module.state_dict().values())
         with written_beside(target) as beside:
-            program.save(beside, external_data=weights > _INLINE)
+            program.save(beside, external_data=weights > INLINE)
             del program
-            written = _opened(beside, os.fspath(path))
+            written = open_onnx(OnnxModel, beside, os.fspath(path))
             pairs = []
             for place, (trial, result) in enumerate(zip(made, results, strict=True)):
                 report(Step(f"checking {trial.text}", 0.75 + 0.2 * place / len(made)))
@@ -154,13 +145,15 @@ def to_onnx(
                 dtype="" if written_as is None else f"{written_as}, from {_stored_dtype(model)}",
                 checked=tuple(trial.text for trial in made),
                 differences=found,
-                nbytes=sum(one.stat().st_size for one in beside.parent.iterdir()),
+                nbytes=file_bytes(beside),
             )
             _hold(export, tolerance or _TOLERANCES.get(written_as or _stored_dtype(model), _TOLERANCE), path)
             del written
-            _append_metadata(beside, export)
+            append_metadata(beside, export.metadata)
             report(Step("moving into place", 0.98))
-    return _loaded(target, os.fspath(path), export)
+    loaded = open_onnx(ExportedModel, target, os.fspath(path))
+    loaded.export = export
+    return loaded
 
 
 @contextmanager
@@ -215,34 +208,6 @@ def _hold(export: Export, tolerance: float, path: object) -> None:
             f"you know "
             "why they differ."
         )
-
-
-def _opened(path: Path, given: str) -> OnnxModel:
-    options = {option.name: option.default for option in FORMAT.options}
-    return OnnxModel(Source(given=given, label=path.name, path=path), options)
-
-
-def _loaded(path: Path, given: str, export: Export) -> ExportedModel:
-    options = {option.name: option.default for option in FORMAT.options}
-    model = ExportedModel(Source(given=given, label=path.name, path=path), options)
-    model.export = export
-    return model
-
-
-def _append_metadata(path: Path, export: Export) -> None:
-    """Add what was measured to the file without writing it anew: protobuf joins the fields of messages that follow."""
-    from onnx import ModelProto, StringStringEntryProto
-
-    facts = {
-        "exported_from": export.source,
-        "exported_by": export.exporter,
-        "exported_dtype": export.dtype,
-        "difference": "; ".join(map(str, export.differences)),
-        "checked_with": "; ".join(export.checked),
-    }
-    entries = [StringStringEntryProto(key=key, value=value) for key, value in facts.items() if value]
-    with path.open("ab") as file:
-        file.write(ModelProto(metadata_props=entries).SerializeToString())
 
 
 def _versions(model: TorchModel) -> str:

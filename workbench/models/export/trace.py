@@ -139,7 +139,7 @@ def _quiet() -> Iterator[None]:
     try:
         for handler in handlers:
             handler.addFilter(mute)
-        sys.stdout, sys.stderr = _Others(out, thread), _Others(err, thread)  # type: ignore[assignment]
+        sys.stdout, sys.stderr = _Others(out, thread), _Others(err, thread)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
