@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,8 @@ from .torch_arrays import first_line, is_tensor, to_numpy, to_torch
 
 if TYPE_CHECKING:
     from .export.examples import Limits
-    from .export.to_onnx import ExportedModel, Step
+    from .export.step import Report
+    from .export.to_onnx import ExportedModel
 
 
 class TorchModel(Model):
@@ -107,7 +108,7 @@ class TorchModel(Model):
         opset: int | None = None,
         overwrite: bool = False,
         tolerance: float | None = None,
-        progress: Callable[[Step], object] | None = None,
+        progress: Report | None = None,
     ) -> ExportedModel:
         """Export the model to ONNX with free batch and sequence, check it against torch, and load it.
 
@@ -137,7 +138,7 @@ class TorchModel(Model):
             Largest difference from torch, as a share of the output's largest magnitude, above which the export is
             refused; 1e-3 if None, or 2e-2 in float16.
         progress
-            Called with a :class:`~workbench.models.export.to_onnx.Step` as each step begins; what it raises ends the
+            Called with a :class:`~workbench.models.export.step.Step` as each step begins; what it raises ends the
             export.
 
         Returns

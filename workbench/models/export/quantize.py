@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from workbench.models.model import Model
 
+_OPSET = 13
+"""From which on ONNX has weights that are quantised per channel."""
 METHODS = {"int8": weights, "dynamic": dynamic}
 
 
@@ -165,6 +168,7 @@ def _run(model: OnnxModel | TorchModel, trial: Trial, *, made_up: bool) -> dict[
 def _as_onnx(model: OnnxModel | TorchModel, path: Path, sets: list[Trial], inputs: Any, report: Report) -> Path:
     """Write the model as float ONNX into a folder of its own."""
     import onnx
+    import onnx.version_converter
 
     path.parent.mkdir()
     if isinstance(model, TorchModel):
@@ -178,6 +182,10 @@ def _as_onnx(model: OnnxModel | TorchModel, path: Path, sets: list[Trial], input
         onnx.load_external_data_for_model(proto, str(beside.parent))
     _keep_to_what_is_used(proto)
     large = model.info.nbytes > INLINE
+    if model.info.opset.get("", _OPSET) < _OPSET and not large:
+        # what it cannot convert stays as it is, and may still be quantised
+        with suppress(RuntimeError, ValueError):
+            proto = onnx.version_converter.convert_version(proto, _OPSET)
     onnx.save(proto, path, save_as_external_data=large, location="model.onnx.data" if large else None)
     return path
 

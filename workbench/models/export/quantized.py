@@ -60,11 +60,7 @@ class Quantized:
     @property
     def verdict(self) -> str:
         """What it costs, in words; speed is not in it, which depends on machine and sizes: race both."""
-        size = (
-            f"{self.ratio:.1f} times smaller"
-            if self.ratio > 1.05
-            else f"no smaller ({1 / self.ratio:.2f} times the size)"
-        )
+        size = _size_in_words(self.ratio)
         if self.worst is None:
             return f"{size}; no output is a number that could be compared"
         words = next(text for least, text in _WORDS if self.worst.cosine >= least)
@@ -91,3 +87,9 @@ class Quantized:
         from workbench.views.export_card import quantized_card
 
         return quantized_card(self)
+
+
+def _size_in_words(ratio: float) -> str:
+    if 0.9 < ratio < 1.1:
+        return "about as large"
+    return f"{ratio:.1f} times smaller" if ratio > 1 else f"{1 / ratio:.1f} times larger"

@@ -46,7 +46,7 @@ def weights(source: Path, target: Path, feeds: Sequence[Feeds], scratch: Path, r
         if "Conv" in operators:
             report(Step("measuring the ranges of the convolutions' activations", 0.1))
             tools.quantize_static(
-                path,
+                _cleaned(path),
                 path := scratch / "convolutions.onnx",
                 _Reader(feeds),
                 op_types_to_quantize=["Conv"],
@@ -83,8 +83,6 @@ class _Reader:
 
 def _prepared(tools: _Tools, source: Path, scratch: Path) -> Path:
     """Return the model with its constants folded and shapes inferred, of which more can be quantised; else as it is."""
-    import onnx
-
     target = scratch / "prepared.onnx"
     large = _is_large(source)
     try:
@@ -99,18 +97,26 @@ def _prepared(tools: _Tools, source: Path, scratch: Path) -> Path:
         )
     except Exception:
         return source
-    proto = onnx.load(target, load_external_data=False)  # ONNX Runtime lists all domains that it knows
-    used = {node.domain for node in proto.graph.node} | {node.domain for f in proto.functions for node in f.node}
-    kept = [entry for entry in proto.opset_import if entry.domain in used]
+    return target
+
+
+def _cleaned(path: Path) -> Path:
+    """Drop what is wrong or too much in a file that a tool wrote; each tool infers shapes anew."""
+    import onnx
+
+    proto = onnx.load(path, load_external_data=False)
+    del proto.graph.value_info[:]  # a weight that was transposed keeps its old shape there
+    used = {node.domain for node in proto.graph.node} | {node.domain for one in proto.functions for node in one.node}
+    kept = [entry for entry in proto.opset_import if entry.domain in used]  # ONNX Runtime lists all that it knows
     del proto.opset_import[:]
     proto.opset_import.extend(kept)
-    onnx.save(proto, target)
-    return target
+    onnx.save(proto, path)
+    return path
 
 
 def _quantize_dynamic(tools: _Tools, source: Path, target: Path, operators: Sequence[str]) -> None:
     tools.quantize_dynamic(
-        source,
+        _cleaned(source),
         target,
         op_types_to_quantize=list(operators),
         per_channel=True,
