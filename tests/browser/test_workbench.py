@@ -47,6 +47,14 @@ def assert_loaded(app, name):
     expect(app.get_by_role("alert")).to_have_count(0)
 
 
+def run_to_its_end(app):
+    button(app, "Run").click()
+    expect(app.get_by_role("progressbar")).to_be_visible()
+    said = app.locator(".fw-job .fw-status").locator("visible=true")
+    expect(said).to_have_text(re.compile("^(Done|Failed|Cancelled)"), timeout=60_000)
+    assert said.inner_text().startswith("Done"), app.get_by_role("alert").all_text_contents()
+
+
 def assert_never(app, script, what):
     for _ in range(50):  # colours and figures take a moment to change
         if not (found := app.evaluate(script)):
@@ -77,7 +85,7 @@ def test_a_path_is_typed_and_loaded_by_keyboard(app):
     source = app.get_by_label("Model", exact=True)
     source.fill("small.onnx")
     source.press("Enter")
-    expect(app.get_by_label(re.compile("^provider"))).to_be_visible()
+    expect(app.get_by_label("provider", exact=True)).to_be_visible()
     load = button(app, "Load")
     load.focus()
     load.press("Enter")
@@ -154,12 +162,73 @@ def test_a_race_is_cancelled_and_the_previous_answer_stays(notebook, app):
 def test_a_race_is_run_and_its_chart_is_seen(notebook, app):
     app.get_by_label("Operation").select_option("layer_norm")
     button(app, "512\N{MULTIPLICATION SIGN}768").click()
-    button(app, "Run").click()
-    expect(app.get_by_role("status").locator("visible=true")).to_contain_text("Done", timeout=60_000)
+    run_to_its_end(app)
     expect(app.locator(".fw-code").locator("visible=true")).to_contain_text('wb.compare("layer_norm", shape=(512, 768)')
     bars = app.locator(".js-plotly-plot").locator("visible=true").locator(".barlayer .point")
     assert bars.count() == app.locator(".fw-contender input:checked").count() >= 3
     notebook.picture("race-done-light")
+
+
+def test_over_sizes_the_answer_is_a_sentence_with_two_charts(notebook, app):
+    notebook.run(FEWER)
+    app.get_by_label("Operation").select_option("relu")
+    button(app, "over sizes").click()
+    for other in ("torch", "onnxruntime"):
+        app.get_by_label(other, exact=True).uncheck()
+    run_to_its_end(app)
+    expect(app.locator(".fw-verdict")).to_contain_text("numba")
+    expect(app.locator(".fw-code").locator("visible=true")).to_contain_text('wb.sweep("relu", dtypes=["float32"]')
+    charts = app.locator(".js-plotly-plot").locator("visible=true")
+    expect(charts).to_have_count(2)
+    for chart in charts.all():
+        expect(chart.locator(".xtitle")).to_contain_text("elements (log)")
+        assert chart.locator(".scatterlayer .trace").count() >= 2
+    notebook.picture("race-sizes-light")
+
+
+def test_the_numbers_of_a_chart_are_downloaded(app):
+    with app.page.expect_download() as download:
+        button(app, "CSV").click()
+    assert download.value.suggested_filename == "relu-over-sizes.csv"
+    heading, *rows = download.value.path().read_text().splitlines()
+    assert heading.startswith("op,dtype,shape,size,contender,median")
+    assert len(rows) == 3 * app.locator(".fw-contender input:checked").count()
+
+
+def test_a_roofline_is_cancelled_and_run(notebook, app):
+    before = app.locator(".fw-verdict").inner_text()
+    button(app, "roofline").click()
+    expect(app.get_by_label("Operation")).not_to_be_visible()
+    button(app, "Run").click()
+    expect(app.get_by_role("progressbar")).to_be_visible()
+    button(app, "Cancel").click()
+    expect(app.locator(".fw-job .fw-status").locator("visible=true")).to_contain_text("Cancelled")
+    expect(app.locator(".fw-verdict")).to_have_text(before)
+    run_to_its_end(app)
+    expect(app.locator(".fw-verdict")).to_contain_text("reaches")
+    chart = app.locator(".js-plotly-plot").locator("visible=true")
+    expect(chart.locator(".annotation-text").first).to_be_visible()
+    assert {"scale", "relu"} <= set(chart.locator(".annotation-text").all_text_contents())
+    notebook.picture("race-roofline-light")
+
+
+def test_a_cell_is_raced_and_shows_how_far_it_is(notebook):
+    notebook.run("%load_ext workbench\nimport numpy as np\nx = np.linspace(0, 1, 10_000)")
+    notebook.run("%%race -b 1.5\nx ** 3\nx * x * x")
+    output = notebook.page.locator(".jp-Notebook .jp-Cell").last.locator(".jp-Cell-outputArea")
+    expect(output.locator("progress")).to_be_visible()
+    expect(output.locator(".fw-verdict")).to_contain_text("faster than", timeout=30_000)
+    expect(output.locator("progress")).to_have_count(0)
+    expect(output.locator(".fw-bars-name")).to_have_text(["x * x * x", "x ** 3"])
+    notebook.picture("race-cell-light")
+
+
+def test_a_cell_that_is_interrupted_leaves_one_sentence(notebook):
+    notebook.run("%%race -b 60\nx ** 3\nx * x * x")
+    output = notebook.page.locator(".jp-Notebook .jp-Cell").last.locator(".jp-Cell-outputArea")
+    expect(output.get_by_role("status")).to_contain_text("round", timeout=20_000)
+    notebook.command("notebook:interrupt-kernel")
+    expect(output).to_have_text(re.compile(r"^\s*UsageError: %%race: cancelled, and nothing is kept of it.\s*$"))
 
 
 def test_run_and_cancel_work_while_a_cell_blocks_the_kernel(notebook, app):
@@ -195,6 +264,15 @@ def test_the_side_column_folds_above_the_main_one_where_it_is_narrow(notebook, a
         assert_never(app, "app => Math.max(0, app.scrollWidth - app.clientWidth - 1)", f"{name} is too wide, by pixels")
     assert side.bounding_box()["y"] + side.bounding_box()["height"] <= main.bounding_box()["y"] + 1
 
+
+FEWER = """
+from functools import partial
+from workbench.views import race_panel
+race_panel.sweep_in_process = partial(race_panel.sweep_in_process, shapes=[64, 1024, 16384], budget=0)
+race_panel.roofline_in_process = partial(
+    race_panel.roofline_in_process, ops=["scale", "relu"], shape=[64, 64], budget=0
+)
+"""
 
 PAPER = "app => getComputedStyle(app).backgroundColor"
 

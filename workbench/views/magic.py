@@ -12,11 +12,13 @@ from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from workbench.bench.compare import compare
+from workbench.bench.progress import Report
 from workbench.bench.race import Race
 from workbench.bench.verdict import UNCHECKED
 from workbench.errors import WorkbenchError
 
 from .magic_cell import Field, field_of
+from .magic_progress import shown
 
 
 def load(shell: Any) -> None:
@@ -75,22 +77,25 @@ class RaceMagics(Magics):
 
         The value of a contender is that of its last expression, and must be that of the first one, whose result in
         float64 is the truth where it takes that. The race is shown, and is then in ``_``; ``_.plot()`` draws it and
-        ``_.save()`` keeps it.
+        ``_.save()`` keeps it. Interrupting the kernel cancels it.
         """
         arguments, shell = parse_argstring(self.race, line), cast(Any, self.shell)
         source = shell.transform_cell(cell)
         try:
             checked = not arguments.no_check
             field = field_of(source, " ".join(arguments.inputs), arguments.names, shell, valued=checked)
-            race = _raced(field, arguments)
+            with shown(shell) as progress:
+                race = _raced(field, arguments, progress)
         except WorkbenchError as error:
             raise UsageError(f"%%race: {error}") from error
+        except KeyboardInterrupt:
+            raise UsageError("%%race: cancelled, and nothing is kept of it.") from None
         if arguments.output:
             shell.user_ns[arguments.output] = race
         return race
 
 
-def _raced(field: Field, arguments: Any) -> Race:
+def _raced(field: Field, arguments: Any, progress: Report) -> Race:
     unchecked = arguments.no_check
     functions = {name: _silent(function) if unchecked else function for name, function in field.functions.items()}
     race = compare(
@@ -100,6 +105,7 @@ def _raced(field: Field, arguments: Any) -> Race:
         budget=arguments.budget,
         rounds=arguments.rounds,
         out=not (arguments.no_out or unchecked),
+        progress=progress,
     )
     return replace(race, conditions={**race.conditions, "truth": UNCHECKED}) if unchecked else race
 

@@ -201,6 +201,15 @@ def test_an_error_is_a_sentence(
     assert words in failure(shell, line, cell, capsys)
 
 
+def test_a_race_that_is_interrupted_says_so_and_keeps_nothing(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = "calls = []\n# a\nx + 1\n# b\ncalls.append(1)\nif len(calls) > 3: raise KeyboardInterrupt\nx + 1"
+    assert "cancelled" in failure(shell, "-o kept", cell, capsys)
+    assert "kept" not in shell.user_ns
+    assert np.array_equal(shell.user_ns["x"], np.linspace(0, 1, 1000, dtype=np.float32))
+
+
 def test_a_line_that_python_cannot_read_is_pythons_own_error(shell: InteractiveShell) -> None:
     assert isinstance(shell.run_cell("%%race\nx +").error_in_exec, SyntaxError)
 
