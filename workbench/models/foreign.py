@@ -13,14 +13,13 @@ _SIGNATURES = [
     (b"<html", "it is a web page; download the file itself, not the page that shows it"),
     (
         b"PK\x03\x04",
-        "it is a zip archive, perhaps of torch or NumPy; save the weights as .safetensors or export to ONNX",
+        "it is a zip archive, and neither torch's nor NumPy's; unpack it and load what is in it",
     ),
     (b"\x80\x02", "it is a Python pickle, which could run code; save the weights as .safetensors instead"),
     (b"\x80\x04", "it is a Python pickle, which could run code; save the weights as .safetensors instead"),
     (b"\x80\x05", "it is a Python pickle, which could run code; save the weights as .safetensors instead"),
     (b"GGUF", "it is a GGUF file, which is not read; take the model's .safetensors instead"),
     (b"\x89HDF", "it is an HDF5 file, perhaps of Keras; export the model to ONNX"),
-    (b"\x93NUMPY", "it is a NumPy array, not a model"),
     (b"\x1f\x8b", "it is compressed with gzip; unpack it first"),
     (b"%PDF", "it is a PDF document"),
 ]

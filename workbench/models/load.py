@@ -31,7 +31,8 @@ def load(source: Any, **options: Any) -> Model:
     source
         One of:
 
-        - a path: an ONNX file, a safetensors file, or the folder of a Hugging Face model;
+        - a path: an ONNX, safetensors, ``.npy`` or ``.npz`` file, the folder of a Hugging Face model, or a folder of
+          safetensors shards with their index;
         - the bytes of such a file, or a file object opened for reading bytes;
         - an ``onnx.ModelProto``;
         - the id of a model on the Hugging Face hub, ``"organisation/name"``, fetched unless the cache has it;
@@ -121,7 +122,7 @@ def recognise(source: Source) -> Format:
         beside = source.path is not None and (source.path.parent / "config.json").is_file()
         next_step = " It belongs to a Hugging Face model: load its folder." if beside else ""
         raise LoadError(
-            f"{source.given} is neither an ONNX nor a safetensors file, nor a whole one: "
+            f"{source.given} is no ONNX, safetensors or NumPy file, or not a whole one: "
             f"{what_it_is(source)}.{next_step}"
         )
     raise LoadError(

@@ -187,9 +187,14 @@ class _Extremes:
             self.low, self.high = min(self.low, part.min().item()), max(self.high, part.max().item())
 
 
-def _form(dtype: str) -> _Form:
+def check_numbers(dtype: str) -> None:
+    """Raise InputError if the elements of a dtype are no numbers."""
     if dtype not in DTYPE_BITS and not dtype.startswith(("float", "longdouble", "complex")):
         raise InputError(f"A tensor of {dtype} has no statistics: it holds no numbers. See its values with .numpy().")
+
+
+def _form(dtype: str) -> _Form:
+    check_numbers(dtype)
     narrow = DTYPE_BITS.get(dtype, 64) <= 16 or dtype == "float32"
     integers = dtype.startswith(("int", "uint"))
     return _Form(dtype, np.dtype(np.float32 if narrow else np.float64), integers and DTYPE_BITS[dtype] == 64)

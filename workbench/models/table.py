@@ -141,7 +141,8 @@ class TensorTable(Mapping[str, Tensor]):
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per tensor: name, dtype, shape, elements, bytes, share, module, origin.
 
-        ``shape`` is text, ``384 x 1536``; ``share`` is that of the bytes of this table; ``module`` the name up to its last ``.``, ``/`` or ``:``.
+        ``shape`` is text, ``384 x 1536``; ``share`` is that of the bytes of this table; ``module`` the name up to its
+        last ``.``, ``/`` or ``:``.
         """
         import pandas as pd
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from workbench.text import format_bytes, format_sizes
 if TYPE_CHECKING:
     from .stats import TensorStats
 
+_MOST_AXES = 64  # NumPy's own limit
 ORIGINS = ("stored", "constant", "filled")
 
 
@@ -111,8 +113,9 @@ class Tensor:
 
     @cached_property
     def _stats(self) -> TensorStats:
-        from .stats import flat_stats, repeated, tensor_stats
+        from .stats import check_numbers, flat_stats, repeated, tensor_stats
 
+        check_numbers(self.dtype)  # before they are read
         if self.origin == "filled" and self.read_flat and self.size:
             return repeated(flat_stats(self.read_flat, 1, self.dtype), self.size)
         return flat_stats(self.read_flat, self.size, self.dtype) if self.read_flat else tensor_stats(self.numpy())
@@ -124,3 +127,12 @@ class Tensor:
         from workbench.views import cards
 
         return cards.tensor_card(self)
+
+
+def is_possible(shape: tuple[int, ...], itemsize: int) -> bool:
+    """Return whether NumPy can have an array of that shape, be it empty: few axes, and bytes that can be counted.
+
+    >>> is_possible((0, 2**40), 4), is_possible((0, 2**62), 4)
+    (True, False)
+    """
+    return len(shape) <= _MOST_AXES and math.prod(size for size in shape if size) * itemsize < 1 << 63

@@ -125,6 +125,8 @@ def entry(dtype: str = "F32", shape: object = (2,), offsets: object = (0, 8)) ->
         (file_of({"a": entry(shape=(2.0,))}, bytes(8)), "no size"),
         (file_of({"a": entry(shape=(True, 2))}, bytes(8)), "no size"),
         (file_of({"a": entry(shape=[2**62, 2**62, 2**62])}, bytes(8)), "needs"),
+        (file_of({"a": entry(shape=[0, 2**62, 2**62], offsets=(0, 0))}), "no array has"),
+        (file_of({"a": entry(shape=[1] * 65, offsets=(0, 4))}, bytes(4)), "no array has"),
         (file_of({"a": 1}), "needs a dtype"),
         (file_of({"a": entry(shape="ab")}, bytes(8)), "no size"),
         (file_of({"__metadata__": 1}), "__metadata__"),
@@ -143,6 +145,23 @@ def test_damage_is_named(content: bytes, rule: str, tmp_path: Path) -> None:
         with pytest.raises(LoadError, match=rule) as caught:
             wb.load(source)
         assert str(caught.value).startswith(name)
+
+
+def test_a_folder_of_shards_needs_no_configuration(tmp_path: Path) -> None:
+    for shard, name in enumerate("abc"):
+        safetensors.numpy.save_file({name: np.full(3, shard, np.float32)}, tmp_path / f"model-{shard}.safetensors")
+    places = {name: f"model-{shard}.safetensors" for shard, name in enumerate("abc")}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    model = wb.load(tmp_path)
+    assert model.info.format == "safetensors"
+    assert {name: tensor.numpy().tolist() for name, tensor in model.tensors.items()} == {
+        "a": [0] * 3,
+        "b": [1] * 3,
+        "c": [2] * 3,
+    }
+    (tmp_path / "model-1.safetensors").unlink()
+    with pytest.raises(LoadError, match=r"lacks the file model-1\.safetensors"):
+        wb.load(tmp_path)
 
 
 def test_a_file_that_shrinks_after_loading_is_noticed(tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from workbench.errors import LoadError
 from workbench.models.content import Content
 from workbench.models.model import Tensor
 from workbench.models.source import Source
+from workbench.models.tensor import is_possible
 
 from .graph import dtype_of
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto, TensorProto
 
-_MOST_AXES = 64  # NumPy's own limit
+_MOST_RANK = 100  # of a shape that a node fills: more is no array's, and not looked at
 _FIELDS = {
     "float32": ("float_data", 1),
     "float64": ("double_data", 1),
@@ -69,7 +70,11 @@ class TensorReader:
     def stored(self, proto: TensorProto, name: str, origin: str = "stored") -> Tensor:
         """Return the tensor of a TensorProto, after checking that it has as many bytes as its shape needs."""
         dtype, shape = dtype_of(proto.data_type), tuple(proto.dims)
-        if dtype == "undefined" or any(size < 0 for size in shape) or len(shape) > _MOST_AXES:
+        if (
+            dtype == "undefined"
+            or any(size < 0 for size in shape)
+            or not is_possible(shape, numpy_dtype(dtype).itemsize)
+        ):
             raise LoadError(f"its tensor {name!r} has the dtype {dtype} and the shape {str(shape)[:100]}")
         count = element_count(shape)
         if proto.data_location == proto.EXTERNAL:
@@ -160,8 +165,8 @@ class TensorReader:
     def _filled(self, node: NodeProto, proto: TensorProto, prefix: str) -> Iterator[Tensor]:
         if proto.data_location == proto.EXTERNAL or dtype_of(proto.data_type) != "int64":
             return
-        shape = tuple(int(size) for size in self.stored(proto, proto.name).numpy().reshape(-1)[: _MOST_AXES + 1])
-        if len(shape) > _MOST_AXES or any(size < 0 for size in shape) or element_count(shape) >= 1 << 62:
+        shape = tuple(int(size) for size in self.stored(proto, proto.name).numpy().reshape(-1)[:_MOST_RANK])
+        if any(size < 0 for size in shape) or not is_possible(shape, 16):
             return  # the model will fail when it runs; what it stores can be seen all the same
         value = np.zeros(1, np.float32)
         dtype = "float32"

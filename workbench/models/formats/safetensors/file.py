@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from workbench.arrays import element_count, stored_nbytes
+from workbench.arrays import element_count, numpy_dtype, stored_nbytes
 from workbench.errors import LoadError
 from workbench.models.content import Content
 from workbench.models.model import Tensor
 from workbench.models.source import Source
+from workbench.models.tensor import is_possible
 
 DTYPES = {
     "BOOL": "bool",
@@ -88,7 +89,7 @@ class SafetensorsFile:
         text = source.read(8 + length)[8:]
         try:
             header = json.loads(text, object_pairs_hook=_without_doubles)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, MemoryError) as error:
             raise self._broken(f"its header is not JSON: {error}") from error
         self._hold(isinstance(header, dict), "its header is not a JSON object")
         return length, header
@@ -117,6 +118,10 @@ class SafetensorsFile:
                 end <= available,
                 f"tensor {name!r} ends at byte {end} of the data and the file has only {available} bytes of it; "
                 "it was cut off",
+            )
+            self._hold(
+                is_possible(shape, numpy_dtype(dtype).itemsize),
+                f"tensor {name!r} has the shape {str(shape)[:100]}, which no array has",
             )
             places.append((begin, end, name))
             yield self._tensor(name, dtype, shape, begin, end)

@@ -1,0 +1,113 @@
+"""The arrays of ``numpy.savez``: a zip archive of files of ``numpy.save``."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, NoReturn
+
+import numpy as np
+
+from workbench.arrays import dtype_name
+from workbench.errors import LoadError
+from workbench.models.content import Content
+from workbench.models.source import Source
+from workbench.models.tensor import Tensor
+
+from .npy import Header, pickled, placed_tensor, read_header
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, RuntimeError, ValueError, OverflowError),
+)
+"""What Python's library raises for one kind of damage or another."""
+_LOCAL = 30
+"""Bytes of a file's own header in the archive, before its name."""
+
+
+def looks_like_npz(head: bytes) -> bool:
+    """Return whether the first bytes of a file are those of a zip archive whose first file is an array."""
+    name = head[_LOCAL : _LOCAL + int.from_bytes(head[26:28], "little")]
+    return head.startswith(b"PK\x03\x04") and name.endswith(b".npy")
+
+
+def archive_tensors(source: Source) -> list[Tensor]:
+    """Return the arrays of an archive, from their headers alone.
+
+    One that is not compressed is read where it lies, and only what is asked for; a compressed one is read whole.
+
+    Raises
+    ------
+    workbench.errors.LoadError
+        If the archive or an array's header is damaged.
+    """
+    content = Content(source.given, source.path, source.data)
+    with _opened(source) as archive:
+        return [_tensor(source, content, archive, entry) for entry in archive.infolist() if not entry.is_dir()]
+
+
+def _tensor(source: Source, content: Content, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Tensor:
+    given = f"{entry.filename!r} in {source.given}"
+    with archive.open(entry) as file:
+        begun = b""
+
+        def begin(count: int) -> bytes:
+            nonlocal begun
+            begun += file.read(max(count - len(begun), 0))
+            return begun[:count]
+
+        header = read_header(given, begin)
+    name = entry.filename.removesuffix(".npy")
+    if header.dtype.hasobject:
+
+        def refuse() -> NoReturn:
+            raise pickled(given)
+
+        return Tensor(name, "object", header.shape, max(entry.file_size - header.nbytes, 0), refuse)
+    if entry.compress_type == zipfile.ZIP_STORED:
+        local = content.read(entry.header_offset, _LOCAL).tobytes()
+        lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+        return placed_tensor(content, given, name, header, entry.header_offset + _LOCAL + lengths + header.nbytes)
+    if entry.file_size != header.nbytes + header.elements_nbytes:
+        raise LoadError(
+            f"{given} needs {header.elements_nbytes} bytes and has {entry.file_size - header.nbytes}. It is damaged: "
+            "download or save it again."
+        )
+
+    def read() -> np.ndarray[Any, Any]:
+        return _read_compressed(source, entry, header)
+
+    return Tensor(name, dtype_name(header.dtype), header.shape, header.elements_nbytes, read)
+
+
+def _read_compressed(source: Source, entry: zipfile.ZipInfo, header: Header) -> np.ndarray[Any, Any]:
+    buffer = np.empty(header.elements_nbytes, np.uint8)
+    with _opened(source) as archive, archive.open(entry) as file:
+        file.read(header.nbytes)
+        if _fill(file, buffer) < buffer.size:
+            raise LoadError(f"{entry.filename!r} in {source.given} was cut off. Download or save it again.")
+    return header.array(buffer).reshape(header.shape, order="F" if header.fortran else "C")
+
+
+def _fill(file: IO[bytes], buffer: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
+    done = 0
+    while part := file.read(min(buffer.size - done, 1 << 22)):
+        buffer[done : done + len(part)] = np.frombuffer(part, np.uint8)
+        done += len(part)
+    return done
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[zipfile.ZipFile]:
+    """Open the archive; whatever the library says of damage is an error of ours."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(source.data) if source.data is not None else str(source.path)) as archive:
+            yield archive
+    except _DAMAGE as error:
+        why = str(error) or type(error).__name__
+        raise LoadError(f"{source.given} is not a whole NumPy archive: {why}. Download or save it again.") from error
