@@ -75,8 +75,9 @@ class TorchBridge:
             raise InputError(f"pool_nbytes is a number of bytes, 0 for no pool; received {self.pool_nbytes!r}.")
         if self.pinned and self.cuda is False:
             raise InputError("pinned=True asks for memory that CUDA locks, and cuda=False. Set only one of them.")
-        if str(self.device) != "cpu":
-            object.__setattr__(self, "device", str(resolve(self.device, self.cuda)))
+        # torch is not loaded for a bridge that stays on the CPU
+        device = "cpu" if str(self.device) == "cpu" else str(resolve(self.device, self.cuda))
+        object.__setattr__(self, "device", device)
         if self.cuda or self.pinned:
             require_cuda("pinned=True" if self.pinned else "cuda=True")
         pool = Pool(self.pool_nbytes)
@@ -130,8 +131,7 @@ class TorchBridge:
         workbench.errors.InputError
             If sizes do not fit, there is no such dtype or device, or a copy is needed and not allowed.
         """
-        passage = self._crossing.arrive(buffer, shape, dtype, copy=copy, readonly=readonly)
-        place = self._crossing.place(device, passage.result)
+        passage, place = self._crossing.arrive(buffer, shape, dtype, device=device, copy=copy, readonly=readonly)
         if place != passage.result.device:
             if copy is False:
                 raise InputError(
@@ -168,8 +168,7 @@ class TorchBridge:
         >>> pending.done(), pending.result().tolist()
         (True, [1.0, 1.0, 1.0])
         """
-        passage = self._crossing.arrive(tensor)
-        place = self._crossing.place(device, passage.result)
+        passage, place = self._crossing.arrive(tensor, device=device)
         pending = Pending(passage.result)
         if place != passage.result.device:
             pending, passage = self._crossing.move(passage, place)
@@ -242,13 +241,13 @@ class TorchBridge:
             Where there is no CuPy or no GPU, or CuPy does not have the dtype; and as for :meth:`to_numpy`.
         """
         cupy = import_cupy(self.cuda)
-        passage = self._crossing.arrive(tensor, readonly="share")
+        gpu = resolve(device, self.cuda)
+        if gpu.type != "cuda":
+            raise InputError(f"to_cupy: device={device!r} is no GPU, and CuPy's arrays lie on one.")
+        passage, _ = self._crossing.arrive(tensor, readonly="share")
         passage = passage._replace(result=check_plain(passage.result, detach=detach, call="to_cupy"))
         if passage.result.device.type != "cuda":
-            place = self._crossing.place(device, passage.result)
-            if place.type != "cuda":
-                raise InputError(f"to_cupy: device={device!r} is no GPU, and CuPy's arrays lie on one.")
-            passage = self._crossing.moved(passage, place)
+            passage = self._crossing.moved(passage, gpu)
         found, name = passage.result, name_of(passage.result.dtype)
         carried = carrier(name)
         try:

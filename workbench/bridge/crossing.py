@@ -42,12 +42,25 @@ class Crossing:
         shape: int | Sequence[int] | None = None,
         dtype: Any = None,
         *,
+        device: Any = None,
         copy: bool | None = None,
         readonly: sharing.Readonly = "copy",
-    ) -> Passage:
-        """Return a value as a tensor on the device where it lies; the arguments are those of `TorchBridge.tensor`."""
+    ) -> tuple[Passage, torch.device]:
+        """Return a value as a tensor on the device where it lies, and the device where it is to lie.
+
+        The arguments are those of :meth:`workbench.bridge.bridge.TorchBridge.tensor`.
+        """
         if readonly not in ("copy", "share"):
             raise InputError(f"readonly is 'copy' or 'share'; received {readonly!r}.")
+        if copy not in (None, True, False):
+            raise InputError(f"copy is None, True or False; received {copy!r}.")
+        place = (
+            None
+            if device is None and self._device == "cpu"
+            else resolve(self._device if device is None else device, self._cuda)
+        )
+        if place is not None and place.type != "cpu":
+            readonly = "share"  # what goes on to a GPU is only read here
         source, memory, name, copied = receive(value, shape, dtype)
         if copied:
             if copy is False:
@@ -60,7 +73,9 @@ class Crossing:
             result, shared, why = self._from_torch(memory, copy)
         if copied:
             shared, why = False, copied if shared else f"{copied}; {why}"
-        return Passage(source, name, result, shared, why)
+        if place is None or (device is None and result.device.type != "cpu"):
+            place = result.device
+        return Passage(source, name, result, shared, why), place
 
     def leave(self, value: Any, call: str, *, detach: bool, shared_only: bool = False) -> Passage:
         """Return a value as an array.
@@ -92,20 +107,6 @@ class Crossing:
         if shared_only and not shared:
             raise InputError(f"{call}: {sharing.describe(tensor)} cannot be shared: {why}. Use to_bytes.")
         return Passage(source, name, array, shared and not how, how or why)
-
-    def place(self, device: Any, tensor: torch.Tensor) -> torch.device:
-        """Return where a tensor is to lie; with None that is where it does, if not on the CPU, or the bridge's device.
-
-        Raises
-        ------
-        workbench.errors.InputError, workbench.errors.MissingLibraryError
-            If there is no such device.
-        """
-        if device is None:
-            if tensor.device.type != "cpu" or self._device == "cpu":
-                return tensor.device
-            device = self._device
-        return resolve(device, self._cuda)
 
     def move(self, passage: Passage, place: torch.device) -> tuple[Pending, Passage]:
         """Begin to copy what has arrived to another device."""

@@ -18,6 +18,7 @@ from workbench.text import format_bytes
 from . import dtypes
 from .devices import module_of
 from .pool import Array
+from .sharing import array_of, check_plain
 
 if TYPE_CHECKING:
     import torch
@@ -66,6 +67,8 @@ def receive(value: Any, shape: int | Sequence[int] | None = None, dtype: Any = N
     name, wanted = (None, None) if dtype is None else dtypes.parse(dtype)
     source, memory = _as_memory(value)
     copied = "a scalar has no memory to share" if isinstance(value, np.generic) else ""
+    if shape is not None and not isinstance(memory, np.ndarray):
+        check_plain(memory, detach=True, call="tensor")
     own = _name(memory)
     if wanted is not None and name != own and _is_raw(memory, own, wanted):
         return _elements(source, memory, shape, str(name), wanted)
@@ -115,7 +118,9 @@ def fitted(
     try:
         sizes = tuple(map(index, shape if isinstance(shape, Sequence) else (shape,)))
     except TypeError:
-        raise InputError(f"shape={shape!r} is no shape. Pass whole numbers, for example shape=(2, 3).") from None
+        raise InputError(
+            f"shape={shape!r} is no shape. Pass whole numbers, shape=(2, 3), and the dtype after it."
+        ) from None
     bits = DTYPE_BITS[dtype] if unit is None else 8 * unit
     if sizes and min(sizes) < 0:
         sizes = _found(sizes, dtype, nbytes * 8 // bits, what)
@@ -149,7 +154,7 @@ def _elements(
     source: str, memory: Any, shape: int | Sequence[int] | None, name: str, wanted: np.dtype[Any]
 ) -> Received:
     """Read bytes as elements."""
-    array: Array = memory if isinstance(memory, np.ndarray) else memory.numpy()
+    array: Array = memory if isinstance(memory, np.ndarray) else array_of(memory).result
     copied, flat = "", array
     if array.ndim != 1 or array.dtype.kind == "V" or not array.flags.c_contiguous:
         copied = "" if array.flags.c_contiguous else "bytes that do not lie side by side"
@@ -224,7 +229,7 @@ def _from_dlpack(source: str, value: Any) -> tuple[str, Any]:
     import torch
     from torch.utils.dlpack import from_dlpack
 
-    errors = (RuntimeError, BufferError, TypeError, ValueError)
+    errors = (RuntimeError, BufferError, TypeError, ValueError, AttributeError)
     try:
         kind, number = value.__dlpack_device__()
         if int(kind) not in _HOST:
@@ -240,8 +245,6 @@ def _from_dlpack(source: str, value: Any) -> tuple[str, Any]:
 
 def _without_dlpack(tensor: torch.Tensor) -> Array:
     """Return a tensor of a dtype that NumPy's DLPack lacks as a read-only array, for nobody says that it is not."""
-    from .sharing import array_of
-
     array: Array = array_of(tensor).result.view()
     array.flags.writeable = False
     return array

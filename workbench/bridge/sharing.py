@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from workbench.arrays import numpy_dtype
+from workbench.arrays import element_count, numpy_dtype
 from workbench.errors import InputError
 
 from . import dtypes
@@ -143,7 +143,7 @@ def check_plain(tensor: torch.Tensor, *, detach: bool, call: str) -> torch.Tenso
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], pool: Pool, pin: Pin | None) -> Array:
     """Return an array of arbitrary content, from the pool if it is large and the pool's limit allows it."""
-    nbytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    nbytes = element_count(shape) * dtype.itemsize
     block = None
     if nbytes >= POOLED_FROM:
         try:

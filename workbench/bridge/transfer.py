@@ -131,7 +131,9 @@ class Transfers:
 
     def _stream(self, device: torch.device) -> CudaStream:
         with self._lock:
-            return self._streams.setdefault(str(device), CudaStream(device))
+            if (name := str(device)) not in self._streams:
+                self._streams[name] = CudaStream(device)
+            return self._streams[name]
 
 
 class CudaStream:

@@ -164,6 +164,14 @@ def test_elements_are_not_taken_for_others(bridge: wb.TorchBridge, value: Any) -
     assert bridge.tensor(value, dtype="int32").tolist() == [0, 0]
 
 
+def test_options_are_what_they_are_called(bridge: wb.TorchBridge) -> None:
+    for options in ({"copy": "no"}, {"readonly": True}, {"device": object()}):
+        with pytest.raises(InputError, match=r"received|There is no device"):
+            bridge.tensor(bytearray(4), **options)
+    with pytest.raises(InputError, match="to_dense"):
+        bridge.tensor(torch.zeros(2, 2).to_sparse(), 4)
+
+
 def test_memory_that_is_gone(bridge: wb.TorchBridge) -> None:
     closed = mmap.mmap(-1, 16)
     closed.close()

@@ -83,6 +83,15 @@ def test_without_cupy_there_is_the_line_that_installs_it(bridge: wb.TorchBridge)
         wb.TorchBridge(cuda=False).to_cupy(torch.zeros(2))
 
 
+@pytest.mark.parametrize("device", [None, "cpu", "cpu:0", torch.device("cpu")])
+def test_read_only_memory_is_copied_for_the_cpu_by_any_name(device: Any) -> None:
+    bridge = wb.TorchBridge("cpu" if device is None else device)
+    raw = bytes(4)
+    bridge.tensor(raw, device=device).add_(1)
+    assert raw == bytes(4)
+    assert repr(bridge).startswith("TorchBridge(device='cpu'")
+
+
 def test_on_the_cpu_nothing_moves(bridge: wb.TorchBridge) -> None:
     tensor = torch.arange(3)
     assert bridge.to(tensor, "cpu") is tensor

@@ -24,6 +24,13 @@ needs_cupy = pytest.mark.skipif(find_spec("cupy") is None, reason="needs CuPy: p
 WHOLE = sorted(name for name, bits in DTYPE_BITS.items() if bits >= 8)
 
 
+def test_read_only_memory_goes_up_without_a_copy_before() -> None:
+    bridge = wb.TorchBridge(device="cuda", pinned=False)
+    assert bridge.tensor(bytes(2 * MIB)).sum() == 0
+    assert bridge.share_report()[0].why == "to another device"
+    assert bridge.pool.made == 0
+
+
 def random(nbytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.random.default_rng(0).integers(0, 256, nbytes, np.uint8)
 
