@@ -136,7 +136,7 @@ class TorchModel(Model):
             Whether a file that is there may be replaced; only by a whole and checked one.
         tolerance
             Largest difference from torch, as a share of the output's largest magnitude, above which the export is
-            refused; 1e-3 if None, or 2e-2 in float16.
+            refused; 1e-3 if None, 2e-2 for float16, 5e-2 for bfloat16.
         progress
             Called with a :class:`~workbench.models.export.step.Step` as each step begins; what it raises ends the
             export.

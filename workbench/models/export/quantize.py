@@ -145,9 +145,8 @@ def _quantized(
             (unmasked(result, one), unmasked(dict(written.run(one)), one))
             for result, one in zip(expected, feeds, strict=True)
         )
-        before, after = file_bytes(source), file_bytes(beside)
-        del written
         append_metadata(beside, {"quantized": method, "difference": "; ".join(map(str, found))})
+        before, after = file_bytes(source), file_bytes(beside)
     sizes = "; ".join(trial.text for trial in sets)
     tried = f"made up: {sizes}" if inputs is None else f"given: {sizes}"
     return Quantized(open_onnx(QuantizedModel, target, given), method, before, after, found, tried)

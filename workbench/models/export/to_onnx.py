@@ -6,7 +6,7 @@ import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from .trace import trace
 if TYPE_CHECKING:
     from workbench.models.torch_model import TorchModel
 
-_TOLERANCES = {"float16": 2e-2}
+_TOLERANCES = {"float16": 2e-2, "bfloat16": 5e-2}
 _TOLERANCE = 1e-3
 
 
@@ -145,11 +145,12 @@ def to_onnx(
                 dtype="" if written_as is None else f"{written_as}, from {_stored_dtype(model)}",
                 checked=tuple(trial.text for trial in made),
                 differences=found,
-                nbytes=file_bytes(beside),
+                nbytes=0,
             )
-            _hold(export, tolerance or _TOLERANCES.get(written_as or _stored_dtype(model), _TOLERANCE), path)
+            _hold(export, _tolerance(model, written_as) if tolerance is None else tolerance, path)
             del written
             append_metadata(beside, export.metadata)
+            export = replace(export, nbytes=file_bytes(beside))
             report(Step("moving into place", 0.98))
     loaded = open_onnx(ExportedModel, target, os.fspath(path))
     loaded.export = export
@@ -198,15 +199,18 @@ def _answers(written: OnnxModel, trial: Trial, dtype: str | None) -> Feeds:
         ) from error
 
 
+def _tolerance(model: TorchModel, written_as: str | None) -> float:
+    """Return what the coarsest of the dtypes that take part in the comparison allows."""
+    return max(_TOLERANCES.get(dtype or "", _TOLERANCE) for dtype in (_stored_dtype(model), written_as))
+
+
 def _hold(export: Export, tolerance: float, path: object) -> None:
     worst = export.worst
     if not worst.relative <= tolerance:
         raise RunError(
-            f"{path} was not written: the export of {export.source} is not what torch computes. {worst}; the "
-            f"tolerance is "
-            f"{tolerance:g} of its scale. Checked with {'; '.join(export.checked)}. Give a larger tolerance= only if "
-            f"you know "
-            "why they differ."
+            f"{path} was not written: the export of {export.source} is not what torch computes. {worst}; the tolerance "
+            f"is {tolerance:g} of its scale. Checked with {'; '.join(export.checked)}. Give a larger tolerance= only "
+            "if you know why they differ."
         )
 
 
