@@ -13,22 +13,27 @@ from fused_kernels import OPS
 from workbench.bench.race import Race
 
 QUICK = "--rounds 3"
+BEFORE = "import numpy as np\nx = np.linspace(0, 1, 1000, dtype=np.float32)\nw = x + 1"
 
 
 @pytest.fixture(scope="module")
 def ipython() -> Iterator[InteractiveShell]:
     shell = InteractiveShell()
     shell.run_cell("%load_ext workbench")
+    shell.run_cell(BEFORE)
     yield shell
     shell.reset()
 
 
 @pytest.fixture
-def shell(ipython: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
+def shell(ipython: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     monkeypatch.delattr("builtins._", raising=False)  # left by a doctest, say; IPython then keeps no last result
-    ipython.reset()
-    ipython.run_cell("import numpy as np\nx = np.linspace(0, 1, 1000, dtype=np.float32)\nw = x + 1")
-    return ipython
+    names = {name: value for name, value in ipython.user_ns.items() if not name.startswith("_")}
+    yield ipython
+    # reset() would collect garbage, which takes longer than most of the tests
+    for name in [name for name in ipython.user_ns if not name.startswith("_")]:
+        del ipython.user_ns[name]
+    ipython.user_ns.update(names)
 
 
 def race(shell: InteractiveShell, line: str, cell: str) -> Race:
