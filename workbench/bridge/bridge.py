@@ -64,9 +64,10 @@ class TorchBridge:
     cuda: bool | None = None
     pool_nbytes: int = 256 << 20
     pinned: bool | None = None
-    _pool: Pool = field(init=False, repr=False, compare=False)
-    _crossing: Crossing = field(init=False, repr=False, compare=False)
-    _log: Log = field(init=False, repr=False, compare=False)
+    if TYPE_CHECKING:  # no part of the configuration: fields(), asdict() and replace() leave them alone
+        _pool: Pool = field(init=False)
+        _crossing: Crossing = field(init=False)
+        _log: Log = field(init=False)
 
     def __post_init__(self) -> None:
         if self.cuda not in (None, True, False) or self.pinned not in (None, True, False):
@@ -112,8 +113,9 @@ class TorchBridge:
             Of the tensor; one size may be -1. None for the buffer's own, which of bytes is 1-D.
         dtype
             By any name of it: ``"float32"``, ``"bfloat16"``, ``np.int8``, ``torch.float16``, ``">f4"`` for big-endian
-            bytes. Bytes of dtypes under 8 bits are packed as in ONNX and safetensors. Nothing is converted, but for
-            dtypes that torch lacks (see :attr:`dtypes`), which become the next wider one that it computes with.
+            bytes. Bytes of dtypes under 8 bits are packed as in ONNX and safetensors; those of bool are 0 or 1.
+            Nothing is converted, but for dtypes that torch lacks (see :attr:`dtypes`), which become the next wider one
+            that it computes with.
         device
             None for that of the bridge; what lies on a GPU then stays there.
         requires_grad

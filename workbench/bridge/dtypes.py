@@ -83,9 +83,20 @@ class BridgeDtypes(Mapping[str, BridgeDtype]):
     def __len__(self) -> int:
         return len(DTYPE_BITS)
 
+    columns = ("dtype", "bits stored", "bytes in torch", "as torch's")
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """One row per dtype, for a table of `columns`."""
+        return [(entry.name, str(entry.bits), str(entry.itemsize), entry.held_as) for entry in self.values()]
+
     def __repr__(self) -> str:
-        rows = [(entry.name, str(entry.bits), str(entry.itemsize), entry.held_as) for entry in self.values()]
-        return "\n".join(aligned([("dtype", "bits stored", "bytes in torch", "as torch's"), *rows]))
+        return "\n".join(aligned([self.columns, *self.rows]))
+
+    def _repr_html_(self) -> str:
+        from workbench.views import bridge_card
+
+        return bridge_card.dtypes_card(self)
 
 
 def held_as(name: str) -> str:

@@ -228,4 +228,5 @@ def test_every_dtype_says_what_torch_holds_it_as(bridge: wb.TorchBridge) -> None
         held = torch.ones(2, dtype=entry.torch)
         assert held.clone().to(torch.complex128 if held.is_complex() else torch.float64).tolist() == [1, 1]
         assert f"\n{name} " in f"\n{bridge.dtypes!r}"
+        assert f">{name}</td>" in bridge.dtypes._repr_html_()
         assert numpy_dtype(name).itemsize == max(entry.bits, 8) // 8

@@ -30,6 +30,7 @@ def test_a_bridge_is_a_value() -> None:
     larger = dataclasses.replace(bridge, pool_nbytes=2 << 20)
     larger.tensor(bytes(1 << 20))
     assert bridge.pool.made == 0
+    assert dataclasses.asdict(bridge) == {"device": "cpu", "cuda": None, "pool_nbytes": 1 << 20, "pinned": False}
     sent = pickle.loads(pickle.dumps(bridge))
     assert sent == bridge
     assert sent.tensor(b"ab").tolist() == [97, 98]
