@@ -69,8 +69,9 @@ class Source:
             return self.data if count < 0 else self.data[:count]
         assert self.path is not None
         try:
-            with self.path.open("rb") as file:
-                return file.read(count)
+            # without a buffer, which would read thousands of bytes where few are asked for
+            with self.path.open("rb", buffering=0) as file:
+                return file.read(count) or b""
         except OSError as error:
             raise LoadError(f"{self.given} cannot be read: {error.strerror}. Check who may read it.") from error
 
