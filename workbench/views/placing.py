@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -51,6 +52,10 @@ class Plane:
             x, y = self._spot(*point)
             self._taken.append(Box(x - _DOT, y - _DOT, x + _DOT, y + _DOT))
 
+    def covers(self, one: tuple[float, float], other: tuple[float, float]) -> bool:
+        """Tell whether the dot of a point covers most of that of another."""
+        return math.dist(self._spot(*one), self._spot(*other)) < _DOT
+
     def line(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Note a line, which names cover only where there is no better place."""
         (left, low), (right, high) = self._spot(*start), self._spot(*end)
@@ -86,7 +91,7 @@ class Plane:
         return {
             "x": x,
             "y": y,
-            "text": template.plain(words, 30),
+            "text": template.plain(words, 48),
             "font": {"size": 12, "color": template.INK},
             "xanchor": {1.0: "left", -1.0: "right", 0.0: "center"}[side],
             "yanchor": "middle",

@@ -114,7 +114,7 @@ def _names(
     across: Sequence[float],
     up: Sequence[float],
 ) -> list[dict[str, Any]]:
-    """Return a name for each roof, and one beside each operation's highest point."""
+    """Return a name for each roof, and one beside each operation's nearest point to its ceiling."""
     spots = {id(point): (math.log10(point.intensity), math.log10(point.rate)) for point in points}
     plane = placing.Plane(across, up, _TALL, list(spots.values()))
     left, peak = across[0], math.log10(max(peaks.values()))
@@ -127,8 +127,16 @@ def _names(
         start = math.log10(rate / max(bands.values()))
         words = f"{dtype} {log_axes.count(float(f'{rate:.3g}'))}FLOP/s"
         found.append(plane.above(start, math.log10(rate), words))
-    chosen = sorted(_to_name(points), key=lambda point: -point.rate)
-    return [*found, *(plane.beside(*spots[id(point)], _words(point, points)) for point in chosen)]
+    shared: list[list[Placed]] = []
+    for point in sorted(_to_name(points), key=lambda point: -point.rate):
+        here = spots[id(point)]
+        same = next((each for each in shared if plane.covers(here, spots[id(each[0])])), None)
+        if same is None:
+            shared.append([point])
+        else:  # two names at one dot would seem to be those of two
+            same.append(point)
+    found += [plane.beside(*spots[id(each[0])], ", ".join(_words(point, points) for point in each)) for each in shared]
+    return found
 
 
 def _to_name(points: Sequence[Placed]) -> list[Placed]:

@@ -134,6 +134,11 @@ def test_no_difference_and_a_wrong_result_are_said_beside_the_bar(make_race):
     shown = words(make_race({"numba": 1e-6, "torch": 3e-6}, wrong=("torch",)))
     assert "wrong result" in shown
     assert "computes another result" in shown
+    page = make_race({"torch": 1e-6, "numba": 2e-6}, wrong=("torch",))._repr_html_()
+    assert page.index(">numba</th>") < page.index(">torch</th>"), "below the others, however fast it seems"
+    assert re.search(r'box-shadow:inset [^"]+"></i>', page)
+    assert '<p class="fw-warning">torch computes another result and is out of the competition.</p>' in page
+    assert '<b class="fw-fault">computes another result</b>' in page
 
 
 def test_a_race_without_results_still_says_why(make_race):

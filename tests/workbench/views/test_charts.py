@@ -1,10 +1,12 @@
 """Charts: what is drawn are the numbers, axes have units, and names are never markup."""
 
+import re
+
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from workbench.views import charts, race_chart, theme
+from workbench.views import charts, race_chart, template, theme
 from workbench.views.window import COLUMNS, ROWS, Place
 
 
@@ -54,6 +56,27 @@ def test_words_at_the_bars_say_time_and_ratio(race, make_race):
 
 def figure_words(figure):
     return list(figure.data[1].text)
+
+
+def test_a_wrong_contender_is_hollow_below_the_others_and_nobody_is_compared_with_it(make_race):
+    race = make_race({"cheat": 1e-6, "numba": 31e-6, "numpy": 62e-6}, wrong=("cheat",))
+    figure = race.plot()
+    assert list(figure.data[0].y) == ["numba", "NumPy", "cheat"]
+    assert list(figure.data[0].marker.color)[2] == "rgba(0,0,0,0)"
+    assert list(figure.data[0].marker.line.width) == [0, 0, 2]
+    words = figure_words(figure)
+    assert "\N{MULTIPLICATION SIGN}" not in words[0]
+    assert re.search("2.0.\N{MULTIPLICATION SIGN}", words[1])
+    assert template.ALARM in words[2]
+    assert "wrong result" in words[2]
+    assert f'color:{template.ALARM}">cheat computes another result' in figure.layout.title.text
+
+
+def test_a_contender_has_its_colour_whoever_is_faster(make_race):
+    drawn = [make_race({"mine": first, "theirs": 2e-6}).plot().data[0] for first in (1e-6, 3e-6)]
+    assert dict(zip(drawn[0].y, drawn[0].marker.color, strict=True)) == dict(
+        zip(drawn[1].y, drawn[1].marker.color, strict=True)
+    )
 
 
 def test_contenders_are_never_markup_and_long_names_stay_apart(make_race):

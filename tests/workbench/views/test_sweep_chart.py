@@ -136,6 +136,25 @@ def test_a_roofline_draws_a_roof_for_each_level_and_names_the_points(swept: Swee
     assert "1,048,576" in words
 
 
+def test_operations_at_the_same_place_share_a_name(swept: Sweep) -> None:
+    found = swept.roofline(ceilings=CEILINGS)
+    one, *_, far = (point for point in found.points if point.contender == "numba")
+    points = (one, replace(one, op="twin"), replace(far, op="other"))
+    words = [note.text for note in replace(found, points=points).plot().layout.annotations]
+    assert f"{one.op}, twin" in words
+    assert "other" in words
+
+
+def test_names_at_the_ends_stay_inside_the_frame() -> None:
+    steep = made_up({f"f{at}": lambda n, at=at: 1e-6 * n * (1 + at / 500) for at in range(6)})
+    for figure in (steep.plot(), steep.plot_speedup()):
+        heights = np.log10(line(figure, "labels").y)
+        low, high = figure.layout.yaxis.range
+        assert low < heights.min()
+        assert heights.max() < high
+        assert np.diff(np.sort(heights)).min() > 0
+
+
 def test_cards_are_readable_without_scripts(swept: Sweep) -> None:
     roofline = swept.roofline(ceilings=CEILINGS)
     for card in (swept._repr_html_(), roofline._repr_html_()):

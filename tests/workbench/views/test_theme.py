@@ -59,7 +59,7 @@ def test_words_stand_out_in_areas_that_are_not_chosen(name, area):
     assert theme.contrast(colours["text"], mix(area, 100 * share, colours["paper"])) >= 4.5
 
 
-@pytest.mark.parametrize("text", [template.INK, template.MUTED, template.ACCENT])
+@pytest.mark.parametrize("text", [template.INK, template.MUTED, template.ACCENT, template.ALARM])
 def test_a_figure_can_be_read_where_no_style_sheet_is(text):
     assert theme.contrast(text, template.PAPER) >= 4.5
 
@@ -72,6 +72,7 @@ def test_every_colour_of_the_figures_follows_the_theme():
         template.LINE: "line",
         template.SHADE: "shade",
         template.ACCENT: "accent",
+        template.ALARM: "error",
     }
     sheet = theme.css("figure")
     for key, token in keys.items():
