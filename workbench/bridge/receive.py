@@ -70,13 +70,15 @@ def receive(value: Any, shape: int | Sequence[int] | None = None, dtype: Any = N
     if shape is not None and not isinstance(memory, np.ndarray):
         check_plain(memory, detach=True, call="tensor")
     own = _name(memory)
-    if wanted is not None and name != own and _is_raw(memory, own, wanted):
+    # Of bytes in rows and columns nobody can tell which rows and columns of larger elements they are to be.
+    told = shape is not None or memory.ndim <= 1 or own == "void"
+    if wanted is not None and name != own and told and _is_raw(memory, own, wanted):
         return _elements(source, memory, shape, str(name), wanted)
     if name is not None and name != own:
         raise InputError(
             f"dtype={name!r} is asked of {source}, whose elements are {own} {tuple(memory.shape)}. To read the same "
-            "bytes as other elements pass them as bytes, with .view('uint8') and 1-D; to convert the values, convert "
-            "before or after."
+            "bytes as other elements pass them as bytes, with .view('uint8'), and the shape; to convert the values, "
+            "convert before or after."
         )
     if own in ("void", "string"):
         dtypes.checked_name(memory.dtype)  # raises

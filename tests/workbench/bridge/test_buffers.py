@@ -164,6 +164,13 @@ def test_elements_are_not_taken_for_others(bridge: wb.TorchBridge, value: Any) -
     assert bridge.tensor(value, dtype="int32").tolist() == [0, 0]
 
 
+def test_bytes_in_rows_need_a_shape(bridge: wb.TorchBridge) -> None:
+    for value in (np.zeros((4, 6), np.uint8), memoryview(bytearray(24)).cast("B", (4, 6))):
+        with pytest.raises(InputError, match=r"uint8 \(4, 6\).*and the shape"):
+            bridge.tensor(value, dtype="float32")
+        assert bridge.tensor(value, (3, 2), "float32").tolist() == [[0, 0]] * 3
+
+
 def test_options_are_what_they_are_called(bridge: wb.TorchBridge) -> None:
     for options in ({"copy": "no"}, {"readonly": True}, {"device": object()}):
         with pytest.raises(InputError, match=r"received|There is no device"):
