@@ -218,7 +218,7 @@ def _from_buffer(value: Any) -> Array:
         view = memoryview(value)
     except ValueError as error:  # a closed map, a released view
         raise InputError(f"{_described(value)} has no memory any more: {error}.") from error
-    if view.format in ("B", "c") and view.c_contiguous:
+    if view.ndim == 1 and view.format in ("B", "c") and view.c_contiguous:
         return np.frombuffer(view, np.uint8)
     try:
         return np.asarray(view)

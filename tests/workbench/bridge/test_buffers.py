@@ -169,6 +169,7 @@ def test_bytes_in_rows_need_a_shape(bridge: wb.TorchBridge) -> None:
         with pytest.raises(InputError, match=r"uint8 \(4, 6\).*and the shape"):
             bridge.tensor(value, dtype="float32")
         assert bridge.tensor(value, (3, 2), "float32").tolist() == [[0, 0]] * 3
+        assert tuple(bridge.tensor(value).shape) == (4, 6)
 
 
 def test_options_are_what_they_are_called(bridge: wb.TorchBridge) -> None:
