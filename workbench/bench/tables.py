@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .past.history import History
+    from .suites.suite import Suite
 
 
 def baseline(race: Race) -> str:
@@ -66,6 +67,18 @@ def sample_frame(race: Race) -> pd.DataFrame:
         for turn, seconds in enumerate(result.seconds, start=1)
     ]
     return pd.DataFrame(rows, columns=["contender", "round", "seconds"])
+
+
+def suite_frame(suite: Suite) -> pd.DataFrame:
+    """Return the rows of :func:`race_frame` of each cell; one that has no race has the reason in ``fault``."""
+    import pandas as pd
+
+    frames = []
+    for cell in suite.cells:
+        where = {"op": cell.op, "shape": format_sizes(cell.shape, "x"), "dtype": cell.dtype, "out": cell.out}
+        rows = race_frame(cell.race) if cell.race is not None else pd.DataFrame([{"fault": cell.failure}])
+        frames.append(pd.DataFrame({**where, "without": " ".join(cell.without)}, index=rows.index).join(rows))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def history_frame(history: History) -> pd.DataFrame:

@@ -6,7 +6,6 @@ stands in the file once, so that it opens from a disk without a network.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from workbench.bench.rooflines.roofline import Roofline
 from workbench.bench.suites.suite import Suite
 from workbench.bench.sweeps.swept import Sweep
 from workbench.errors import InputError
-from workbench.text import format_seconds, format_sizes
+from workbench.text import format_sizes
 
 from . import (
     files,
@@ -45,7 +44,6 @@ addEventListener("beforeprint", () => drawn(670));
 addEventListener("afterprint", () => drawn(null));
 """
 """A chart is as wide as the window, and would be cut off on paper: it is drawn anew for a page of A4 or Letter."""
-_SECONDS = {"median", "low", "high", "quartile_1", "quartile_3", "first_call", "seconds"}
 
 
 def write_report(path: str | Path, of: Any) -> None:
@@ -56,9 +54,9 @@ def write_report(path: str | Path, of: Any) -> None:
     path
         The HTML file, which is replaced.
     of
-        A :class:`~workbench.bench.race.Race`, a :class:`~workbench.bench.suites.suite.Suite`, a
-        :class:`~workbench.bench.past.history.History`, or anything whose ``plot()`` gives a figure and ``to_pandas()``
-        a table, as a sweep has.
+        A :class:`~workbench.bench.race.Race`, a :class:`~workbench.bench.sweeps.swept.Sweep`, a
+        :class:`~workbench.bench.rooflines.roofline.Roofline`, a :class:`~workbench.bench.suites.suite.Suite` or a
+        :class:`~workbench.bench.past.history.History`.
 
     Raises
     ------
@@ -79,9 +77,7 @@ def report(of: Any) -> str:
     ]
     page = next((page for kind, page in kinds if isinstance(of, kind)), None)
     if page is None:
-        if not (hasattr(of, "plot") and hasattr(of, "to_pandas")):
-            raise InputError(f"A report is of a race, a suite, a sweep or a history; got {type(of).__name__}.")
-        page = _drawn
+        raise InputError(f"A report is of a race, a sweep, a roofline, a suite or a history; got {type(of).__name__}.")
     title, parts = page(of)
     return _page(title, parts)
 
@@ -143,6 +139,8 @@ def _suite(suite: Suite) -> tuple[str, list[str]]:
         elif suite.name == "headlines":
             parts.append(_figure(suite_chart.headlines(suite), "speed-ups over NumPy, claimed and measured"))
         parts += [_table(table.heading, table.rows), _listed(table.notes)]
+    if suite.cells:
+        parts.append(files.links(suite, f"suite {suite.name}"))
     if starts := suite_text.start_lines(suite):
         parts += ["<h2>First and second start</h2>", _listed(starts)]
     if missing := suite_text.absent(suite):
@@ -169,32 +167,7 @@ def _history(history: History) -> tuple[str, list[str]]:
     return "History of races", parts
 
 
-def _drawn(of: Any) -> tuple[str, list[str]]:
-    """Return the page of what draws itself and has a table, such as a sweep."""
-    name, words, frame = type(of).__name__, getattr(of, "recommendation", ""), of.to_pandas()
-    plots = [getattr(of, each) for each in ("plot", "plot_speedup", "roofline") if callable(getattr(of, each, None))]
-    columns = [str(column) for column in frame.columns]
-    rows = [[_shown(column, value) for column, value in zip(columns, row, strict=True)] for row in frame.to_numpy()]
-    numeric = [column for column in columns if frame[column].dtype.kind in "fi"]
-    return name, [
-        # The charts say it themselves, above them.
-        f'<noscript><h2 class="fw-lead">{html.escape(words)}</h2></noscript>' if isinstance(words, str) else "",
-        *(_figure(plot(), f"chart of the {name.lower()}") for plot in plots),
-        "<h2>Numbers</h2>",
-        html.table(columns, rows, numeric=numeric),
-    ]
-
-
-def _shown(column: str, value: Any) -> Any:
-    """Return a value of a table as people read it; times are in seconds there."""
-    if not isinstance(value, float):
-        return value
-    return format_seconds(value) if column in _SECONDS and math.isfinite(value) else html.number(value)
-
-
 def _figure(figure: go.Figure, words: str) -> str:
-    drawn = getattr(figure, "plot", None)
-    figure = drawn() if drawn is not None else figure  # a value that draws itself, as a roofline does
     config = {"displayModeBar": False, "responsive": True}
     shown = figure.to_html(include_plotlyjs=False, full_html=False, config=config, default_width="100%")
     return f'<div class="fw-figure" role="img" aria-label="{html.escape(words)}">{shown}</div>'

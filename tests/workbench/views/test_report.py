@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 
 import workbench as wb
@@ -20,6 +18,9 @@ from workbench.errors import InputError
 from workbench.text import format_seconds
 from workbench.views import suite_chart
 from workbench.views.report import report, write_report
+
+from ..bench.sweeps import crossing_at, made_up  # noqa: TID252
+from .test_sweep_chart import CEILINGS
 
 MakeRace = Callable[..., Race]
 
@@ -50,7 +51,8 @@ def test_of_a_race(make_race: MakeRace, tmp_path: Path) -> None:
     assert "numba is 16 times faster than NumPy" in shown
     assert "&lt;b&gt;mine&lt;/b&gt;" in shown
     assert "<b>mine" not in shown
-    assert all(format_seconds(result.median) in shown for result in race.results)
+    medians = [format_seconds(result.median).replace(" ", "\N{NO-BREAK SPACE}") for result in race.results]
+    assert all(median in shown for median in medians)
     assert "no GPU here" in shown
 
 
@@ -64,12 +66,17 @@ def test_of_a_suite(make_race: MakeRace) -> None:
         Cell(op, (512, 768), "float32", True, race(ours)) for op, ours in (("layer_norm", 1e-5), ("softmax", 4e-5))
     )
     failed = Cell("scale", (8, 64), "float32", True, failure="no memory")
-    shown = check(report(Suite((*cells, failed), (Start("softmax", 1.5, 0.2),), planned=4, name="quick")))
+    suite = Suite((*cells, failed), (Start("softmax", 1.5, 0.2),), planned=4, name="quick")
+    shown = check(report(suite))
     assert "3 of 4 cells" in shown
     assert all(f"<h2>{op}</h2>" in shown for op in ("layer_norm", "softmax", "scale"))
     assert '<b class="fw-loss">0.50' in shown
     assert "No race of scale 8 x 64 float32, out=: no memory" in shown
     assert "First and second start" in shown
+    assert 'download="suite-quick.csv"' in shown
+    frame = suite.to_pandas()
+    assert list(frame["op"]) == ["layer_norm"] * 3 + ["softmax"] * 3 + ["scale"]
+    assert list(frame["fault"])[-1] == "no memory"
 
 
 def test_of_a_history(make_race: MakeRace, tmp_path: Path) -> None:
@@ -80,24 +87,26 @@ def test_of_a_history(make_race: MakeRace, tmp_path: Path) -> None:
     assert "2 runs of all machines" in shown
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """What draws itself and has a table, as a sweep has."""
-
-    race: Race
-    recommendation: str = "Under 700 elements use NumPy."
-
-    def plot(self) -> Any:
-        return self.race.plot()
-
-    def to_pandas(self) -> pd.DataFrame:
-        return self.race.to_pandas()
+def test_of_a_sweep() -> None:
+    sweep = made_up(crossing_at(700))
+    shown = check(report(sweep))
+    assert "use NumPy; from there on numba" in shown
+    assert shown.count('class="fw-figure"') == 2
+    assert "<polyline" in shown, "the lines are there without scripts, too"
+    assert all(format_seconds(race["numba"].median).replace(" ", "\N{NO-BREAK SPACE}") in shown for race in sweep.races)
 
 
-def test_of_what_draws_itself_and_has_a_table(make_race: MakeRace) -> None:
-    shown = check(report(Drawn(make_race({"numba": 31e-6, "numpy": 502e-6}))))
-    assert "Under 700 elements use NumPy." in shown
-    assert shown.count("<tr>") == 3
+def test_of_a_roofline() -> None:
+    shown = check(report(made_up(crossing_at(700)).roofline(ceilings=CEILINGS)))
+    assert " reaches " in shown
+    assert "L1 900 GB/s" in shown
+    assert "bound by" in shown
+
+
+def test_a_chart_is_as_wide_as_the_page_that_it_is_printed_on(make_race: MakeRace) -> None:
+    page = report(make_race({"numba": 31e-6, "numpy": 502e-6}))
+    assert 'addEventListener("beforeprint"' in page
+    assert "print-color-adjust: exact" in page
 
 
 def test_what_has_no_report_is_refused(tmp_path: Path, make_race: MakeRace) -> None:

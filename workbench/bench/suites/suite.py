@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fused_kernels.catalog import Cost
 from workbench.bench.race import Race, Ratio
 from workbench.bench.rooflines.ceilings import Ceilings
 from workbench.text import format_sizes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OURS = "numba"
 
@@ -147,6 +151,24 @@ class Suite:
         ceilings = record["ceilings"] and Ceilings.from_dict(record["ceilings"])
         starts = tuple(Start(**start) for start in record["starts"])
         return cls(tuple(cells), starts, ceilings, record["planned"], record.get("name", "kernels"))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row for each cell and contender; times in seconds."""
+        from workbench.bench.tables import suite_frame
+
+        return suite_frame(self)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the table of :meth:`to_pandas` as CSV."""
+        from workbench.bench.tables import to_csv
+
+        to_csv(self.to_pandas(), path)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the table of :meth:`to_pandas` as Parquet, which needs pyarrow."""
+        from workbench.bench.tables import to_parquet
+
+        to_parquet(self.to_pandas(), path)
 
     def __repr__(self) -> str:
         from .text import suite_text
