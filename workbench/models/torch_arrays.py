@@ -80,5 +80,7 @@ def to_torch(array: np.ndarray[Any, Any], device: Any = "cpu") -> Any:
 
 def first_line(error: BaseException) -> str:
     """Return what an error of torch or transformers says, without the pages that may follow."""
+    if isinstance(error, KeyError):
+        return f"it looks for {error} in vain"
     lines = str(error).strip().splitlines()
     return lines[0][:300].rstrip(".") if lines else type(error).__name__
