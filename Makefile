@@ -15,7 +15,7 @@ ifneq ($(shell [ -x $(BIN)/python ] && $(BIN)/python -I -c '$(FINDS_US)'),yes)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-slow test-large browser bench instrument notebooks docs format clean
+.PHONY: help lab test test-slow test-large gpu browser bench instrument notebooks docs format clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf 'make %-11s %s\n' "$$name" "$$text"; done
@@ -31,6 +31,9 @@ test-slow: $(STAMP) ## Run the slow tests, some of which ask the package registr
 
 test-large: $(STAMP) ## Run the tests on arrays of many gigabytes, one at a time; they need 20 GiB of free memory
 	@$(BIN)/pytest -m large -rs $(ARGS)
+
+gpu: $(STAMP) ## Run the tests that need an NVIDIA GPU
+	@$(BIN)/pytest -m gpu -rs $(ARGS)
 
 browser: $(STAMP) ## Run only the tests that drive JupyterLab in headless Chromium
 	@$(BIN)/pytest -m browser -rs $(ARGS)

@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(
         not torch.cuda.is_available(),
-        reason="needs a GPU, and a torch with CUDA; there: pytest -m gpu tests/workbench/bridge",
+        reason="needs a GPU, and a torch with CUDA; there: make gpu",
     ),
 ]
 needs_cupy = pytest.mark.skipif(find_spec("cupy") is None, reason="needs CuPy: pip install cupy-cuda12x")
