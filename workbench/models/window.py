@@ -42,7 +42,7 @@ def slice2d(
         block = block * size + index
     start = (block * rows + row) * columns + column
     if tensor.read_flat is None:
-        return tensor.read().reshape(-1, rows, columns)[block, row : row + height, column : column + width]
+        return tensor.numpy().reshape(-1, rows, columns)[block, row : row + height, column : column + width]
     if width == columns:
         return tensor.read_flat(start, start + height * width).reshape(height, width)
     return np.stack([tensor.read_flat(at, at + width) for at in range(start, start + height * columns, columns)])

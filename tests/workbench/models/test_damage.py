@@ -1,5 +1,4 @@
-"""Damaged files: each gives one of our errors, or a model that can be looked at; never another's exception, never "
-"a hang."""
+"""Damaged files: each gives one of our errors, or a model that can be looked at; never another's exception, no hang."""
 
 from __future__ import annotations
 
@@ -64,6 +63,18 @@ def test_single_bits_flipped(kind: str) -> None:
         # most of a file is weights, where any bit is as good as another: half the flips go to the structure
         end = len(content) if source.random() < 0.5 else min(300, len(content))
         damaged[source.randrange(end)] ^= 1 << source.randrange(8)
+        look_at_everything(bytes(damaged))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("share", range(10))
+def test_ten_thousand_seeds_of_flipped_bits(kind: str, share: int) -> None:
+    for seed in range(1000 * share, 1000 * (share + 1)):
+        source, damaged = random.Random(seed), bytearray(FILES[kind])
+        for _ in range(source.randrange(1, 9)):
+            end = len(damaged) if source.random() < 0.5 else min(300, len(damaged))
+            damaged[source.randrange(end)] ^= 1 << source.randrange(8)
         look_at_everything(bytes(damaged))
 
 

@@ -16,10 +16,9 @@ import workbench as wb
 
 LIST = """
 import json, sys
-import numpy, workbench as wb
-from workbench.models.formats import formats
+import workbench as wb
 
-formats()  # what their modules read is not the model's
+wb.load((2).to_bytes(8, "little") + b"{}")  # what modules read while they are imported is not the model's
 
 def bytes_read():
     return int(next(line for line in open("/proc/self/io") if line.startswith("rchar")).split()[1])

@@ -73,7 +73,7 @@ class TensorReader:
         if (
             dtype == "undefined"
             or any(size < 0 for size in shape)
-            or not is_possible(shape, numpy_dtype(dtype).itemsize)
+            or not is_possible(shape, max(DTYPE_BITS.get(dtype, 64) // 8, 1))
         ):
             raise LoadError(f"its tensor {name!r} has the dtype {dtype} and the shape {str(shape)[:100]}")
         count = element_count(shape)

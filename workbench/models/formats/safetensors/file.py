@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.arrays import element_count, numpy_dtype, stored_nbytes
+from workbench.arrays import DTYPE_BITS, element_count, stored_nbytes
 from workbench.errors import LoadError
 from workbench.models.content import Content
 from workbench.models.model import Tensor
@@ -120,7 +120,7 @@ class SafetensorsFile:
                 "it was cut off",
             )
             self._hold(
-                is_possible(shape, numpy_dtype(dtype).itemsize),
+                is_possible(shape, max(DTYPE_BITS[dtype] // 8, 1)),
                 f"tensor {name!r} has the shape {str(shape)[:100]}, which no array has",
             )
             places.append((begin, end, name))
