@@ -272,3 +272,32 @@ def test_a_masked_input_is_refused() -> None:
     with pytest.raises(InputError, match="mask would be lost"):
         model.run({"x": x})
     assert model.run({"x": np.ma.masked_array(np.ones((1, 16), np.float32))})
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes", "name"),
+    [
+        ("AveragePool", {"kernel_shape": [2**62, 1]}, "kernel_shape"),
+        ("Softmax", {"axis": -(2**40)}, "axis"),
+        ("Conv", {"group": 0}, "group"),
+        ("Attention", {"q_num_heads": 0, "kv_num_heads": 1}, "q_num_heads"),
+    ],
+)
+@pytest.mark.parametrize("provider", ["cpu", "reference"])
+def test_values_that_would_end_or_hold_up_the_process_are_refused(
+    operator: str, attributes: dict[str, Any], name: str, provider: str
+) -> None:
+    """Some of them make ONNX Runtime divide by zero, which no handler catches."""
+    inner = helper.make_graph(
+        [helper.make_node(operator, ["x"], ["z"], **attributes)],
+        "then",
+        [],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)],
+    )
+    info = helper.make_tensor_value_info
+    flag, x = info("flag", TensorProto.BOOL, []), info("x", TensorProto.FLOAT, [1, 1, 4, 4])
+    y = info("y", TensorProto.FLOAT, None)
+    node = helper.make_node("If", ["flag"], ["y"], then_branch=inner, else_branch=inner)
+    model = wb.load(model_of([node], [flag, x], [y], opset=23), provider=provider)
+    with pytest.raises(LoadError, match=f"of {operator} has {name}="):
+        model.run({"flag": np.array(True), "x": np.zeros((1, 1, 4, 4), np.float32)})

@@ -17,13 +17,14 @@ from workbench.models.profile import Profile
 from workbench.models.source import Source
 
 from .engines import Auto, Engine
-from .external import external_tensors
 from .graph import describe, overridable, read_proto, reading
+from .hazards import check_hazards
 from .providers import AUTO, CHOICES, REFERENCE, check_provider, onnxruntime
 from .reference import Reference
 from .rows import mixes_rows
 from .session import OPTIMIZATIONS, Session
 from .tensors import TensorReader
+from .walk import external_tensors
 
 if TYPE_CHECKING:
     from workbench.models.cost import ModelCost
@@ -140,6 +141,7 @@ class OnnxModel(Model):
                 for tensor, _ in external_tensors(self.proto):
                     entries = {entry.key: entry.value for entry in tensor.external_data}
                     self._reader.check_external(entries.get("location", ""), tensor.name)
+                check_hazards(self.proto, self._source.given)
                 self._engine = self._open_engine()
             return self._engine
 

@@ -11,10 +11,10 @@ from workbench.errors import LoadError, RunError, WorkbenchError
 from workbench.models.outputs import Outputs
 from workbench.text import format_shape
 
-from .external import external_tensors
 from .providers import REFERENCE
 from .reasons import reason
 from .tensors import TensorReader
+from .walk import external_tensors
 
 if TYPE_CHECKING:
     from onnx import ModelProto, SparseTensorProto

@@ -1,4 +1,4 @@
-"""Every tensor of a model file, wherever it lies, so that none reads a file that it should not."""
+"""Every node and every tensor of a model file, wherever it lies: in graphs within nodes and in functions too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 
 def external_tensors(proto: ModelProto) -> Iterator[tuple[TensorProto, bool]]:
@@ -17,6 +17,27 @@ def external_tensors(proto: ModelProto) -> Iterator[tuple[TensorProto, bool]]:
     """
     everywhere = chain(_in_graph(proto.graph), *(_in_nodes(function.node) for function in proto.functions))
     yield from ((tensor, initialiser) for tensor, initialiser in everywhere if tensor.data_location == tensor.EXTERNAL)
+
+
+def all_nodes(proto: ModelProto) -> Iterator[NodeProto]:
+    """Yield each node of the graph, of the graphs within nodes, and of the functions."""
+    yield from _nested(proto.graph.node)
+    for function in proto.functions:
+        yield from _nested(function.node)
+
+
+def _nested(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in _graphs(attribute):
+                yield from _nested(graph.node)
+
+
+def _graphs(attribute: AttributeProto) -> Iterator[GraphProto]:
+    if attribute.HasField("g"):
+        yield attribute.g
+    yield from attribute.graphs
 
 
 def _in_graph(graph: GraphProto) -> Iterator[tuple[TensorProto, bool]]:
@@ -38,7 +59,7 @@ def _in_nodes(nodes: Iterable[NodeProto]) -> Iterator[tuple[TensorProto, bool]]:
                 yield from _parts(attribute.sparse_tensor)
             for sparse in attribute.sparse_tensors:
                 yield from _parts(sparse)
-            for graph in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+            for graph in _graphs(attribute):
                 yield from _in_graph(graph)
 
 
