@@ -7,7 +7,7 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -35,6 +35,7 @@ def test_agrees_with_numpy(dtype: np.dtype, size: int) -> None:
     assert len(stats.histogram) <= 64
 
 
+@settings(deadline=None)  # the first call loads the compiler
 @given(npst.arrays(np.float32, npst.array_shapes(max_dims=3, min_side=0), elements=st.floats(width=32)))
 def test_special_values_are_counted_and_the_rest_described(array: np.ndarray) -> None:
     stats = tensor_stats(array)
