@@ -14,6 +14,7 @@ import transformers
 
 import workbench as wb
 from workbench.errors import InputError, LoadError
+from workbench.text import format_shape
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
@@ -150,3 +151,36 @@ def test_a_damaged_tokenizer(own: Path) -> None:
     with pytest.raises(LoadError, match="no tokenizer that transformers can load"):
         wb.load(own).run("tea")
     assert wb.load(own).run({"input_ids": [[1]]})["last_hidden_state"].size
+
+
+CLIP = {"image_size": 32, "patch_size": 16}
+SPEECH = {"conv_dim": (16, 16), "conv_kernel": (10, 3), "conv_stride": (5, 2), "num_feat_extract_layers": 2}
+UNLISTED = {
+    "FNetModel": ("fnet", SMALL, ["input_ids"],
+                  ["last_hidden_state [batch, sequence, 32]", "pooler_output [batch, 32]"]),
+    "CLIPVisionModel": ("clip_vision_model", {**SMALL, **CLIP}, ["pixel_values"],
+                        ["last_hidden_state [batch, 5, 32]", "pooler_output [batch, 32]"]),
+    "Wav2Vec2Model": ("wav2vec2", {**SMALL, **SPEECH, "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2},
+                      ["input_values"], ["last_hidden_state [batch, ?, 32]", "extract_features [batch, ?, 16]"]),
+    "LongformerModel": ("longformer", {**SMALL, "attention_window": 4}, ["input_ids", "attention_mask"], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNLISTED)
+def test_an_architecture_that_is_not_listed_is_looked_at_before_its_first_run(name: str, tmp_path: Path) -> None:
+    kind, sizes, inputs, outputs = UNLISTED[name]
+    model = wb.load(checkpoint(tmp_path, name, kind, **sizes))
+    assert not model.info.inputs
+    assert "looked at before the first run" in model.info.metadata["inputs"]
+    state = torch.get_rng_state()
+    model.prepare()
+    assert (torch.get_rng_state() == state).all()
+    assert [spec.name for spec in model.info.inputs] == inputs
+    assert [f"{spec.name} {format_shape(spec.shape)}" for spec in model.info.outputs] == outputs
+    assert "inputs" not in model.info.metadata
+    free = {"batch": 2, "sequence": 6, "samples": 700}
+    shape = [free.get(size, size) for size in model.info.inputs[0].shape or ()]  # type: ignore[call-overload]
+    results = model.run({inputs[0]: np.ones(shape, model.info.inputs[0].dtype)})
+    assert results["last_hidden_state"].shape[0] == 2
+    with pytest.raises(InputError, match="no input 'x'"):
+        model.run({"x": np.ones(shape)})

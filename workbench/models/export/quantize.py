@@ -122,6 +122,7 @@ def quantize(
 def _quantized(
     model: OnnxModel | TorchModel, method: str, target: Path, given: str, *, inputs: Any, report: Report
 ) -> Quantized:
+    model.prepare()
     taker = model if isinstance(model, TorchModel) else OnnxInputs(model)
     sets = trials(taker, None, None) if inputs is None else given_sets(taker, inputs)
     report(Step("running the model as it is", 0.0))

@@ -120,6 +120,7 @@ def to_onnx(
         raise InputError(f"dtype={dtype!r} is none of 'float32', 'float16'; leave it out to keep that of the weights.")
     report = progress or nobody
     report(Step("building the module", 0.0))
+    model.prepare()  # which may tell what it takes
     made = trials(model, inputs, dynamic)
     results = [model.forward(trial.feeds) for trial in made]
     names = _outputs(model, outputs, results[0])

@@ -21,6 +21,7 @@ from workbench.models.torch_model import TorchModel, arrays_of, check_not_empty
 from .building import architecture_of, build
 from .folder import is_pickled, read_config, read_tensors
 from .hub import fetch
+from .probing import probed
 from .signature import longest_text, signature
 from .tokenizer import Tokenizer
 
@@ -70,9 +71,9 @@ class HuggingFaceModel(TorchModel):
         self._source, self._options = source, dict(options)
 
     def build(self) -> Any:
-        """Make transformers' class with the weights."""
+        """Make transformers' class with the weights; what it takes and gives is known from then on."""
         assert self._source.path is not None
-        return build(
+        module = build(
             self._source.path,
             self.given,
             self.config,
@@ -80,6 +81,12 @@ class HuggingFaceModel(TorchModel):
             trust_remote_code=self._options["trust_remote_code"],
             pickled=self._pickled,
         )
+        if not self.info.inputs:
+            inputs, outputs = probed(module)
+            self._rules = InputRules(inputs, symbols=True)
+            metadata = {name: text for name, text in self.info.metadata.items() if name != "inputs" or not inputs}
+            self.info = replace(self.info, inputs=inputs, outputs=outputs, metadata=metadata)
+        return module
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -103,6 +110,8 @@ class HuggingFaceModel(TorchModel):
 
     def feeds(self, inputs: Any) -> dict[str, np.ndarray[Any, Any]]:
         """Return what the module is given, checked: arrays, or the tokens of texts."""
+        if not self.info.inputs:
+            self.prepare()
         inputs = self._encoded(inputs) if isinstance(inputs, (str, list, tuple)) else arrays_of(inputs)
         if self.info.inputs:
             feeds = self._rules.check(inputs)
@@ -200,7 +209,7 @@ def _metadata(
         **{key: str(config[key]) for key in _SHOWN if isinstance(config.get(key), (str, int, float))},
     }
     if not known:
-        metadata["inputs"] = "not known from the configuration: those of the architecture's forward()"
+        metadata["inputs"] = "not known from the configuration: those of forward(), looked at before the first run"
     if options["trust_remote_code"]:
         metadata["trust_remote_code"] = "Python files that come with the model may run, since it was asked for"
     if pickled:

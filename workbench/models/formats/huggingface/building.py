@@ -38,7 +38,7 @@ def build(
     workbench.errors.LoadError
         If transformers cannot build it, with its reason.
     """
-    import_or_say("torch")
+    torch = import_or_say("torch")
     transformers = import_or_say("transformers")
     place = check_device(device)
     architecture = architecture_of(config)
@@ -53,7 +53,8 @@ def build(
     if cls is None:
         cls = getattr(transformers, _auto_class(config, architecture), transformers.AutoModel)
     try:
-        with quiet(transformers):
+        # some classes draw random numbers before the weights replace them: the user's own go on undisturbed
+        with quiet(transformers), torch.random.fork_rng(devices=[]):
             module, loading = cls.from_pretrained(
                 folder,
                 local_files_only=True,

@@ -13,6 +13,7 @@ import numpy as np
 from workbench.arrays import TensorSpec
 from workbench.errors import InputError
 from workbench.models.formats import Format
+from workbench.models.formats.huggingface.probing import probed
 from workbench.models.formats.huggingface.signature import Signature, longest_text, signature
 from workbench.models.inputs import InputRules
 from workbench.models.model import ModelInfo, TensorTable
@@ -133,6 +134,8 @@ class ModuleModel(TorchModel):
         if config:
             has_pooler = any(name.endswith("pooler.dense.weight") for name in self.tensors)
             known = signature(config, type(module).__name__, has_pooler)
+            if not known[0]:
+                known = probed(module)
             if known[0]:
                 return known
         return (
