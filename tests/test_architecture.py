@@ -49,6 +49,7 @@ PEERS = {"jax", "numexpr", "polyglot_bridge"}
 BROUGHT_BY = {
     **dict.fromkeys(["ipython", "traitlets"], "ipywidgets"),
     **dict.fromkeys(["huggingface-hub", "tokenizers"], "transformers"),
+    "filelock": "torch",
     "llvmlite": "numba",
     "ml-dtypes": "onnx",
 }
