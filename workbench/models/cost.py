@@ -81,7 +81,7 @@ class ModelCost:
     def facts(self) -> list[tuple[str, str]]:
         """The sums, as names with values in words."""
         return [
-            ("MACs", f"{format_count(self.macs)}MAC".replace(" ", " " if self.macs < 1000 else "\N{NO-BREAK SPACE}")),
+            ("MACs", format_count(self.macs)),
             ("activations", format_bytes(self.activation_nbytes)),
             ("at the same time", format_bytes(self.peak_nbytes)),
         ]

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 def cost_card(cost: ModelCost) -> str:
     """Return the sums, the operators that they are made of, and what could not be told."""
-    return html.card(cost_parts(cost))
-
-
-def cost_parts(cost: ModelCost) -> str:
-    """Return the inside of the card."""
     given = ", ".join(f"{name} {format_shape(shape)}" for name, shape in cost.inputs.items())
+    heading = html.heading("Cost of one run", f"for {given}" if given else "")
+    return html.card(heading, html.facts(cost.facts), operators(cost), untold(cost))
+
+
+def operators(cost: ModelCost) -> str:
+    """Return a table of the operators."""
     columns = ("operator", "nodes", "MACs", "share", "activations")
-    untold = "".join(f'<p class="fw-muted">{html.escape(sentence)}</p>' for sentence in cost.untold)
-    return (
-        html.heading("Cost of one run", f"for {given}" if given else "")
-        + html.facts(cost.facts)
-        + html.table(columns, cost.rows, numeric=columns[1:])
-        + untold
-    )
+    return html.table(columns, cost.rows, numeric=columns[1:])
+
+
+def untold(cost: ModelCost) -> str:
+    """Return what could not be told, a line for each."""
+    return "".join(f'<p class="fw-muted">{html.escape(sentence)}</p>' for sentence in cost.untold)

@@ -10,11 +10,12 @@ from itables import JavascriptFunction
 from itables.widget import ITable
 
 from workbench.errors import InputError
-from workbench.models.model import Model, Tensor
+from workbench.models.model import Model, Tensor, TensorTable
 from workbench.text import format_bytes
 
-from . import html, modules, template, theme
+from . import html, module_tree, modules, template, theme
 from .code_footer import CodeFooter
+from .cost_panel import CostPanel
 from .detail import TensorDetail
 from .module_map import ModuleMap
 
@@ -66,6 +67,8 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         The model that is shown, or None.
     table
         The table of tensors, an ``ITable``; None in the empty state. Its trait ``selected_rows`` selects.
+    cost
+        What one run costs, a ``CostPanel``; None where the model has no graph.
     detail
         The part that shows the selected tensor.
     dtype, module
@@ -91,12 +94,15 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         """Show a model, or with None the empty state."""
         self.model = model
         self.table: ITable | None = None
+        self.cost: CostPanel | None = None
         self._shown: list[str] = []
         self.detail.show(None)
         if model is None:
             self._body.children = [widgets.HTML(EMPTY)]
         else:
-            self._body.children = [widgets.HTML(_glance(model)), *self._tensor_parts(model.tensors)]
+            self.cost = CostPanel(model) if CostPanel.has_graph(model) else None
+            costs = [self.cost] if self.cost else []
+            self._body.children = [widgets.HTML(_glance(model)), *costs, *self._tensor_parts(model.tensors)]
         self._update_code()
 
     def select(self, name: str | None) -> None:
@@ -117,7 +123,7 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         """The selected tensor."""
         return self.detail.tensor
 
-    def _tensor_parts(self, tensors: Mapping[str, Tensor]) -> list[widgets.Widget]:
+    def _tensor_parts(self, tensors: TensorTable) -> list[widgets.Widget]:
         if not tensors:
             return [widgets.HTML('<div class="fw-empty"><b>No tensors.</b>This model stores no weights.</div>')]
         self._areas = modules.areas(tensors.values())
@@ -133,7 +139,7 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         self.table.observe(self._chosen, "selected_rows")
         self._filter(None)
         return [
-            *([widgets.HTML(_MAP_NOTE), self.map] if len(self._areas) > 1 else []),
+            *([widgets.HTML(_MAP_NOTE), self.map, widgets.HTML(_tree(tensors))] if len(self._areas) > 1 else []),
             widgets.HBox([self.dtype, self.module, self.count]).add_class("fw-row"),
             self.table,
             self.detail,
@@ -173,6 +179,10 @@ class Inspector(widgets.VBox):  # type: ignore[misc]
         self.code_footer.code = self.detail.code or nothing_chosen
 
 
+def _tree(tensors: TensorTable) -> str:
+    return html.folded("All modules with their shares", module_tree.tree(tensors.tree()))
+
+
 def _glance(model: Model) -> str:
     info = model.info
     inputs = [str(spec) for spec in info.inputs]
@@ -208,7 +218,7 @@ def _frame(tensors: list[Tensor]) -> pd.DataFrame:
 def _table_options(start: int) -> dict[str, Any]:
     thousands = "function(data, type) { return type === 'display' ? Number(data).toLocaleString('en') : data; }"
     return {
-        "select": "single",
+        "select": {"style": "single", "keys": True},
         "maxBytes": 0,
         "classes": "fw-tensors",
         "style": "width:100%;table-layout:auto;margin:0",

@@ -7,19 +7,24 @@ from workbench.text import format_bytes, format_share
 
 from . import html
 
-_MOST = 400
-"""Modules in one picture; what lies deeper is in ``.to_pandas()``."""
+_DEEPEST, _MOST, _BAR = 12, 400, 240
+"""Levels and modules in one picture, of which what lies deeper is in ``.to_pandas()``; pixels of the longest bar."""
 
 
 def tree_card(module: Module) -> str:
-    """Return the modules with their bytes and shares, those of one module inside it; the upper ones are open."""
-    depth = 1
-    while depth < 6 and sum(1 for _ in module.walk(depth)) < sum(1 for _ in module.walk(depth + 1)) <= _MOST:
-        depth += 1
-    shown = sum(1 for _ in module.walk(depth))
+    """Return the modules with their bytes and shares, those of one module inside it."""
     title = f"{module.path or 'All modules'}: {len(module.tensors):,} tensors, {format_bytes(module.nbytes)}"
-    more = '<p class="fw-muted">more: see .to_pandas()</p>' if depth < 6 or shown >= _MOST else ""
-    return html.card(html.heading(title), _parts(module, depth), more if _deeper(module, depth) else "")
+    return html.card(html.heading(title), tree(module))
+
+
+def tree(module: Module) -> str:
+    """Return the inside of the card."""
+    depth, modules = 0, 1
+    while depth < _DEEPEST and modules < (more := sum(1 for _ in module.walk(depth + 1))) <= _MOST:
+        depth, modules = depth + 1, more
+    depth = max(depth, 1)
+    cut = any(level == depth and below.children for level, below in module.walk(depth))
+    return _parts(module, depth) + ('<p class="fw-muted">deeper: see .to_pandas()</p>' if cut else "")
 
 
 def _parts(module: Module, depth: int) -> str:
@@ -33,12 +38,8 @@ def _part(module: Module, depth: int) -> str:
     line = (
         f"<b>{html.escape(module.name.lstrip(WEAK))}</b> "
         f"<span>{html.escape(format_bytes(module.nbytes))}, {format_share(module.share)}</span>"
-        f'<i style="width:{100 * module.share:.2f}%"></i>'
+        f'<i style="width:{_BAR * module.share:.1f}px"></i>'
     )
     if not module.children or depth < 1:
         return f"<li>{line}</li>"
     return f"<li><details><summary>{line}</summary>{_parts(module, depth)}</details></li>"
-
-
-def _deeper(module: Module, depth: int) -> bool:
-    return any(level == depth and below.children for level, below in module.walk(depth))

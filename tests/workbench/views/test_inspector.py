@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 import workbench as wb
 from workbench.errors import InputError, LoadError
@@ -175,9 +176,39 @@ def test_the_empty_states_say_what_to_do():
     model = wb.load("sample:mlp")
     model.tensors = TensorTable([])
     shown.show(model)
-    assert "stores no weights" in shown._body.children[1].value
+    assert "stores no weights" in shown._body.children[-1].value
     shown.show(wb.load("sample:mlp"))
     assert len(shown.table.df) > 0
+
+
+def test_the_cost_of_a_run_is_told_at_once_or_for_the_sizes_in_the_fields(model):
+    at_once = wb.inspect(wb.load("sample:resnet50")).cost
+    assert not at_once.sizes
+    assert "4.09 G" in at_once.result.value
+    asked = wb.inspect(wb.load("sample:mlp")).cost
+    assert asked.result.value == ""
+    asked.sizes["batch"].value = 50
+    asked.button.click()
+    assert "32.0 k" in asked.result.value
+    assert "model.cost(batch=50)" in asked.result.value
+    assert wb.inspect(model).cost is None  # there is no graph
+
+
+def test_a_graph_whose_shapes_contradict_one_another_says_so_in_its_place():
+    node = helper.make_node("MatMul", ["x", "x"], ["y"], name="product")
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", [3, 4]), ("y", None))
+    )
+    graph = helper.make_graph([node], "g", [x], [y])
+    shown = wb.inspect(wb.load(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)))
+    assert "do not fit" in shown.cost.result.value
+
+
+def test_the_modules_with_their_shares_are_below_the_map(model):
+    shown = wb.inspect(model)
+    (tree,) = (part.value for part in shown._body.children if "fw-tree" in getattr(part, "value", ""))
+    for module in model.tensors.tree().children:
+        assert html.escape(module.name) in tree
 
 
 def test_a_path_is_not_a_model():
