@@ -34,13 +34,13 @@ def load(source: Any, **options: Any) -> Model:
         - a path: an ONNX, safetensors, ``.npy`` or ``.npz`` file, the folder of a Hugging Face model, or a folder of
           safetensors shards with their index;
         - the bytes of such a file, or a file object opened for reading bytes;
-        - an ``onnx.ModelProto``;
+        - an ``onnx.ModelProto``, or a ``torch.nn.Module``;
         - the id of a model on the Hugging Face hub, ``"organisation/name"``, fetched unless the cache has it;
         - ``"sample:NAME"``: see :func:`workbench.models.samples.available`.
     **options
         For ONNX: ``provider`` (``"cpu"``, ``"cuda"``, ``"tensorrt"``), ``optimization`` (``"disable"``, ``"basic"``,
         ``"extended"``, ``"all"``), ``intra_threads``, ``inter_threads``. For Hugging Face: ``revision``, ``cache_dir``,
-        ``device``, ``trust_remote_code``. :func:`workbench.models.formats.formats` describes them.
+        ``device``, ``trust_remote_code``, ``allow_pickle``. :func:`workbench.models.formats.formats` describes them.
 
     Returns
     -------
@@ -126,8 +126,8 @@ def recognise(source: Source) -> Format:
             f"{what_it_is(source)}.{next_step}"
         )
     raise LoadError(
-        f"A model cannot be loaded from {source.given}. Give a path, bytes, a file object, an onnx.ModelProto, the "
-        "id of a model on the Hugging Face hub, or 'sample:NAME'."
+        f"A model cannot be loaded from {source.given}. Give a path, bytes, a file object, an onnx.ModelProto, a "
+        "torch.nn.Module, the id of a model on the Hugging Face hub, or 'sample:NAME'."
     )
 
 
