@@ -48,8 +48,7 @@ def conditions_text(race: Race) -> str:
         if conditions["truth"] == UNCHECKED:
             parts.append("results not compared")
         else:
-            error = max(result.error for result in right)
-            parts.append(f"right to {error:.0e} of {conditions['truth']}".replace("e-0", "e-"))
+            parts.append(accuracy(max(result.error for result in right), conditions["truth"]))
         parts.append(f"first call {format_seconds(right[0].first_call)}")
     parts.append(f"{conditions['cache']} cache, {_out(race)}")
     parts.append(f"{conditions['rounds']} rounds interleaved")
@@ -145,6 +144,15 @@ def _warnings(race: Race) -> list[str]:
         *([f"the processor's speed varied by {pace:.0%}"] if pace >= 0.1 else []),
         *([f"{stolen:.0%} of the time taken by the host"] if stolen >= 0.01 else []),
     ]
+
+
+def accuracy(error: float, truth: str) -> str:
+    """Return how near results are to the truth.
+
+    >>> accuracy(3.2e-7, "float64"), accuracy(0.0, "float64")
+    ('right to 3e-7 of float64', 'the same as float64')
+    """
+    return f"right to {error:.0e} of {truth}".replace("e-0", "e-") if error else f"the same as {truth}"
 
 
 def spelled(contender: str) -> str:

@@ -71,6 +71,14 @@ def heading(text: object, note: object = "") -> str:
     return f'<h4 class="fw-heading">{escape(text)}</h4>{small}'
 
 
+def answer(first: str, doubts: Iterable[str], small: Iterable[str]) -> str:
+    """Return the answer, large; what is wrong or in doubt, set apart; and the conditions, small."""
+    parts = [f'<h3 class="fw-verdict">{escape(first)}</h3>']
+    parts += [f'<p class="fw-warning">{escape(doubt)}</p>' for doubt in doubts]
+    parts += [f'<p class="fw-conditions">{escape(line)}</p>' for line in small]
+    return "".join(parts)
+
+
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
     """Return names with their values, side by side; pairs with an empty value are left out."""
     shown = [(name, value) for name, value in pairs if str(value)]

@@ -37,11 +37,7 @@ def answer(race: Race) -> str:
     """Return who won, what is wrong or in doubt, and in one small line what was raced and how."""
     question = f"{race.op}, {html.shape_text(race.shape)}, {race.dtype}"
     first, *more = sentences(race)
-    return (
-        f'<h3 class="fw-verdict">{html.escape(first)}</h3>'
-        + "".join(f'<p class="fw-warning">{html.escape(sentence)}</p>' for sentence in more)
-        + f'<p class="fw-conditions">{html.escape(question)} \N{MIDDLE DOT} {html.escape(race.conditions_text)}</p>'
-    )
+    return html.answer(first, more, [f"{question} \N{MIDDLE DOT} {race.conditions_text}"])
 
 
 def standing(race: Race) -> list[Result]:

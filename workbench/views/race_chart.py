@@ -33,7 +33,8 @@ def race(race: Race, *, title: bool = True) -> go.Figure:
     times = np.array(medians) / size
     ends = np.array([result.interval for result in results]).reshape(-1, 2) / size
     names = [_unique(template.plain(spelled(result.contender), 40), at) for at, result in enumerate(results)]
-    heading = _heading(race) if title else ""
+    first, *more = sentences(race)
+    heading = template.heading(first, more, [race.conditions_text]) if title else ""
     top = 21 * (heading.count("<br>") + 1) + 20 if title else 8
     return template.figure(
         _bars(results, names, times, ends),
@@ -113,14 +114,6 @@ def _hover(result: Result) -> str:
         f"first call {format_seconds(result.first_call)}<br>error {html.number(result.error)} of the largest value"
         f"{fault}"
     )
-
-
-def _heading(race: Race) -> str:
-    """Return who won, what is wrong or in doubt, and the conditions, each smaller than what stands above it."""
-    first, *more = sentences(race)
-    warnings = [template.ink(template.wrap(each, 78), template.ALARM, size=13) for each in more]
-    conditions = template.ink(template.wrap(race.conditions_text, 84), template.MUTED, size=12)
-    return "<br>".join([template.wrap(first, 52), *warnings, conditions])
 
 
 def _axis(times: np.ndarray[Any, Any], ends: np.ndarray[Any, Any], *, log: bool) -> dict[str, Any]:

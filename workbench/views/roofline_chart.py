@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from workbench.bench.rooflines.roofline import Placed, Roofline
-from workbench.bench.rooflines.tables import ceiling_words, summary
+from workbench.bench.rooflines.tables import answer, ceiling_words, doubt
 from workbench.bench.sweeps.sizes import shape_words
 from workbench.bench.verdict import spelled
 from workbench.text import format_bytes, format_count, format_seconds, format_share
@@ -179,5 +179,4 @@ def _key(colours: dict[str, str]) -> str:
 
 def _heading(roofline: Roofline, colours: dict[str, str]) -> str:
     note = f"{', '.join(roofline.dtypes)}; ceilings measured on this machine with {roofline.ceilings.threads} threads"
-    small = f'<span style="font-size:12px;font-weight:400;color:{template.MUTED}">{template.wrap(note, 100)}</span>'
-    return f"{template.wrap(summary(roofline), 62)}<br>{small}<br>{_key(colours)}"
+    return f"{template.heading(answer(roofline), doubt(roofline), [note])}<br>{_key(colours)}"

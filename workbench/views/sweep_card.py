@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from workbench.bench.rooflines import tables
 from workbench.bench.rooflines.roofline import Placed, Roofline
-from workbench.bench.rooflines.tables import cells as roofline_cells
-from workbench.bench.rooflines.tables import summary
-from workbench.bench.sweeps.advice import answer, remarks
+from workbench.bench.sweeps.advice import answer, remarks, warnings
 from workbench.bench.sweeps.sizes import shape_words
 from workbench.bench.sweeps.swept import Sweep
 from workbench.bench.sweeps.tables import cells, conditions_text, notes, question
@@ -30,9 +29,10 @@ def sweep(found: Sweep) -> str:
 
 def sweep_answer(found: Sweep) -> str:
     """Return whom to use, and under it what was swept and how."""
-    small = [*remarks(found), f"{question(found)} \N{MIDDLE DOT} {conditions_text(found)}"]
-    lines = "".join(f'<p class="fw-conditions">{html.escape(line)}</p>' for line in small)
-    return f'<h3 class="fw-verdict">{html.escape(" ".join(answer(found)))}</h3>{lines}'
+    doubts = warnings(found)
+    small = [line for line in remarks(found) if line not in doubts]
+    small.append(f"{question(found)} \N{MIDDLE DOT} {conditions_text(found)}")
+    return html.answer(" ".join(answer(found)), doubts, small)
 
 
 def sweep_notes(found: Sweep) -> str:
@@ -58,15 +58,12 @@ def roofline(found: Roofline) -> str:
 
 def roofline_answer(found: Roofline) -> str:
     """Return who is near its ceiling and who is far from it, and the ceilings."""
-    return (
-        f'<h3 class="fw-verdict">{html.escape(summary(found))}</h3>'
-        f'<p class="fw-conditions">{html.escape(_ceilings(found))}</p>'
-    )
+    return html.answer(tables.answer(found), tables.doubt(found), [_ceilings(found)])
 
 
 def roofline_numbers(found: Roofline) -> str:
     """Return all points as a table."""
-    heading, rows = roofline_cells(found)
+    heading, rows = tables.cells(found)
     return html.table(heading, rows, numeric=[*heading[4:7], heading[8]])
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from workbench.bench.race import Race
-from workbench.bench.sweeps.advice import answer, remarks
+from workbench.bench.sweeps.advice import answer, remarks, warnings
 from workbench.bench.sweeps.sizes import Axis
 from workbench.bench.sweeps.swept import Sweep
 from workbench.bench.sweeps.tables import conditions_text, question
@@ -88,7 +88,7 @@ def _figure(
         "margin": {"t": top, "l": _LEFT, "r": 8, "b": 8},
     }
     if not drawn:
-        note = {"text": "Nothing has been measured yet.", "showarrow": False, "xref": "paper", "yref": "paper"}
+        note = template.note("Nothing has been measured yet.")
         return template.figure(
             go.Scatter(), **frame, xaxis={"visible": False}, yaxis={"visible": False}, annotations=[note]
         )
@@ -241,11 +241,11 @@ def _crossing_words(axis: Axis, size: float, dtype: str) -> str:
 
 
 def _heading(sweep: Sweep) -> str:
-    """Return the answer, and small under it the remarks and the conditions."""
-    small = [*remarks(sweep), f"{question(sweep)} \N{MIDDLE DOT} {conditions_text(sweep)}"]
-    lines = "<br>".join(template.wrap(line, 100) for line in small)
-    style = f"font-size:12px;font-weight:400;color:{template.MUTED}"
-    return f'{template.wrap(" ".join(answer(sweep)), 62)}<br><span style="{style}">{lines}</span>'
+    """Return the answer, what is wrong or in doubt, and small under it the remarks and the conditions."""
+    doubts = warnings(sweep)
+    small = [line for line in remarks(sweep) if line not in doubts]
+    small.append(f"{question(sweep)} \N{MIDDLE DOT} {conditions_text(sweep)}")
+    return template.heading(" ".join(answer(sweep)), doubts, small)
 
 
 def _right(race: Race, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 import plotly.graph_objects as go
@@ -120,6 +121,12 @@ def note(text: str) -> dict[str, Any]:
     """Return a sentence in the middle of a figure that has nothing to draw."""
     place = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
     return {"text": text, "showarrow": False, "font": {"color": MUTED, "size": 13}, **place}
+
+
+def heading(first: str, doubts: Iterable[str], small: Iterable[str]) -> str:
+    """Return a title: the answer, what is wrong or in doubt, and the conditions, each smaller than what is above."""
+    warnings = [ink(wrap(doubt, 78), ALARM, size=13) for doubt in doubts]
+    return "<br>".join([wrap(first, 56), *warnings, *(ink(wrap(line, 84), MUTED, size=12) for line in small)])
 
 
 def ink(text: str, colour: str, *, size: int | None = None) -> str:

@@ -76,7 +76,7 @@ def test_a_roofline_in_words(found: Roofline) -> None:
 
 def test_ceilings_that_are_too_low_are_doubted(found: Roofline) -> None:
     low = replace(found, points=tuple(replace(point, least=2 * point.seconds) for point in found.points))
-    assert "Other programs ran while the ceilings were measured" in repr(low)
+    assert "the ceilings were measured too low; wb.roofline(fresh=True)" in repr(low)
     disturbed = replace(found, ceilings=replace(CEILINGS, disturbed=True))
     assert "Other programs ran while the ceilings were measured" in repr(disturbed)
 

@@ -13,7 +13,10 @@ from .roofline import ARITHMETIC, Placed, Roofline
 if TYPE_CHECKING:
     import pandas as pd
 
-_DOUBT = " Other programs ran while the ceilings were measured, so in truth they are higher."
+_DISTURBED = "Other programs ran while the ceilings were measured, so in truth they are higher"
+_EXCEEDED = "Nothing is above a ceiling in truth, so the ceilings were measured too low"
+_SURELY_ABOVE = 1.05
+_AGAIN = "wb.roofline(fresh=True) measures them again when others rest."
 
 
 def roofline_frame(roofline: Roofline) -> pd.DataFrame:
@@ -34,6 +37,20 @@ def roofline_frame(roofline: Roofline) -> pd.DataFrame:
 
 
 def summary(roofline: Roofline) -> str:
+    """Return the :func:`answer`, and the :func:`doubt` if there is one."""
+    return " ".join([answer(roofline), *doubt(roofline)])
+
+
+def doubt(roofline: Roofline) -> list[str]:
+    """Return a sentence if the ceilings are not to be believed."""
+    if roofline.points and roofline.ceilings.disturbed:
+        return [f"{_DISTURBED}; {_AGAIN}"]
+    if any(point.share > _SURELY_ABOVE for point in roofline.points):
+        return [f"{_EXCEEDED}; {_AGAIN}"]
+    return []
+
+
+def answer(roofline: Roofline) -> str:
     """Return one sentence about the nearest and the farthest of the contender who is nearest altogether."""
     if not roofline.points:
         return "No operation has a place under the ceilings."
@@ -44,11 +61,10 @@ def summary(roofline: Roofline) -> str:
     mine = sorted((point for point in roofline.points if point.contender == most), key=lambda point: point.share)
     best, worst = mine[-1], mine[0]
     told = f"{_named(roofline, best)} in {spelled(most)} reaches {format_share(best.share)} of {ceiling_words(best)}"
-    doubt = _DOUBT if roofline.ceilings.disturbed or best.share > 1.05 else ""
     if len({point.op for point in mine}) == 1:
-        return f"{told}.{doubt}"
+        return f"{told}."
     least = f"{format_share(worst.share)} of {ceiling_words(worst)}"
-    return f"{told}; {_named(roofline, worst)} is farthest from its ceiling, with {least}.{doubt}"
+    return f"{told}; {_named(roofline, worst)} is farthest from its ceiling, with {least}."
 
 
 def ceiling_words(point: Placed) -> str:

@@ -35,7 +35,7 @@ def answer(sweep: Sweep) -> list[str]:
 
 
 def remarks(sweep: Sweep) -> list[str]:
-    """Return a sentence for each further contender that is faster than ours somewhere, and for each that is wrong."""
+    """Return the :func:`warnings`, and a sentence for each further contender that is faster than ours somewhere."""
     several = len(sweep.dtypes) > 1
     found = []
     for dtype in sweep.dtypes:
@@ -43,13 +43,17 @@ def remarks(sweep: Sweep) -> list[str]:
             if any(stretch.winner == duel.other for stretch in duel.stretches):
                 beside = f"Beside {spelled(duel.other)}{f' in {dtype}' if several else ''}"
                 found.append(_after(beside, duel_in_words(duel, sweep.axis)))
+    return [*warnings(sweep), *found]
+
+
+def warnings(sweep: Sweep) -> list[str]:
+    """Return a sentence for each contender that is wrong somewhere, and one if other programs disturbed."""
     disturbed = sum(bool(race.conditions.get("disturbed")) for race in sweep.races)
-    if disturbed:
-        found.append(
-            f"Other programs took part of the machine at {disturbed} of {len(sweep.races)} sizes, so repeat it when "
-            "they rest."
-        )
-    return [*_wrong(sweep), *found]
+    told = (
+        f"Other programs took part of the machine at {disturbed} of {len(sweep.races)} sizes, so repeat it when they "
+        "rest."
+    )
+    return [*_wrong(sweep), *([told] if disturbed else [])]
 
 
 def duel_in_words(duel: Duel, axis: Axis) -> str:

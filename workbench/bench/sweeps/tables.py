@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from workbench.bench.verdict import spelled
+from workbench.bench.verdict import accuracy, spelled
 from workbench.text import format_seconds, format_sizes
 
 from .advice import crossover_in_words
@@ -69,7 +69,7 @@ def conditions_text(sweep: Sweep) -> str:
         f"{len(races)} sizes" if sweep.complete else f"{len(races)} of {sweep.planned} sizes",
         f"{races[0].conditions['cache']} cache, {'out=' if races[0].conditions['out'] else 'new results'}",
         f"{rounds[0]} rounds" if rounds[0] == rounds[-1] else f"{rounds[0]} to {rounds[-1]} rounds",
-        *([f"right to {max(errors):.0e} of {races[0].conditions['truth']}".replace("e-0", "e-")] if errors else []),
+        *([accuracy(max(errors), races[0].conditions["truth"])] if errors else []),
     ]
     return " \N{MIDDLE DOT} ".join(parts)
 
