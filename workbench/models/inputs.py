@@ -11,6 +11,8 @@ from workbench.arrays import DTYPE_BITS, TensorSpec, dtype_name, numpy_dtype
 from workbench.errors import InputError
 from workbench.text import did_you_mean, format_shape
 
+from .torch_arrays import is_tensor, to_numpy
+
 
 class InputRules:
     """The inputs of a model, ready to check arrays against at a cost of about a microsecond each.
@@ -50,7 +52,7 @@ class InputRules:
             if rule is _UNKNOWN:
                 self._refuse_name(name)
             if rule is None:
-                feeds[name] = value
+                feeds[name] = _fit_any(self._specs[name], value)
                 continue
             dtype, rank, fixed = rule
             if (
@@ -69,19 +71,21 @@ class InputRules:
                     f"The input{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))} "
                     f"{'are' if len(missing) > 1 else 'is'} missing. The model takes {self._takes()}."
                 )
-        if self._symbols:
-            self._agree(feeds)
+        if self._symbols and (apart := self.disagreement(feeds)):
+            raise InputError(apart)
         return feeds
 
-    def _agree(self, feeds: Mapping[str, Any]) -> None:
+    def disagreement(self, feeds: Mapping[str, Any]) -> str:
+        """Return a sentence on a symbolic size that is not the same wherever it stands; empty if there is none."""
         sizes: dict[str, tuple[int, str]] = {}
         for name, value in feeds.items():
             for symbol, size in zip(self._specs[name].shape or (), np.shape(value), strict=False):
                 if isinstance(symbol, str) and sizes.setdefault(symbol, (size, name))[0] != size:
-                    raise InputError(
+                    return (
                         f"{symbol!r} is {sizes[symbol][0]} in {sizes[symbol][1]!r} and {size} in {name!r}; it must "
                         "be the same in both."
                     )
+        return ""
 
     def _refuse_name(self, name: Any) -> NoReturn:
         hint = did_you_mean(name, self._specs)
@@ -110,11 +114,41 @@ _Rule = tuple[np.dtype[Any], int | None, tuple[tuple[int, int], ...]]
 
 
 def _rule(spec: TensorSpec) -> _Rule | None:
-    """Return dtype, rank and fixed sizes by axis; None for what is no tensor, which the runtime checks."""
-    if spec.dtype not in DTYPE_BITS and spec.dtype != "string":
+    """Return dtype, rank and fixed sizes by axis; None for texts and what is no tensor, which take a closer look."""
+    if spec.dtype not in DTYPE_BITS:
         return None
     fixed = tuple((axis, size) for axis, size in enumerate(spec.shape or ()) if isinstance(size, int))
     return numpy_dtype(spec.dtype), None if spec.shape is None else len(spec.shape), fixed
+
+
+def _fit_any(spec: TensorSpec, value: Any) -> Any:
+    """Return a value as an array that fits, or as a list or dict of such; the rest is the runtime's to check."""
+    kind, _, inner = spec.dtype.removesuffix(")").partition("(")
+    if kind in DTYPE_BITS or kind == "string":
+        return _fit(spec, value)
+    if kind == "optional":
+        return None if value is None else _fit_any(TensorSpec(spec.name, inner, None), value)
+    if kind == "sequence":
+        if not isinstance(value, (list, tuple)):
+            raise InputError(
+                f"Input {spec.name!r} is a {type(value).__name__}; give a list, since the model takes {spec}."
+            )
+        return [_fit_any(TensorSpec(f"{spec.name}[{place}]", inner, None), item) for place, item in enumerate(value)]
+    if kind == "map":
+        keys, _, values = inner.partition(", ")
+        return _fit_map(spec, keys, values, value)
+    return value
+
+
+def _fit_map(spec: TensorSpec, keys: str, values: str, value: Any) -> dict[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"Input {spec.name!r} is a {type(value).__name__}; give a dict, since the model takes {spec}.")
+    wanted = str if keys == "string" else int
+    for key in value:
+        if type(key) is not wanted:
+            raise InputError(f"Input {spec.name!r} has the key {key!r}; its keys are {keys}. The model takes {spec}.")
+    parts = {key: _fit_any(TensorSpec(f"{spec.name}[{key!r}]", values, None), item) for key, item in value.items()}
+    return {key: part.item() if isinstance(part, np.ndarray) and not part.ndim else part for key, part in parts.items()}
 
 
 def _fit(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
@@ -125,16 +159,14 @@ def _fit(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
         array = _from_python(spec, value)
     else:
         try:
-            array = np.asarray(value)
+            array = to_numpy(value) if is_tensor(value) else np.asarray(value)
         except Exception as error:
             raise InputError(
                 f"Input {spec.name!r} is a {type(value).__name__} that NumPy cannot take ({error}). The model takes "
                 f"{spec}."
             ) from error
-    if array.dtype.kind == "O" and not all(isinstance(item, str) for item in array.reshape(-1)):
-        raise InputError(
-            f"Input {spec.name!r} is a {type(value).__name__}, which makes no array. The model takes {spec}."
-        )
+    if array.dtype.kind in "OUST":
+        array = _texts(spec, array)
     got = f"Input {spec.name!r} is {dtype_name(array.dtype)} {format_shape(array.shape)}; the model takes {spec}."
     if dtype_name(array.dtype) != spec.dtype:
         raise InputError(f"{got} {_cast_hint(spec, array)}")
@@ -152,6 +184,31 @@ def _fit(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
     return array
 
 
+def _texts(spec: TensorSpec, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return texts as objects, in which form a runtime takes them whole; bytes are UTF-8."""
+    try:
+        if array.dtype.kind == "S":
+            array = np.char.decode(array, "utf-8")
+        texts: np.ndarray[Any, Any] = array.astype(object)
+        for item in texts.flat:
+            if not isinstance(item, str):
+                _refuse_objects(spec, texts)
+            item.encode()
+    except UnicodeError as error:
+        raise InputError(f"Input {spec.name!r} has a text that is no UTF-8: {error}.") from error
+    return texts
+
+
+def _refuse_objects(spec: TensorSpec, array: np.ndarray[Any, Any]) -> NoReturn:
+    wanted, kind = (str, "text") if spec.dtype == "string" else ((int, float, complex, np.number), "number")
+    wrong = next((item for item in array.flat if not isinstance(item, wanted)), None)
+    if wrong is None and None not in array.reshape(-1).tolist():
+        said = "numbers that no dtype holds together"
+    else:
+        said = f"{str(wrong)[:40]!r}, a {type(wrong).__name__}, which is no {kind}"
+    raise InputError(f"Input {spec.name!r} holds {said}. The model takes {spec}.")
+
+
 def _from_python(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
     """Make an array of numbers that have no dtype of their own, in the model's, where that loses nothing but digits."""
     try:
@@ -160,9 +217,11 @@ def _from_python(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
         raise InputError(
             f"Input {spec.name!r} is a list with rows of different lengths. The model takes {spec}."
         ) from error
-    kinds = "bif".find(array.dtype.kind), "bif".find(numpy_dtype(spec.dtype).kind)
-    fits = array.dtype.kind == numpy_dtype(spec.dtype).kind or 0 <= kinds[0] <= kinds[1]
-    if not array.size or (fits and _values_fit(array, spec.dtype)):
+    except Exception as error:
+        raise InputError(
+            f"Input {spec.name!r} is a {type(value).__name__} that NumPy cannot take ({error}). The model takes {spec}."
+        ) from error
+    if not array.size or (array.dtype.kind in "biuf" and _values_fit(array, spec.dtype)):
         return array.astype(numpy_dtype(spec.dtype))
     return array
 
@@ -173,7 +232,7 @@ def _cast_hint(spec: TensorSpec, array: np.ndarray[Any, Any]) -> str:
         return "Give values of that dtype."
     if not _values_fit(array, spec.dtype):
         return f"Its values would not survive a cast to {spec.dtype}: check that it is the right array."
-    if spec.dtype in ("bfloat16",) or spec.dtype.startswith("float8"):
+    if numpy_dtype(spec.dtype).isbuiltin != 1:
         return f"Pass {spec.name}.astype(ml_dtypes.{spec.dtype})."
     return f"Pass {spec.name}.astype({spec.dtype!r})."
 
@@ -186,11 +245,19 @@ def _values_fit(array: np.ndarray[Any, Any], dtype: str) -> bool:
     if array.dtype.kind == "c":
         return dtype.startswith("complex")
     if not integer:
-        return bool(array.dtype.kind != "O")
+        return array.dtype.kind != "O" and (dtype.startswith("complex") or _stays_finite(array, dtype))
     if array.dtype.kind not in "biu":
         return False
     low, high = (0, 1) if dtype == "bool" else _limits(dtype)
     return low <= int(array.min()) and int(array.max()) <= high
+
+
+def _stays_finite(array: np.ndarray[Any, Any], dtype: str) -> bool:
+    """Return whether each value is as finite in a narrower float as it was."""
+    with np.errstate(all="ignore"):
+        wide = array.astype(np.float64)
+        narrow = array.astype(numpy_dtype(dtype)).astype(np.float64)
+    return bool((np.isnan(wide) == np.isnan(narrow)).all() and (np.isinf(wide) == np.isinf(narrow)).all())
 
 
 def _limits(dtype: str) -> tuple[int, int]:

@@ -133,7 +133,12 @@ class OnnxModel(Model):
     def _run(self, inputs: Mapping[str, Any], outputs: list[str] | None, stop: Any) -> Outputs:
         feeds = self._rules.check(inputs)
         names = self._names if outputs is None else check_outputs(outputs, self._names)
-        return (self._engine or self._prepared()).run(names, feeds, stop)
+        try:
+            return (self._engine or self._prepared()).run(names, feeds, stop)
+        except RunError as error:
+            if apart := self._rules.disagreement(feeds):
+                raise RunError(f"{error} By what the graph declares, {apart}") from error.__cause__
+            raise
 
     def _prepared(self) -> Engine:
         with self._lock:
