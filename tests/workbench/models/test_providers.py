@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -228,3 +230,15 @@ def test_a_model_over_two_gigabytes_runs(tmp_path: Path) -> None:
     output = model.run({"x": np.ones((1, size), np.float32)})["y"]
     assert np.flatnonzero(output).tolist() == [5]
     assert output[0, 5] == 3
+
+
+def test_without_onnx_runtime_auto_runs_on_the_reference_evaluator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    feeds = {"x": np.zeros((1, 16), np.float32)}
+    with pytest.raises(MissingLibraryError, match="pip install"):
+        wb.load("sample:mlp").run(feeds)
+    for outputs in (
+        wb.load("sample:mlp", provider="auto").run(feeds),
+        asyncio.run(wb.load("sample:mlp", provider="auto").arun(feeds)),
+    ):
+        assert (outputs.provider, outputs.reason) == ("reference", "ONNX Runtime is not installed.")

@@ -19,7 +19,7 @@ from workbench.models.source import Source
 from .engines import Auto, Engine
 from .graph import describe, overridable, read_proto, reading
 from .hazards import check_hazards
-from .providers import AUTO, CHOICES, REFERENCE, check_provider, onnxruntime
+from .providers import AUTO, CHOICES, REFERENCE, check_provider
 from .reference import Reference
 from .rows import mixes_rows
 from .session import OPTIMIZATIONS, Session
@@ -74,11 +74,7 @@ class OnnxModel(Model):
 
     def run_until(self, inputs: Mapping[str, Any], outputs: list[str] | None, stop: Stop | None) -> Outputs:
         """Run the model once; ONNX Runtime ends at the next node when ``stop`` is requested."""
-        if stop is None or self._options["provider"] == REFERENCE:
-            return self._run(inputs, outputs, None)
-        running = onnxruntime().RunOptions()
-        stop.when_requested(lambda: setattr(running, "terminate", True))
-        return self._run(inputs, outputs, running)
+        return self._run(inputs, outputs, stop)
 
     def cost(self, inputs: Mapping[str, Any] | None = None, **symbols: int) -> ModelCost:
         """Return what one run costs; see :meth:`workbench.models.model.Model.cost`."""
@@ -130,7 +126,7 @@ class OnnxModel(Model):
         """Return whether there is an operator whose rows may depend on one another for some values only."""
         return mixes_rows(self.proto)
 
-    def _run(self, inputs: Mapping[str, Any], outputs: list[str] | None, stop: Any) -> Outputs:
+    def _run(self, inputs: Mapping[str, Any], outputs: list[str] | None, stop: Stop | None) -> Outputs:
         feeds = self._rules.check(inputs)
         names = self._names if outputs is None else check_outputs(outputs, self._names)
         try:

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from workbench.errors import LoadError
+from workbench.errors import LoadError, MissingLibraryError
+from workbench.models.awaited import Stop
 from workbench.models.outputs import Outputs
 
 from .reference import Reference
@@ -20,15 +21,16 @@ class Engine(Protocol):
     def provider(self) -> str:
         """What computes, by the name that ``load`` has for it."""
 
-    def run(self, names: list[str], feeds: dict[str, Any], stop: Any = None) -> Outputs:
+    def run(self, names: list[str], feeds: dict[str, Any], stop: Stop | None = None) -> Outputs:
         """Run once; see :meth:`Session.run`."""
 
 
 class Auto:
     """ONNX Runtime, and the reference evaluator for what ONNX Runtime refuses or does not implement.
 
-    Only for those two: where ONNX Runtime fails for another reason, because sizes do not fit one another above all, the
-    reference evaluator would take a long time to fail as well, or would be more lenient than the standard.
+    Also where ONNX Runtime is not installed. Where it fails for another reason, because sizes do not fit one another
+    above all, the reference evaluator would take a long time to fail as well, or would be more lenient than the
+    standard.
 
     Parameters
     ----------
@@ -49,16 +51,16 @@ class Auto:
         self._refusal = ""
         try:
             self._session = open_session()
-        except RefusedError as error:
-            self._refusal = error.why
-            self._fall_back(error.why)
+        except (RefusedError, MissingLibraryError) as error:
+            self._refusal = error.why if isinstance(error, RefusedError) else "ONNX Runtime is not installed."
+            self._fall_back(self._refusal)
 
     @property
     def provider(self) -> str:
         """``"cpu"``, or ``"reference"`` for a model that ONNX Runtime refused."""
         return self._session.provider if self._session is not None else Reference.provider
 
-    def run(self, names: list[str], feeds: dict[str, Any], stop: Any = None) -> Outputs:
+    def run(self, names: list[str], feeds: dict[str, Any], stop: Stop | None = None) -> Outputs:
         """Run once; the result says what ran, and why if it was not ONNX Runtime."""
         if self._session is None:
             return self._fall_back(self._refusal).run(names, feeds, stop, self._refusal)

@@ -8,6 +8,7 @@ import numpy as np
 
 from workbench.arrays import DTYPE_BITS, TensorSpec, dtype_name
 from workbench.errors import LoadError, RunError, WorkbenchError
+from workbench.models.awaited import Stop
 from workbench.models.outputs import Outputs
 from workbench.text import format_shape
 
@@ -63,7 +64,7 @@ class Reference:
                 "can be inspected all the same; to run it, export it with operators that ONNX defines."
             ) from error
 
-    def run(self, names: list[str], feeds: dict[str, Any], stop: Any = None, why: str = "") -> Outputs:
+    def run(self, names: list[str], feeds: dict[str, Any], stop: Stop | None = None, why: str = "") -> Outputs:
         """Run once; ``stop`` does not reach it, and ``why`` is passed on."""
         try:
             # as in ONNX Runtime, a division by zero gives infinity and no warning

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.arrays import TensorSpec
 from workbench.errors import LoadError, RunError
+from workbench.models.awaited import Stop
 from workbench.models.outputs import Outputs
 
 from .providers import AUTO, PROVIDERS, chain, onnxruntime
@@ -108,7 +109,7 @@ class Session:
         self._whole = {spec.name for spec in (*inputs, *outputs) if "(" in spec.dtype}
         self._plain = not self._foreign and not self._values
 
-    def run(self, names: list[str], feeds: dict[str, Any], stop: Any = None) -> Outputs:
+    def run(self, names: list[str], feeds: dict[str, Any], stop: Stop | None = None) -> Outputs:
         """Run once.
 
         Parameters
@@ -118,10 +119,13 @@ class Session:
         feeds
             Arrays that fit.
         stop
-            ONNX Runtime's RunOptions, by whose ``terminate`` another thread may end this run.
+            By which another thread may end this run at its next node.
         """
+        running = None if stop is None else _until(stop)
         try:
-            values = self._session.run(names, feeds, stop) if self._plain else self._run_values(names, feeds, stop)
+            values = (
+                self._session.run(names, feeds, running) if self._plain else self._run_values(names, feeds, running)
+            )
         except Exception as error:
             if isinstance(error, RunError):
                 raise
@@ -138,11 +142,11 @@ class Session:
         """Finish the profile and return the path of its file."""
         return str(self._session.end_profiling())
 
-    def _run_values(self, names: list[str], feeds: dict[str, Any], stop: Any) -> list[Any]:
+    def _run_values(self, names: list[str], feeds: dict[str, Any], running: Any) -> list[Any]:
         """Run with ONNX Runtime's own values, which also hold the dtypes that NumPy lacks."""
         if self._values.isdisjoint(names):
             mixed = {name: to_value(feed) if name in self._foreign else feed for name, feed in feeds.items()}
-            return list(self._session.run(names, mixed, stop))
+            return list(self._session.run(names, mixed, running))
         if whole := self._whole.intersection([*names, *feeds]):
             raise UnsupportedError(
                 f"ONNX Runtime cannot pass {', '.join(sorted(whole))} of {self._given}, which are no tensors, together "
@@ -150,7 +154,14 @@ class Session:
                 "Ask for fewer of them by outputs=, or load the model with provider='auto'.",
             )
         values = {name: to_value(feed) for name, feed in feeds.items()}
-        return [from_value(value) for value in self._session.run_with_ort_values(names, values, stop)]
+        return [from_value(value) for value in self._session.run_with_ort_values(names, values, running)]
+
+
+def _until(stop: Stop) -> Any:
+    """Return options of a run that ends when ``stop`` is requested."""
+    running = onnxruntime().RunOptions()
+    stop.when_requested(lambda: setattr(running, "terminate", True))
+    return running
 
 
 def _settings(options: Mapping[str, Any], profile: str) -> Any:
