@@ -35,6 +35,10 @@ def look_at_everything(content: bytes) -> bool:
         return False
     repr(model.info)
     repr(model.tensors)
+    repr(model.tensors.tree())
+    symbols = {size for spec in model.info.inputs for size in spec.shape or () if isinstance(size, str)}
+    with contextlib.suppress(WorkbenchError):
+        repr(model.cost(**dict.fromkeys(symbols, 2)))
     for tensor in list(model.tensors.values())[:20]:
         try:
             tensor.slice2d()

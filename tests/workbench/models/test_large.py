@@ -70,6 +70,45 @@ def test_sixty_gigabytes_in_shards_are_listed_by_their_headers(tmp_path: Path, c
     assert found["last"] == np.zeros((6, 6)).tolist()
 
 
+STATISTICS = """
+import sys
+import numpy as np, workbench as wb
+
+def peak():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1000
+
+tensors = wb.load(sys.argv[1]).tensors
+for name in ("warm float32", "warm bfloat16"):
+    tensors[name].stats()  # loads the compiler
+open("/proc/self/clear_refs", "w").write("5")  # the peak is from now on
+before = peak()
+for name in ("float32", "bfloat16"):
+    stats = tensors[name].stats()
+    assert stats.count == stats.zeros == 1 << 28
+    assert stats is tensors[name].stats()
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
+def test_statistics_of_a_gigabyte_take_little_memory(tmp_path: Path) -> None:
+    header, at = {}, 0
+    for name, code, count in [
+        *(("warm float32", "F32", 8), ("warm bfloat16", "BF16", 8)),
+        *(("float32", "F32", 1 << 28), ("bfloat16", "BF16", 1 << 28)),
+    ]:
+        nbytes = count * (4 if code == "F32" else 2)
+        header[name] = {"dtype": code, "shape": [count], "data_offsets": [at, at := at + nbytes]}
+    text = json.dumps(header).encode()
+    path = tmp_path / "w.safetensors"
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + at)
+    done = subprocess.run([sys.executable, "-c", STATISTICS, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 64
+
+
 def test_an_onnx_model_over_two_gigabytes_is_described_and_read_in_parts(tmp_path: Path) -> None:
     side = 1 << 15
     weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[side, side], data_location=TensorProto.EXTERNAL)
