@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
+import transformers
 
 import workbench as wb
 from workbench.errors import LoadError
@@ -82,17 +84,30 @@ class Hub(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def hub(bert: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, bert)) as server:
+def hub(own: Path) -> Iterator[str]:
+    (own / "own.py").write_text("")
+    state = dict(transformers.BertModel.from_pretrained(own).state_dict())
+    torch.save(state, own / "pytorch_model.bin")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, own)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
 FETCH = """
-import sys, workbench as wb
+import os, sys, workbench as wb
 model = wb.load("team/tiny", revision="v1", cache_dir=sys.argv[1])
 print(model.info.name, model.info.parameters)
+def fetched(model):
+    names = {"config.json", "own.py", "model.safetensors", "pytorch_model.bin"}
+    print(*sorted(names & {path.name for path in model._source.path.iterdir()}))
+fetched(model)
+fetched(wb.load("team/tiny", cache_dir=sys.argv[1] + "/trusted", trust_remote_code=True, allow_pickle=True))
+if len(sys.argv) > 2:
+    os.remove(sys.argv[2])
+pickled = wb.load("team/tiny", cache_dir=sys.argv[1] + "/pickled", allow_pickle=True)
+fetched(pickled)
+print(pickled.info.parameters == model.info.parameters)
 for source, revision in [("team/tiny", "v9"), ("team/none", None)]:
     try:
         wb.load(source, revision=revision, cache_dir=sys.argv[1])
@@ -101,23 +116,26 @@ for source, revision in [("team/tiny", "v9"), ("team/none", None)]:
 """
 
 
-def test_a_hub_id_is_fetched_and_then_found_in_the_cache(hub: str, tmp_path: Path) -> None:
+def test_a_hub_id_is_fetched_and_then_found_in_the_cache(hub: str, own: Path, tmp_path: Path) -> None:
     settings = {
         "HF_ENDPOINT": hub,
         "HF_HUB_OFFLINE": "0",
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }
-    for offline in ("0", "1"):
+    for offline, removed in (("0", [str(own / "model.safetensors")]), ("1", [])):
         done = subprocess.run(
-            [sys.executable, "-c", FETCH, str(tmp_path)],
+            [sys.executable, "-c", FETCH, str(tmp_path / "cache"), *removed],
             env={**os.environ, **settings, "HF_HUB_OFFLINE": offline},
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        model, revision, missing = done.stdout.splitlines()
+        model, plain, trusted, pickled, same, revision, missing = done.stdout.splitlines()
+        assert plain == "config.json model.safetensors"
+        assert trusted == "config.json model.safetensors own.py"
+        assert (pickled, same) == ("config.json pytorch_model.bin", "True")
         assert model.startswith("team/tiny: BertModel")
         if offline == "0":
             assert revision.startswith(

@@ -6,7 +6,9 @@ import io
 import json
 import os
 import pickle
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ml_dtypes
@@ -72,6 +74,21 @@ def test_a_module_runs_in_evaluation_with_arrays_lists_and_tensors_and_stays_in_
         model.run({"ids": [[10]]})
     with pytest.raises(InputError, match="no array of numbers"):
         model.run({"ids": ["text"]})
+
+
+def test_runs_at_the_same_time_are_all_in_evaluation() -> None:
+    class Slow(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            time.sleep(float(x.max()))
+            return x + (100 if self.training else 0)
+
+    module = Slow().train()
+    model = wb.load(module)
+    with ThreadPoolExecutor(4) as pool:
+        waits = [np.float32([wait]) for wait in (0.01, 0.05, 0.02, 0.03)]
+        results = list(pool.map(lambda wait: model.run({"x": wait})["output"], waits))
+    assert results == waits
+    assert module.training
 
 
 def test_a_module_of_transformers_says_as_much_as_its_checkpoint(bert: Path) -> None:

@@ -17,6 +17,8 @@ from workbench.errors import MissingLibraryError, RunError
 from workbench.models.torch_arrays import first_line
 from workbench.models.torch_model import named_results
 
+_ALONE = threading.Lock()
+"""One export at a time: torch's exporter holds its state in globals, and so does what keeps it quiet."""
 _SECRET = ("pkg.torch.onnx.stack_trace", "pkg.torch.onnx.fx_node")
 """What torch notes at each node: lines of the exporting machine's files, with their paths."""
 
@@ -65,7 +67,7 @@ def trace(
     names = list(tensors)
     shapes = tuple(dict(axes.get(name, {})) for name in names)
     try:
-        with _quiet():
+        with _ALONE, _quiet():
             program = torch.onnx.export(
                 _positional(module, names, outputs, options),
                 tuple(tensors.values()),

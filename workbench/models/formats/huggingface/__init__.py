@@ -225,14 +225,11 @@ def _recognises(source: Source) -> bool:
 
 def _open(source: Source, options: Mapping[str, Any]) -> HuggingFaceModel:
     if source.hub_id is not None:
-        folder = fetch(
-            source.hub_id,
-            options["revision"],
-            options["cache_dir"],
-            with_code=options["trust_remote_code"],
-            with_pickles=options["allow_pickle"],
-            hint=source.hint,
-        )
+        given = (source.hub_id, options["revision"], options["cache_dir"])
+        code = options["trust_remote_code"]
+        folder = fetch(*given, with_code=code, with_pickles=False, hint=source.hint)
+        if options["allow_pickle"] and not any(folder.glob("*.safetensors")):
+            folder = fetch(*given, with_code=code, with_pickles=True, hint=source.hint)
         source = replace(source, path=folder, hub_id=None)
         if not (folder / "config.json").is_file():
             raise LoadError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ class ModuleModel(TorchModel):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self._module = module = source.value
+        self._counting, self._running = threading.Lock(), 0
+        self._in_training: list[Any] = []
         name = type(module).__name__
         self.given = f"the given {name}"
         state = module.state_dict()
@@ -119,14 +122,20 @@ class ModuleModel(TorchModel):
 
     @contextmanager
     def _evaluating(self) -> Iterator[Any]:
-        training = [module for module in self._module.modules() if module.training]
-        for module in training:
-            module.training = False
+        with self._counting:  # the last of several runs at the same time puts it back
+            if not self._running:
+                self._in_training = [module for module in self._module.modules() if module.training]
+                for module in self._in_training:
+                    module.training = False
+            self._running += 1
         try:
             yield self._module
         finally:
-            for module in training:
-                module.training = True
+            with self._counting:
+                self._running -= 1
+                if not self._running:
+                    for module in self._in_training:
+                        module.training = True
 
     def _signature(self, module: Any) -> Signature:
         """Return inputs and outputs: as of a checkpoint where the module is one of transformers', or by forward()."""
