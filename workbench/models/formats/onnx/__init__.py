@@ -27,6 +27,8 @@ from .tensors import TensorReader
 from .walk import external_tensors
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from workbench.models.cost import ModelCost
 
 
@@ -154,22 +156,30 @@ class OnnxModel(Model):
 
     def _open_session(self, profile: str = "") -> Session:
         source = self._source
-        model = str(source.path) if source.path else source.data or self._serialised()
+        model: str | bytes | None = str(source.path) if source.path else source.data
+        weights = None
+        if model is None:
+            model, weights = self._written()
         inputs = (*self._defaults, *self.info.inputs)
-        return Session(model, source.given, inputs, self.info.outputs, self._options, profile=profile)
+        return Session(model, source.given, inputs, self.info.outputs, self._options, weights=weights, profile=profile)
 
     def _open_reference(self) -> Reference:
         return Reference(self.proto, self._source.given, self.info.outputs, self._reader)
 
-    def _serialised(self) -> bytes:
+    def _written(self) -> tuple[bytes, dict[str, np.ndarray[Any, Any]] | None]:
+        """Return the proto as bytes, and apart from them the weights of one that protobuf cannot write whole."""
         try:
-            content: bytes = self.proto.SerializeToString()
+            return self.proto.SerializeToString(), None
+        except Exception:  # over 2 GiB
+            from .oversize import without_weights
+
+        try:
+            return without_weights(self.proto)
         except Exception as error:
             raise LoadError(
                 f"{self._source.given} cannot be handed to ONNX Runtime: {error}. Save it with "
                 "onnx.save(model, path, save_as_external_data=True) and load the path."
             ) from error
-        return content
 
 
 # field numbers of ModelProto that have no wire type but this one, as the first byte of the file

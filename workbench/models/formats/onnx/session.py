@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.arrays import TensorSpec
 from workbench.errors import LoadError, RunError
 from workbench.models.awaited import Stop
@@ -56,6 +58,8 @@ class Session:
         What the graph takes and gives, by which dtypes that NumPy lacks are passed.
     options
         ``provider``, ``provider_options``, ``optimization``, ``intra_threads``, ``inter_threads``.
+    weights
+        Initialisers by name that ``model`` marks as lying elsewhere.
     profile
         Beginning of the path of a file into which ONNX Runtime writes the times of all nodes; no profile if empty.
 
@@ -77,15 +81,20 @@ class Session:
         outputs: tuple[TensorSpec, ...],
         options: Mapping[str, Any],
         *,
+        weights: Mapping[str, np.ndarray[Any, Any]] | None = None,
         profile: str = "",
     ) -> None:
         runtime = onnxruntime()
         self.provider = "cpu" if options["provider"] == AUTO else options["provider"]
         providers = chain(self.provider, options["provider_options"])
+        settings = _settings(options, profile)
+        if weights:
+            self._weights = [to_value(array) for array in weights.values()]  # ONNX Runtime uses them where they are
+            settings.add_external_initializers(list(weights), self._weights)
         try:
             # its own fallback would print, try again elsewhere, and hide that it did
             self._session: InferenceSession = runtime.InferenceSession(
-                model, _settings(options, profile), providers=providers, enable_fallback=False
+                model, settings, providers=providers, enable_fallback=False
             )
         except Exception as error:
             why = f"ONNX Runtime {runtime.__version__} cannot run {given}: {reason(error)}."
