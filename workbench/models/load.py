@@ -38,10 +38,11 @@ def load(source: Any, **options: Any) -> Model:
         - the id of a model on the Hugging Face hub, ``"organisation/name"``, fetched unless the cache has it;
         - ``"sample:NAME"``: see :func:`workbench.models.samples.available`.
     **options
-        For ONNX: ``provider`` (``"cpu"``, ``"cuda"``, ``"tensorrt"``; ``"reference"`` for onnx's own evaluator, ``"auto"``
-        for it where ONNX Runtime refuses the model), ``provider_options``, ``optimization`` (``"disable"``, ``"basic"``,
-        ``"extended"``, ``"all"``), ``intra_threads``, ``inter_threads``. For Hugging Face: ``revision``, ``cache_dir``,
-        ``device``, ``trust_remote_code``, ``allow_pickle``. :func:`workbench.models.formats.formats` describes them.
+        For ONNX: ``provider`` (``"cpu"``, ``"cuda"``, ``"tensorrt"``; ``"reference"`` for onnx's own evaluator,
+        ``"auto"`` for it where ONNX Runtime refuses the model), ``provider_options``, ``optimization`` (``"disable"``,
+        ``"basic"``, ``"extended"``, ``"all"``), ``intra_threads``, ``inter_threads``. For Hugging Face: ``revision``,
+        ``cache_dir``, ``device``, ``trust_remote_code``, ``allow_pickle``.
+        :func:`workbench.models.formats.formats` describes them.
 
     Returns
     -------
