@@ -63,7 +63,6 @@ def test_the_layout_of_an_array_does_not_matter(array: Any, layout: str) -> None
         torch.arange(6.0)[::2] / 2,
         pd.Series([0, 1, 2], dtype="float32"),
         np.ma.masked_array(np.arange(3, dtype=np.float32)),
-        np.asmatrix(np.arange(3, dtype=np.float32)),
         memoryview(np.arange(3, dtype=np.float32)),
         [0, 1, 2],
         (0.0, True, 2),
