@@ -123,6 +123,8 @@ def recognise(source: Source) -> Format:
     if source.is_file:
         beside = source.path is not None and (source.path.parent / "config.json").is_file()
         next_step = " It belongs to a Hugging Face model: load its folder." if beside else ""
+        if b'"weight_map"' in source.read(1 << 20):
+            next_step = " It is the index of a model in several files: load its folder."
         raise LoadError(
             f"{source.given} is no ONNX, safetensors or NumPy file, or not a whole one: "
             f"{what_it_is(source)}.{next_step}"

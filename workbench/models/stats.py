@@ -28,8 +28,8 @@ class TensorStats:
         Number of elements.
     minimum, maximum, mean, std, absmax
         Over the finite values: exact integers for the first two of an integer tensor, else float64; ``nan`` where there
-        is no finite value. ``std`` is that of the population. ``mean`` and ``std`` are right to about a millionth of the
-        spread where elements are floats of 32 bits or have 16 or fewer, which are summed as float32; else to 1e-12 of it.
+        is no finite value. ``std`` is that of the population. ``mean`` and ``std`` are right to about a millionth of
+        the spread for float32 and for all that have 16 bits or fewer, which are summed as float32; else to 1e-12.
     zeros, nans, infs
         How many there are.
     histogram

@@ -159,6 +159,8 @@ def test_a_folder_of_shards_needs_no_configuration(tmp_path: Path) -> None:
         "b": [1] * 3,
         "c": [2] * 3,
     }
+    with pytest.raises(LoadError, match="load its folder"):
+        wb.load(tmp_path / "model.safetensors.index.json")
     (tmp_path / "model-1.safetensors").unlink()
     with pytest.raises(LoadError, match=r"lacks the file model-1\.safetensors"):
         wb.load(tmp_path)
