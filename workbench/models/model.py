@@ -84,9 +84,27 @@ class Model(ABC):
             "Export it, and ask the export: model.to_onnx(path)" if hasattr(self, "to_onnx") else "Load an ONNX model"
         )
         raise InputError(
-            f"{self.info.name} is {self.info.format} and has no graph from which its cost could be told. {export}, then "
-            "wb.load(path).cost(...)."
+            f"{self.info.name} is {self.info.format} and has no graph from which its cost could be told. {export}, "
+            "then wb.load(path).cost(...)."
         )
+
+    def quantize(self, method: str = "int8", path: Any = None, **options: Any) -> Quantized:
+        """Make a model with int8 weights, and measure what it costs in size and error.
+
+        ``"int8"`` is the faithful way and ``"dynamic"`` the faster one;
+        :func:`workbench.models.export.quantize.quantize` says what each does, and has the options: ``inputs``,
+        ``overwrite``, ``progress``. A model that runs on torch is exported to ONNX first.
+
+        Examples
+        --------
+        >>> import workbench as wb
+        >>> quantized = wb.load("sample:mlp").quantize("int8")
+        >>> quantized.worst.cosine > 0.999
+        True
+        """
+        from .export.quantize import quantize
+
+        return quantize(self, method, path, **options)
 
     async def arun(
         self, inputs: Mapping[str, Any], outputs: list[str] | None = None
