@@ -2,6 +2,8 @@
 
 Run by hand, on an idle machine: ``python tests/workbench/pipelines/measure_batching.py matmul``, or ``minilm``. The
 ways that are compared take turns, round by round; a number is the median of the rounds, with the least and the most.
+One request in 100 is bad, which the whole batch finds out at its end (or as ``--bad`` says), and one caller in 20 gives
+up at once.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,22 @@ from workbench.pipelines.batching import BatchConfig, Batcher, BatchMetrics
 
 Function = Callable[[list[Any]], Sequence[Any]]
 TASKS = 200
+BAD = object()
+
+
+def with_bad(function: Function, good: Any, how: str) -> Function:
+    """Return the function, failing for bad items: after the work, before it, or only in their places."""
+
+    def fails(items: list[Any]) -> Sequence[Any]:
+        bad = [item is BAD for item in items]
+        if how == "early" and any(bad):
+            raise ValueError("bad")
+        results = function([good if item is BAD else item for item in items])
+        if how == "late" and any(bad):
+            raise ValueError("bad")
+        return [ValueError("bad") if wrong else result for wrong, result in zip(bad, results, strict=True)]
+
+    return fails
 
 
 def matmul(folder: Path) -> tuple[Function, list[Any], Callable[[Any], float] | None]:
@@ -70,7 +89,17 @@ def alone(function: Function, items: list[Any], count: int) -> float:
     """Return requests per second in a plain loop, one item at a time: no thread, no queue, nothing of ours."""
     began = time.perf_counter()
     for at in range(count):
-        function([items[at % len(items)]])
+        with suppress(ValueError):
+            function([items[at % len(items)]])
+    return count / (time.perf_counter() - began)
+
+
+def by_hand(function: Function, items: list[Any], count: int, size: int) -> float:
+    """Return requests per second in a plain loop over full batches in order: what there is to gain."""
+    began = time.perf_counter()
+    for at in range(0, count, size):
+        with suppress(ValueError):
+            function([items[place % len(items)] for place in range(at, at + size)])
     return count / (time.perf_counter() - began)
 
 
@@ -82,11 +111,17 @@ def together(function: Function, items: list[Any], count: int, config: BatchConf
 
             async def sends(task: int) -> None:
                 for at in range(task, count, TASKS):
-                    await batcher.arun(items[at % len(items)])
+                    asking = asyncio.ensure_future(batcher.arun(items[at % len(items)]))
+                    if at % 20 == 7:
+                        await asyncio.sleep(0)
+                        asking.cancel()
+                    await asyncio.wait([asking])
+                    assert asking.cancelled() or asking.exception() is None or at % 100 == 50
 
             began = time.perf_counter()
             await asyncio.gather(*map(sends, range(TASKS)))
-            return count / (time.perf_counter() - began)
+        metrics = batcher.metrics
+        return (metrics.answered + metrics.failed) / (time.perf_counter() - began)
 
     return asyncio.run(main())
 
@@ -97,15 +132,19 @@ async def arrivals(rate: float, seconds: float, seed: int, items: list[Any], ask
 
     async def one(item: Any) -> None:
         began = time.perf_counter()
-        await ask(item)
+        with suppress(ValueError):
+            await ask(item)
         latencies.append(time.perf_counter() - began)
 
     due = began = time.perf_counter()
     while due < began + seconds:
         due += chance.expovariate(rate)
         await asyncio.sleep(due - time.perf_counter())
-        waiting.add(asyncio.ensure_future(one(chance.choice(items))))
-    await asyncio.gather(*waiting)
+        waiting.add(request := asyncio.ensure_future(one(chance.choice(items))))
+        if chance.random() < 0.05:
+            await asyncio.sleep(0)
+            request.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
     return latencies
 
 
@@ -152,6 +191,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.5, help="of each open measurement")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--wait", type=float, default=5.0, help="max_wait_ms")
+    parser.add_argument("--bad", choices=["late", "early", "in place"], default="late")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.25, 0.5, 0.8, 0.95])
     options = parser.parse_args()
     if options.what == "cost":
@@ -165,13 +205,18 @@ def main() -> None:
     function, items, key = {"matmul": matmul, "minilm": minilm}[options.what](folder)
     config = BatchConfig(options.batch, options.wait, max_queue=100_000)
     function(items[:1]), function(items[: options.batch])
+    function = with_bad(function, items[0], options.bad)
+    items = [BAD if at % 100 == 50 else items[at % len(items)] for at in range(1000)]
+    key = key and (lambda item, length=key: 8 if item is BAD else length(item))
     count = max(TASKS, int(alone(function, items, 50) * options.seconds))
-    loops, joint = [], []
+    loops, joint, hand = [], [], []
     for _ in range(options.rounds):
         loops.append(alone(function, items, count))
         joint.append(together(function, items, 3 * count, config, key))
-    print(f"{options.what}, at most {options.batch} together, none older than {options.wait:g} ms")
+        hand.append(by_hand(function, items, 3 * count, options.batch))
+    print(f"{options.what}, at most {options.batch} together, none older than {options.wait:g} ms, bad: {options.bad}")
     print(f"  one by one {_spread(loops)}/s, batched {_spread(joint)}/s: {_ratio(joint, loops)} times")
+    print(f"  full batches by hand {_spread(hand)}/s: batched is {_ratio(joint, hand)} of that")
     capacity = statistics.median(loops)
     for share in options.rates:
         single, ours = [], []

@@ -96,7 +96,7 @@ def test_bad_inputs_fail_alone_and_at_a_bounded_cost(bad: list[bool], in_place: 
     assert batcher.metrics.reruns == len(calls) - 1
     assert (batcher.metrics.failed, batcher.metrics.answered) == (sum(bad), len(bad) - sum(bad))
     if sum(bad) == 1 and not in_place:
-        assert len(calls) <= 1 + 2 * (len(bad) - 1).bit_length(), "one bad item is found by halving"
+        assert len(calls) <= (len(bad) - 1).bit_length() + 3, "one bad item is found by halving"
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from workbench.errors import InputError
 from workbench.text import format_share
 
 from .config import BatchConfig
-from .line import Item, Result
+from .line import Item
 from .metrics import BatchMetrics
+from .reply import LoopReply, Result
 from .worker import Worker
 
 
@@ -30,10 +31,10 @@ class Batcher(Generic[Item, Result]):
     Parameters
     ----------
     function
-        Takes a list of items and returns a list of as many results, in the same order. If it raises, the batch is
-        halved until only the bad items are left, which fail with their own exceptions; at most ``1.5 n + 2`` calls for
-        ``n`` items. It may also return an exception in the place of a result, which costs nothing. One thread calls it,
-        never twice at a time.
+        Takes a list of items and returns a list of as many results, in the same order. If it raises, the bad items are
+        found by halving and fail with their own exceptions, which takes ``log2(n) + 3`` calls for one bad item among
+        ``n``, and ``1.5 n + 2`` at the most. It may also return an exception in the place of a result, which costs
+        nothing. One thread calls it, never twice at a time.
     config
         The limits.
     key
@@ -106,7 +107,9 @@ class Batcher(Generic[Item, Result]):
         workbench.errors.InputError
             If ``key`` fails for this item.
         """
-        return self._worker.submit(item, self._length(item))
+        future: Future[Result] = Future()
+        self._worker.submit(item, self._length(item), future)
+        return future
 
     def __call__(self, item: Item) -> Result:
         """Wait for the result of an item and return it; raise what the function raised for it.
@@ -133,7 +136,9 @@ class Batcher(Generic[Item, Result]):
         workbench.errors.QueueFullError, workbench.errors.ClosedError, workbench.errors.InputError
             As :meth:`submit`.
         """
-        return await asyncio.wrap_future(self.submit(item))
+        reply: LoopReply[Result] = LoopReply()
+        self._worker.submit(item, self._length(item), reply)
+        return await reply.waiter
 
     def close(self) -> None:
         """Run at once what waits, wait until all of it is answered, and refuse what comes later."""

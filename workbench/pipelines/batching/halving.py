@@ -1,13 +1,14 @@
 """Running a function on a batch so that a bad item fails alone.
 
-A batch that raises is halved until only the bad items are left, which for one bad item among n takes about 2 log2(n)
-more runs. Where many are bad, halving would cost more than running each alone: the runs are counted, and what is left
-is run one by one as soon as it must be for the sum to stay within 1.5 n + 2.
+What raised is halved: if the first half raises too it holds a bad item, else the second half does, which need not be
+tried. So a bad item among n is found in log2(n) runs; then the rest runs together again. (This is binary splitting,
+from group testing: Hwang, Journal of the American Statistical Association 67, 1972.) Where many are bad, that would
+cost more than running each alone: the runs are counted, and what is left is run one by one as soon as it must be for
+the sum to stay within 1.5 n + 2.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,42 +37,38 @@ def run_apart(
     wanted
         Asked before an item is run again, by its place.
     """
-    runs, limit = 0, worst_case(len(items))
-    groups = deque([list(range(len(items)))])
-    while groups:
-        group = groups.popleft()
+    left, runs, limit = list(range(len(items))), 0, worst_case(len(items))
+    suspects = 0  # so many at the head of those left hold a bad one, as far as is known
+    while left:
         if runs:
-            group = [place for place in group if wanted(place)]
-        if not group:
-            continue
+            suspects = sum(map(wanted, left[:suspects]))
+            left = [place for place in left if wanted(place)]
+        spent = runs + 1 + len(left) > limit  # and another run that raises would be one too many
+        size = 1 if spent or suspects == 1 else suspects // 2 or len(left)
+        group = left[:size]
+        size = len(group)
+        if not size:
+            break
         runs += 1
         try:
-            results = _checked(function([items[place] for place in group]), len(group))
+            results = _checked(function([items[place] for place in group]), size)
         except Exception as error:
-            if len(group) == 1:
-                settle([(group[0], None, error)])
+            suspects = size
+            if size > 1:
                 continue
-            middle = len(group) // 2
-            parts = [group[:middle], group[middle:]]
-            if runs + sum(map(_cost, [*groups, *parts])) > limit:
-                parts = [[place] for place in group]
-            groups.extendleft(reversed(parts))
+            settle([(group[0], None, error)])
         except BaseException as error:  # an exit asked for inside the function is no item's fault
-            settle([(place, None, error) for part in [group, *groups] for place in part])
+            settle([(place, None, error) for place in left])
             break
         else:
             settle([_outcome(place, result) for place, result in zip(group, results, strict=True)])
+        left, suspects = left[size:], max(suspects - size, 0)
     return runs
 
 
 def worst_case(items: int) -> int:
     """Return how often a function is called for a batch at the most."""
     return 1 if items == 1 else items + items // 2 + 2
-
-
-def _cost(group: list[int]) -> int:
-    """Return how many runs a group takes at the most: its own, and then one for each item."""
-    return len(group) + (len(group) > 1)
 
 
 def _outcome(place: int, result: Any) -> Outcome:

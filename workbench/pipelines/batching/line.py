@@ -19,8 +19,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from .reply import LoopReply, Result
+
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 WINDOW = 4
 """So many full batches are sorted by length together."""
@@ -45,7 +46,7 @@ class Request(Generic[Item, Result]):
     item: Item
     length: float
     since: float
-    future: Future[Result] = field(default_factory=Future)
+    future: Future[Result] | LoopReply[Result] = field(default_factory=Future)
 
 
 class Line(Generic[Item, Result]):
@@ -98,6 +99,11 @@ class Line(Generic[Item, Result]):
             self._waiting = _live(self._waiting)
             self._planned = deque(batch for batch in map(_live, self._planned) if batch)
         return gone
+
+    def clear(self) -> None:
+        """Let all go, for whom there will be no answer."""
+        self._waiting.clear()
+        self._planned.clear()
 
     def _plan(self, now: float) -> None:
         due = bisect.bisect_right(self._waiting, now - self._patience, key=lambda request: request.since)

@@ -15,8 +15,9 @@ from workbench.text import format_seconds
 
 from .config import BatchConfig
 from .halving import Outcome, run_apart
-from .line import Item, Line, Request, Result
+from .line import Item, Line, Request
 from .metrics import BatchMetrics, Recorder
+from .reply import Answer, LoopReply, Result, deliver
 
 _AT_EXIT = 5.0
 """Seconds that the end of the interpreter waits for a run under way."""
@@ -55,7 +56,7 @@ class Worker(Generic[Item, Result]):
         self._changed = threading.Condition()
         self._process = os.getpid()
 
-    def submit(self, item: Item, length: float) -> Future[Result]:
+    def submit(self, item: Item, length: float, future: Future[Result] | LoopReply[Result]) -> None:
         """Add a request; start the thread if there is none."""
         self._after_fork()
         with self._changed:
@@ -71,12 +72,10 @@ class Worker(Generic[Item, Result]):
                     f"oldest for {format_seconds(now - (self._line.oldest() or now))}. Send this one later, or send "
                     "fewer at a time; a larger max_queue only makes them wait longer."
                 )
-            request: Request[Item, Result] = Request(item, length, now)
-            if self._line.add(request):
+            if self._line.add(Request(item, length, now, future)):
                 self._changed.notify_all()
             if self._thread is None:
                 self._start()
-        return request.future
 
     def metrics(self) -> BatchMetrics:
         """Return what was counted."""
@@ -112,8 +111,7 @@ class Worker(Generic[Item, Result]):
         """Let the thread end before the interpreter does, which else kills it in the middle of a library's work."""
         self.closed = True
         with self._changed:
-            for request in self._line:
-                request.future.cancel()
+            self._line.clear()
             self._changed.notify_all()
         self.join(_AT_EXIT)
 
@@ -165,19 +163,15 @@ class Worker(Generic[Item, Result]):
     def _settle(self, batch: list[Request[Item, Result]], outcomes: list[Outcome], began: float) -> None:
         now = time.monotonic()
         with self._changed:  # counted first, so that whoever has an answer finds it counted
-            live = []
+            live: list[Answer] = []
             for place, result, error in outcomes:
                 request = batch[place]
                 if request.future.set_running_or_notify_cancel():
                     self._recorder.request(began - request.since, now - request.since, failed=error is not None)
-                    live.append((request.future, result, error))
+                    live.append((request.future, result, _raisable(error)))
                 else:
                     self._recorder.cancelled += 1
-        for future, result, error in live:
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(_raisable(error))
+        deliver(live)
 
     def _drop_cancelled(self) -> None:
         for request in self._line.drop_cancelled():
@@ -185,7 +179,7 @@ class Worker(Generic[Item, Result]):
             self._recorder.cancelled += 1
 
 
-def _raisable(error: BaseException) -> BaseException:
+def _raisable(error: BaseException | None) -> BaseException | None:
     """Return what a future can raise: a coroutine that a ``StopIteration`` reaches would wait for ever."""
     if not isinstance(error, StopIteration):
         return error
