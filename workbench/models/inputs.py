@@ -79,7 +79,7 @@ class InputRules:
         """Return a sentence on a symbolic size that is not the same wherever it stands; empty if there is none."""
         sizes: dict[str, tuple[int, str]] = {}
         for name, value in feeds.items():
-            for symbol, size in zip(self._specs[name].shape or (), np.shape(value), strict=False):
+            for symbol, size in zip(self._specs[name].shape or (), getattr(value, "shape", ()), strict=False):
                 if isinstance(symbol, str) and sizes.setdefault(symbol, (size, name))[0] != size:
                     return (
                         f"{symbol!r} is {sizes[symbol][0]} in {sizes[symbol][1]!r} and {size} in {name!r}; it must "

@@ -221,3 +221,16 @@ def test_arrays_of_dtypes_that_numpy_lacks_keep_to_the_same_rules(dtype: str) ->
         model.run({"x": np.ones((2, 3), np.float32)})
     with pytest.raises(InputError, match="Axis 1 has the size 2"):
         model.run({"x": values[:, :2]})
+
+
+def test_a_run_that_fails_on_a_sequence_is_our_error() -> None:
+    x = helper.make_value_info("x", SEQUENCE)
+    at = helper.make_tensor_value_info("at", TensorProto.INT64, [])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([helper.make_node("SequenceAt", ["x", "at"], ["y"])], "g", [x, at], [y])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    for provider in ("cpu", "auto", "reference"):
+        model = wb.load(proto, provider=provider)
+        assert model.run({"x": [[1.0], [2, 3]], "at": 1})["y"].tolist() == [2, 3]
+        with pytest.raises(RunError):
+            model.run({"x": [[1.0], [2, 3]], "at": 7})
