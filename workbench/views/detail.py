@@ -29,6 +29,9 @@ class TensorDetail(widgets.VBox):  # type: ignore[misc]
         Called without arguments when the code that shows the same has changed; see :attr:`code`.
     """
 
+    _compiled = False
+    """Whether there were statistics before in this process: the first take a second, or many on a new machine."""
+
     def __init__(self, changed: Callable[[], None] | None = None) -> None:
         self.tensor: Tensor | None = None
         self._changed: Callable[[], None] = lambda: None
@@ -76,10 +79,11 @@ class TensorDetail(widgets.VBox):  # type: ignore[misc]
         self.head.value = _head(tensor)
         self._set_offsets(tensor)
         self._changed()
-        if tensor.nbytes <= AT_ONCE:
+        if tensor.nbytes <= AT_ONCE and TensorDetail._compiled:
             self._read(tensor)
             return
-        self.status.value = f'<div role="status">reading {format_bytes(tensor.nbytes)}\N{HORIZONTAL ELLIPSIS}</div>'
+        what = format_bytes(tensor.nbytes) if TensorDetail._compiled else "it; the first time, the compiler is loaded"
+        self.status.value = f'<div role="status">reading {what}\N{HORIZONTAL ELLIPSIS}</div>'
         self._reader = threading.Thread(target=self._read_later, args=(tensor,), name="workbench-inspect", daemon=True)
         self._reader.start()
 
@@ -104,6 +108,7 @@ class TensorDetail(widgets.VBox):  # type: ignore[misc]
                     self.status.value = ""
                 return
             stats = tensor.stats()
+            TensorDetail._compiled = True
             if self.tensor is not tensor:
                 return
             template.redraw(self.histogram, charts.histogram(tensor))

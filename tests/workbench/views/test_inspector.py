@@ -23,6 +23,7 @@ def model():
 def click(shown: inspector.Inspector, name: str) -> None:
     """Select the row of a tensor as a click on it does."""
     shown.table.selected_rows = [list(shown.table.df["tensor"]).index(name)]
+    assert shown.detail.wait(60)
 
 
 def test_it_shows_the_model_at_a_glance_and_every_tensor(model):
@@ -161,6 +162,7 @@ def test_what_cannot_be_read_says_why(model):
 
     shown = detail.TensorDetail()
     shown.show(Tensor("broken", "float32", (32, 32), 4096, read))
+    assert shown.wait(60)
     assert "ends after 12 bytes" in shown.status.value
     shown.show(next(iter(model.tensors.values())))
     assert shown.wait(10)
