@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +31,21 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give the folder behind a hub that this process asks."""
     folder = tmp_path_factory.mktemp("hub")
     make_models(folder, NAMES, KILOBYTES)
-    with serving(folder) as address, pytest.MonkeyPatch.context() as patch:
+    with serving(folder) as address, asking(address):
+        yield folder
+
+
+@contextmanager
+def asking(address: str) -> Iterator[None]:
+    """Let huggingface_hub ask a hub in this process, where it has read its settings already."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.ENDPOINT", address)
         patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         patch.setattr(
             "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
             address + "/{repo_id}/resolve/{revision}/{filename}",
         )
-        yield folder
+        yield
 
 
 def cache_for(folder: Path, models: float) -> ModelCache:
@@ -199,6 +209,22 @@ def test_one_process_respects_what_another_has_open(hub: Path, tmp_path: Path) -
         other.kill()  # and with it its hold on the model
     cache_for(tmp_path, 1).open("team/bee").close()
     assert names(cache_for(tmp_path, 1).contents()) == ["bee"]
+
+
+def test_what_is_being_fetched_counts_as_if_it_were_there(hub: Path, tmp_path: Path) -> None:
+    cache = cache_for(tmp_path, 1.5)
+    with serving(hub, slowly=0.05) as slow, asking(slow):
+        fetching = threading.Thread(target=lambda: cache.open("team/ant").close())
+        fetching.start()
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("*/blobs/*.incomplete")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert cache.contents().nbytes < KILOBYTES * 500, "there is room for another one now, and not later"
+        with pytest.raises(CacheError, match="being fetched"):
+            cache.open("team/bee")
+        fetching.join(timeout=60)
+    cache.open("team/bee").close()
+    assert names(cache.contents()) == ["bee"]
 
 
 def test_a_download_under_way_by_the_hub_s_own_library_is_respected(hub: Path, tmp_path: Path) -> None:
