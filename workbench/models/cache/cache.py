@@ -81,7 +81,9 @@ class ModelCache:
 
     Examples
     --------
-    >>> cache = ModelCache(CacheConfig("models", max_size_gb=10))                         # doctest: +SKIP
+    >>> cache = ModelCache(CacheConfig("~/models", max_size_gb=10))
+    >>> cache
+    ModelCache: at most 10 GB; see .contents()
     >>> with cache.open("sentence-transformers/all-MiniLM-L6-v2") as model:               # doctest: +SKIP
     ...     files = list(model.path.iterdir())
     """
