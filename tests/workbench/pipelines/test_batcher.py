@@ -105,6 +105,7 @@ def test_bad_inputs_fail_alone_and_at_a_bounded_cost(bad: list[bool], in_place: 
         (lambda items: items[:-1], "0 results for 1 items"),
         (lambda items: {item: item for item in items}, "dict"),
         (lambda items: None, "NoneType"),
+        (lambda items: (result for result in [1, 2]), "2 results for 1 items"),
         (lambda items: [next(iter([])) for _ in items], "StopIteration"),
     ],
 )
@@ -114,6 +115,29 @@ def test_a_function_that_keeps_not_to_its_contract_is_told_so(function: Callable
             batcher(1)
         with pytest.raises(RunError, match=said):  # by a coroutine, which a bare StopIteration would never wake
             asyncio.run(asyncio.wait_for(batcher.arun(1), 30))
+
+
+def test_what_goes_wrong_while_results_are_read_is_their_callers_too() -> None:
+    def function(items: list[int]) -> Any:
+        return (item // (item - 3) for item in items)  # fails when it is read
+
+    with Batcher(function, BatchConfig(max_batch_size=8, max_wait_ms=LONG)) as batcher:
+        futures = [batcher.submit(item) for item in range(8)]
+        assert [type(future.exception(timeout=30)) for future in futures] == [
+            ZeroDivisionError if item == 3 else type(None) for item in range(8)
+        ]
+
+
+def test_a_future_that_a_caller_settles_itself_stops_nobody_else() -> None:
+    gate = Gate()
+    with Batcher(gate, BatchConfig(max_batch_size=2, max_wait_ms=LONG)) as batcher:
+        mine, other = batcher.submit(1), batcher.submit(2)
+        assert gate.began.acquire(timeout=30)
+        mine.set_result(100)
+        gate.go.release(2)
+        assert other.exception(timeout=30) is not None
+        later = [batcher.submit(3), batcher.submit(4)]
+        assert [future.result(timeout=30) for future in later] == [-3, -4]
 
 
 def test_who_gives_up_is_not_run_and_a_result_that_comes_too_late_is_thrown_away() -> None:

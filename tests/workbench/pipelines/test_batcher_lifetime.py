@@ -98,6 +98,36 @@ def test_a_forked_process_begins_anew() -> None:
         assert mine.result(timeout=30) == 2
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_that_does_not_use_it_ends_at_once() -> None:
+    code = """
+        import os, sys, threading, time
+        from workbench.pipelines.batching import BatchConfig, Batcher
+        began, go = threading.Event(), threading.Event()
+        def waits(items):
+            began.set()
+            go.wait()
+            return items
+        batcher = Batcher(waits, BatchConfig(max_wait_ms=0))
+        future = batcher.submit(7)
+        began.wait()
+        child = os.fork()
+        if not child:
+            sys.exit(0)
+        print("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        go.set()
+        print("parent", future.result())
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (["child", "0", "parent", "7"], "")
+
+
 @pytest.mark.parametrize("state", ["idle", "waiting", "running"])
 def test_the_interpreter_ends_without_waiting_for_a_batcher(state: str) -> None:
     code = f"""

@@ -62,6 +62,15 @@ def _locked(path: Path, kind: str, *, wait: bool) -> int:
         ) from error
     try:
         fcntl.flock(file, getattr(fcntl, kind) | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(file)
+        raise
+    except OSError as error:
+        os.close(file)
+        raise CacheError(
+            f"The disk with {path} has no file locks ({error.strerror}), without which a cache cannot know what is in "
+            "use. Name a folder on a local disk."
+        ) from error
     except BaseException:
         os.close(file)
         raise

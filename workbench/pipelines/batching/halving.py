@@ -75,14 +75,14 @@ def _outcome(place: int, result: Any) -> Outcome:
     return (place, None, result) if isinstance(result, BaseException) else (place, result, None)
 
 
-def _checked(results: Any, count: int) -> Sequence[Any]:
+def _checked(results: Any, count: int) -> list[Any]:
     name = type(results).__name__
     if isinstance(results, str | bytes | dict | set | frozenset) or not hasattr(results, "__iter__"):
         raise RunError(
             f"The function of this batcher returned {name} for a list of {count}; it must return a list of as many "
             "results, in the same order."
         )
-    listed = results if hasattr(results, "__len__") else list(results)
+    listed = list(results)
     if len(listed) != count:
         raise RunError(
             f"The function of this batcher returned {len(listed)} results for {count} items; it must return one for "

@@ -27,6 +27,10 @@ class LoopReply(Generic[Result]):
         """Tell whether the caller gave up; any thread may ask."""
         return self.waiter.cancelled()
 
+    def done(self) -> bool:
+        """Tell whether there is an answer, or nobody waits for one; any thread may ask."""
+        return self.waiter.done()
+
     def set_running_or_notify_cancel(self) -> bool:
         """Tell whether the caller still waits, as a future of the standard library does."""
         return not self.waiter.cancelled()

@@ -109,6 +109,8 @@ class Worker(Generic[Item, Result]):
 
     def _leave(self) -> None:
         """Let the thread end before the interpreter does, which else kills it in the middle of a library's work."""
+        if self._process != os.getpid():
+            return  # a forked child that never used it: the thread is not here, and the lock may be taken for ever
         self.closed = True
         with self._changed:
             self._line.clear()
@@ -125,7 +127,10 @@ class Worker(Generic[Item, Result]):
     def _work(self) -> None:
         try:
             while batch := self._next():
-                self._run(batch)
+                try:
+                    self._run(batch)
+                except BaseException as error:  # not the function's: a future that somebody else has settled, no memory
+                    deliver([(request.future, None, error) for request in batch if not request.future.done()])
                 del batch  # what a sleeping thread refers to cannot be collected
         finally:
             self._at_exit.detach()
