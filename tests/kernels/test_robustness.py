@@ -23,6 +23,7 @@ x, weight = rng.standard_normal((600, 700)), rng.standard_normal((700, 300))
 calls = {
     "softmax": lambda: fk.softmax(x),
     "layer_norm": lambda: fk.layer_norm(x, out=np.empty_like(x)),
+    "relu": lambda: fk.relu(x, out=np.empty_like(x)),
     "scale": lambda: fk.scale(np.broadcast_to(1.0, (1200, 1000)), 2.0),
     "linear": lambda: fk.linear(x, weight, activation="relu"),
 }
@@ -30,6 +31,7 @@ normal = x - x.mean(1, keepdims=True)
 right = {
     "softmax": np.exp(x) / np.exp(x).sum(1, keepdims=True),
     "layer_norm": normal / np.sqrt((normal**2).mean(1, keepdims=True) + 1e-5),
+    "relu": np.maximum(x, 0),
     "scale": np.full((1200, 1000), 2.0),
     "linear": np.maximum(x @ weight, 0),
 }

@@ -83,7 +83,6 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "no axis": (np.float64(3.0), T),
     "no rows": (np.empty((0, 6)), np.empty(0, int)),
     "no classes": (np.empty((4, 0)), T),
-    "many bytes": (np.ones((400, 600)), np.zeros(400, int)),
     "many rows": (np.ones((1200, 1)), np.zeros(1200, int)),
     "no target": (X, None),
     "a list of targets": (X, T.tolist()),

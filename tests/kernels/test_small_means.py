@@ -63,7 +63,7 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "four axes": (X[np.newaxis],),
     "no tokens": (np.empty((3, 0, 6)),),
     "no texts": (np.empty((0, 4, 6)),),
-    "many bytes": (np.ones((4, 100, 600)),),
+    "many means": (np.ones((200, 1, 600)),),
     "a list for a mask": (X, MASK.tolist()),
     "a mask of 32 bits": (X, MASK.astype(np.int32)),
     "a mask of bytes": (X, MASK.astype(np.int8)),

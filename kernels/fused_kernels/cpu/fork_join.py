@@ -19,8 +19,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import atomic
-from .addresses import call
+from . import atomic, python_lock
+from .addresses import call, word_at
 from .compile import inline, kernel
 from .cores import current_core, leave_core
 
@@ -143,6 +143,28 @@ def run(state: int, shares: int, code: int, arguments: int) -> int:
             _yield_core()
     atomic.store(state + _BUSY, 0)
     return taken
+
+
+@inline
+def run_holding(state: int, shares: int, code: int, arguments: int) -> None:
+    """Do the same with Python's lock, which is given up meanwhile unless one share is all there is."""
+    if shares == 1:
+        call(code, (arguments, 0, 1))
+    else:
+        saved = python_lock.give_up()
+        run(state, shares, code, arguments)
+        python_lock.take_back(saved)
+
+
+@inline
+def team(board: int, nbytes: int, parallel_from: int) -> tuple[int, int]:
+    """Return state and shares for a loop over so many bytes, as `threads.board` has them; see `forms.shares_of`.
+
+    There are no shares while the workers have to be started.
+    """
+    if nbytes < parallel_from:
+        return 0, 1
+    return word_at(board), min(word_at(board + 8), 2 * nbytes // parallel_from)
 
 
 @inline

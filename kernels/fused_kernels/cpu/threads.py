@@ -32,6 +32,9 @@ class _Team:
 _team: _Team | None = None
 _wanted: int | None = None
 _starting = threading.Lock()
+_board = (ctypes.c_int64 * 2)()
+board = ctypes.addressof(_board)
+"""Where machine code finds the address that `state` returns, and `count`; 0 while Python has to start workers first."""
 
 
 def get_num_threads() -> int:
@@ -72,6 +75,7 @@ def set_num_threads(number: int) -> None:
     if not 1 <= wanted <= _MOST:
         raise KernelError(f"set_num_threads takes an integer from 1 up to {_MOST}, and got {number!r}.")
     _wanted = wanted
+    _tell()
 
 
 def count() -> int:
@@ -121,7 +125,14 @@ def _start(workers: int) -> _Team:
         _watch_process()
         _teams.append(_Team(address, members))
         _team = _teams[-1]
+        _tell()
         return _team
+
+
+def _tell() -> None:
+    """Write the board."""
+    workers = 0 if _team is None else len(_team.threads)
+    _board[:] = [0 if _team is None else _team.state, count() if workers >= count() - 1 else 0]
 
 
 _teams: list[_Team] = []
@@ -139,6 +150,7 @@ def _forget() -> None:
     global _team, _starting
     _team, _starting = None, threading.Lock()
     _teams.clear()
+    _tell()
 
 
 def _end() -> None:

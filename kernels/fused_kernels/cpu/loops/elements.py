@@ -18,7 +18,7 @@ from fused_kernels.memory import ALIGNED_FROM
 
 from . import forms, strided
 from .element import bounds, operands_in, operands_of, put, put_over
-from .elements_launch import CODES, LIMIT, MOST, OUT, SIZE, launch
+from .elements_launch import CODES, MOST, OUT, SIZE, launch
 from .forms import shares_of
 from .strided import TILE
 
@@ -51,7 +51,7 @@ class Elements:
         self.kernels: dict[tuple[np.dtype[Any], int, bool], Any] = {}
         self._codes: dict[tuple[np.dtype[Any], int, bool], int] = {}
         self.kit = np.zeros(CODES + (2 << min(arity, MOST)), np.int64)
-        self.kit[LIMIT] = min(parallel_from, ALIGNED_FROM)
+        self.kit[:CODES] = parallel_from, threads.board, min(parallel_from, ALIGNED_FROM), forms.last_level_cache()
         self._strided = parallel(f"{name}.strided", inline(strided.strided_share(formula, arity)), key=key)
 
     def run(self, args: tuple[Any, ...], numbers: int, out: Array, *, in_place: bool) -> None:

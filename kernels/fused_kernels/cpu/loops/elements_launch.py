@@ -1,4 +1,4 @@
-"""How a formula's loop over arrays of one shape is started: with threads; or at once, if it is small.
+"""How a formula's loop over arrays of one shape is started: from Python; or at once, if all is as it usually is.
 
 Both write down where everything lies, a task, and call the machine code of the formula by its address. So they are
 compiled once for all formulas, however many arguments these have.
@@ -34,11 +34,13 @@ from fused_kernels.cpu.array_objects import (
     shared,
 )
 from fused_kernels.cpu.compile import entry, inline, kernel
+from fused_kernels.cpu.fork_join import team
 
 SIZE, OUT, OPERANDS = 0, 8, 16
 """Where a task has the number of elements, the address of the result, and of each array; or a number, as a float64."""
-LIMIT, CODES = 0, 1
-"""Where a kit has the bytes of a result from which another way is better, and the first code; 0 if not compiled yet.
+PARALLEL_FROM, BOARD, NEW_LIMIT, LIMIT, CODES = 0, 1, 2, 3, 4
+"""Where a kit has what `fork_join.team` takes, the bytes from which a new result and any are made in another way, and
+the first code; 0 if not compiled yet.
 
 The codes are ``code(state, shares, task)``, of `fork_join.parallel`, for float32 and float64 by turns; two for each
 choice of arguments that are numbers, which is counted in bits.
@@ -74,7 +76,9 @@ def _attempt(kit, out, arguments):  # type: ignore[no-untyped-def]
     model = item_of(arguments, first)
     size, count = float_size(model), elements_of(model)
     code = word_at(kit_at + 8 * (CODES + 2 * numbers + size // 8))
-    if code == 0 or axes_of(model) == 0 or count == 0 or count * size >= word_at(kit_at + 8 * LIMIT):
+    limit = word_at(kit_at + 8 * (NEW_LIMIT if is_none(out) else LIMIT))
+    state, shares = team(word_at(kit_at + 8 * BOARD), count * size, word_at(kit_at + 8 * PARALLEL_FROM))
+    if code == 0 or axes_of(model) == 0 or count == 0 or count * size >= limit or shares == 0:
         return nothing()
     if not is_none(out) and not _is_result(out, model, at, numbers, arity):
         return nothing()
@@ -83,7 +87,7 @@ def _attempt(kit, out, arguments):  # type: ignore[no-untyped-def]
         return nothing()
     put_at(at + SIZE, count)
     put_at(at + OUT, data_of(result))
-    _call_for(result, count * size >= _UNLOCKED_FROM, code, 0, 1, at)
+    _call_for(result, count * size >= _UNLOCKED_FROM, code, state, shares, at)
     return result
 
 
@@ -161,6 +165,7 @@ attempt = entry(_attempt, *[given] * 3)
 """``attempt(kit, out, arguments)``: a kit, any object, and a tuple of any objects.
 
 Returns the result, ``out`` or a new array, if the arguments are plain C-contiguous arrays of one native float dtype and
-one shape, with at least one axis and few bytes, and Python's own numbers; and ``out`` is None or such an array too,
-which may lie exactly over others. Else it returns None, and nothing was done.
+one shape, with at least one axis, and Python's own numbers; and ``out`` is such an array too, which may lie exactly
+over others, and fits into the caches; or None, and the result has few bytes. Else it returns None, and nothing was
+done.
 """

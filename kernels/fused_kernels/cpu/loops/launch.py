@@ -1,4 +1,4 @@
-"""How a loop over rows is started: with threads; or at once, if it is small.
+"""How a loop over rows is started: from Python; or at once, if all is as it usually is.
 
 Both write down where everything lies, a `Task`, and call the machine code of the operation, the same for both, by its
 address. So they are compiled once for all operations.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from numba import types
 
-from fused_kernels.cpu.addresses import call, elements_at, on_stack, record
+from fused_kernels.cpu.addresses import elements_at, on_stack, record
 from fused_kernels.cpu.array_objects import (
     Matrix,
     data_of,
@@ -32,7 +32,7 @@ from fused_kernels.cpu.array_objects import (
     shared,
 )
 from fused_kernels.cpu.compile import entry, inline, kernel
-from fused_kernels.cpu.fork_join import run
+from fused_kernels.cpu.fork_join import run, run_holding, team
 
 
 class Task(NamedTuple):
@@ -75,8 +75,8 @@ class Kit(NamedTuple):
     ----------
     single, double
         Addresses of its machine code ``core(task, share, shares)`` for float32 and float64; 0 if not compiled yet.
-    limit
-        Bytes of the result from which threads pay.
+    parallel_from, board
+        What `fork_join.team` takes.
     vectors
         How many of weight and bias it needs.
     ones, double_ones, zeros
@@ -85,7 +85,8 @@ class Kit(NamedTuple):
 
     single: int
     double: int
-    limit: int
+    parallel_from: int
+    board: int
     vectors: int
     ones: int
     double_ones: int
@@ -110,7 +111,7 @@ def _launch(state, shares, core, x, y, out, second, weight, bias, eps, scratch):
     run(state, shares, core, at)
 
 
-# They keep Python's lock, since they make new arrays, and take less time than another thread would need to get it.
+# They keep Python's lock where one thread is enough: they make new arrays, and are done before another thread has it.
 @kernel("rows.attempt", nogil=False)
 def _attempt(kit, x, out, weight, bias, eps):  # type: ignore[no-untyped-def]
     return _attempted(kit, x, x, out, out, weight, bias, eps, False)[0]
@@ -131,7 +132,8 @@ def _attempted(kit, x, y, out, second, weight, bias, eps, pair):  # type: ignore
         return refused
     first = rows_of(x, size)
     row = first.columns * size
-    if first.rows * row == 0 or first.rows * row >= kit.limit or row * (1 + pair) > ROW_BYTES:
+    state, shares = team(kit.board, first.rows * row, kit.parallel_from)
+    if first.rows * row == 0 or row * (1 + pair) > ROW_BYTES or shares == 0:
         return refused
     weighted, biased = kit.vectors >= 1 and not is_none(weight), kit.vectors >= 2 and not is_none(bias)
     if (weighted and not _is_vector(weight, first.columns, size)) or (
@@ -147,15 +149,17 @@ def _attempted(kit, x, y, out, second, weight, bias, eps, pair):  # type: ignore
         return refused
     if pair and not (_is_target(second, x, y, first, other, vectors, size) and _are_apart(out, second, size)):
         return refused
+    staged = is_same(out, x) or (pair and (is_same(out, y) or is_same(second, x) or is_same(second, y)))
+    if shares > 1 and (is_none(out) or staged):
+        return refused
     result = new_like(x) if is_none(out) else shared(out)
     total = result if not pair else new_like(x) if is_none(second) else shared(second)
     if is_none(result) or is_none(total):
         # For want of memory. One that was made is handed over, so that it is given up.
         return result, nothing()
-    staged = is_same(out, x) or (pair and (is_same(out, y) or is_same(second, x) or is_same(second, y)))
     at, scratch = _task_room(), _scratch_room() if staged else 0
     _write(at, first, other, rows_of(result, size), rows_of(total, size), vectors, eps, scratch)
-    call(core, (at, 0, 1))
+    run_holding(state, shares, core, at)
     return result, total
 
 
@@ -240,7 +244,7 @@ attempt = entry(_attempt, *[given] * 6)
 """``attempt(kit, x, out, weight, bias, eps)``: a `Kit`, and any objects.
 
 Returns the result, ``out`` or a new array, if these are plain arrays of one native float dtype that fit one another,
-too few for threads, where ``out`` may be ``x``; ``eps`` is a float of 0 or more. Else it returns None.
+and ``eps`` is a float of 0 or more. Where threads pay, ``out`` is another array than ``x``. Else it returns None.
 """
 attempt_pair = entry(_attempt_pair, *[given] * 8)
 """``attempt_pair(kit, x, y, out, second, weight, bias, eps)`` does the same for two inputs and two results.

@@ -53,7 +53,8 @@ class RowForms:
         vectors = len(parameters) - ("eps" in parameters)
         self._parameters = _PARAMETERS[len(parameters)]
         self.cores: dict[Any, Any] = {}
-        self.kit = np.array(Kit(0, 0, parallel_from, vectors, *(value.ctypes.data for value in _ABSENT)))
+        absent = (value.ctypes.data for value in _ABSENT)
+        self.kit = np.array(Kit(0, 0, parallel_from, threads.board, vectors, *absent))
 
     def run(
         self,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 
-from fused_kernels.cpu.addresses import call, elements_at, on_stack, record
+from fused_kernels.cpu.addresses import elements_at, on_stack, record
 from fused_kernels.cpu.array_objects import (
     axes_of,
     begins_alike,
@@ -29,7 +29,7 @@ from fused_kernels.cpu.array_objects import (
 )
 from fused_kernels.cpu.compensated import added
 from fused_kernels.cpu.compile import entry, inline, kernel
-from fused_kernels.cpu.fork_join import run
+from fused_kernels.cpu.fork_join import run, run_holding, team
 from fused_kernels.cpu.new_objects import new_array, new_number
 
 MEAN, SUM, NONE = range(3)
@@ -64,11 +64,12 @@ class Task(NamedTuple):
 
 
 class Kit(NamedTuple):
-    """The same in all calls: addresses of the code for float32 and float64, or 0; bytes from which threads pay."""
+    """The same in all calls: addresses of the code for float32 and float64, or 0; what `fork_join.team` takes."""
 
     single: int
     double: int
-    limit: int
+    parallel_from: int
+    board: int
 
 
 load_task, _store_task = record(Task)
@@ -87,7 +88,7 @@ def _launch(state, shares, core, x, target, losses, ignored, smoothing):  # type
     run(state, shares, core, at)
 
 
-# It keeps Python's lock, since it makes the result, and takes less time than another thread would need to get it.
+# It keeps Python's lock where one thread is enough: it makes the result, and is done before another thread has it.
 @kernel("cross_entropy.attempt", nogil=False)
 def _attempt(kit, x, target, out, ignored, reduction):  # type: ignore[no-untyped-def]
     kit = _load_kit(data_of(kit))
@@ -97,7 +98,8 @@ def _attempt(kit, x, target, out, ignored, reduction):  # type: ignore[no-untype
         return nothing()
     rows = rows_of(x, size)
     nbytes = rows.rows * rows.columns * size
-    if nbytes == 0 or nbytes >= kit.limit or rows.rows * size > _LOSSES_BYTES:
+    state, shares = team(kit.board, nbytes, kit.parallel_from)
+    if nbytes == 0 or shares == 0 or rows.rows * size > _LOSSES_BYTES:
         return nothing()
     labels = integers_at(data_of(target))
     if not _are_classes(labels, rows.rows, ignored, rows.columns):
@@ -108,7 +110,7 @@ def _attempt(kit, x, target, out, ignored, reduction):  # type: ignore[no-untype
         return nothing()
     at = _task_room()
     _write(at, rows, data_of(target), losses, ignored, 0)
-    call(core, (at, 0, 1))
+    run_holding(state, shares, core, at)
     if reduction == NONE:
         return result
     place = _number_room() if is_none(out) else data_of(out)
@@ -170,6 +172,6 @@ Nothing is looked at. A row whose target is no class is left out.
 attempt = entry(_attempt, *[given] * 4, *[types.int64] * 2)
 """``attempt(kit, logits, target, out, ignored, reduction)``: a `Kit`, any objects, and one of `MEAN`, `SUM`, `NONE`.
 
-Returns the result, if these are plain arrays that fit one another and too few for threads, whose targets are all
+Returns the result, if these are plain arrays that fit one another and of few rows, whose targets are all
 classes or ignored; ``out`` is None, or an array without axes. Else it returns None, and nothing was done.
 """

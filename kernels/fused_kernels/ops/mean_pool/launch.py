@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 
-from fused_kernels.cpu.addresses import call, on_stack, put_at, record, word_at
+from fused_kernels.cpu.addresses import on_stack, put_at, record, word_at
 from fused_kernels.cpu.array_objects import (
     axes_of,
     begins_alike,
@@ -25,8 +25,9 @@ from fused_kernels.cpu.array_objects import (
     shared,
 )
 from fused_kernels.cpu.compile import entry, inline, kernel
-from fused_kernels.cpu.fork_join import run
+from fused_kernels.cpu.fork_join import run, run_holding, team
 from fused_kernels.cpu.new_objects import new_array
+from fused_kernels.memory import ALIGNED_FROM
 
 
 class Task(NamedTuple):
@@ -50,11 +51,12 @@ class Task(NamedTuple):
 
 
 class Kit(NamedTuple):
-    """The same in all calls: addresses of the code for float32 and float64, or 0; bytes from which threads pay."""
+    """The same in all calls: addresses of the code for float32 and float64, or 0; what `fork_join.team` takes."""
 
     single: int
     double: int
-    limit: int
+    parallel_from: int
+    board: int
 
 
 load_task, _store_task = record(Task)
@@ -70,7 +72,7 @@ def _launch(state, shares, core, x, mask, out):  # type: ignore[no-untyped-def] 
     run(state, shares, core, at)
 
 
-# It keeps Python's lock, since it makes the result, and takes less time than another thread would need to get it.
+# It keeps Python's lock where one thread is enough: it makes the result, and is done before another thread has it.
 @kernel("mean_pool.attempt", nogil=False)
 def _attempt(kit, x, mask, out):  # type: ignore[no-untyped-def]
     kit = _load_kit(data_of(kit))
@@ -79,10 +81,12 @@ def _attempt(kit, x, mask, out):  # type: ignore[no-untyped-def]
     if size == 0 or core == 0 or not is_contiguous(x) or not 2 <= axes_of(x) <= 3 or not _is_mask(mask, x):
         return nothing()
     nbytes, axes, shape = elements_of(x) * size, axes_of(x) - 1, _shape_room()
-    if nbytes == 0 or nbytes >= kit.limit:
-        return nothing()
+    state, shares = team(kit.board, nbytes, kit.parallel_from)
     put_at(shape, word_at(shape_of(x)))
     put_at(shape + 8 * (axes - 1), word_at(shape_of(x) + 8 * axes))
+    many = is_none(out) and nbytes // max(word_at(shape_of(x) + 8 * (axes - 1)), 1) >= ALIGNED_FROM
+    if nbytes == 0 or shares == 0 or many:
+        return nothing()
     if not is_none(out) and not (_is_result(out, size, axes, shape) and _is_apart(out, size, x, mask)):
         return nothing()
     result = new_array(size, axes, shape) if is_none(out) else shared(out)
@@ -90,7 +94,7 @@ def _attempt(kit, x, mask, out):  # type: ignore[no-untyped-def]
         return nothing()
     at = _task_room()
     _write(at, x, mask, data_of(result))
-    call(core, (at, 0, 1))
+    run_holding(state, shares, core, at)
     return result
 
 
@@ -148,6 +152,6 @@ Nothing is looked at.
 attempt = entry(_attempt, *[given] * 4)
 """``attempt(kit, x, mask, out)``: a `Kit`, and any objects.
 
-Returns the result, ``out`` or a new array, if these are plain C-contiguous arrays that fit one another and too few for
-threads; the mask may be None. Else it returns None, and nothing was done.
+Returns the result, ``out`` or a new array, if these are plain C-contiguous arrays that fit one another; the
+mask may be None, and a new array has few bytes. Else it returns None, and nothing was done.
 """
