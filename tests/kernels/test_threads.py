@@ -130,7 +130,7 @@ def test_the_number_of_threads_is_obeyed(use_threads: Callable[[int], None]) -> 
 
 def test_a_medium_array_is_not_cut_into_slices_for_every_core(use_threads: Callable[[int], None]) -> None:
     use_threads(64)
-    assert "on 6 threads" in fk.explain("scale", np.zeros(100_000), 2.0).notes[0]
+    assert "on 12 threads" in fk.explain("scale", np.zeros(100_000), 2.0).notes[0]
     assert "on 64 threads" in fk.explain("scale", np.zeros(10_000_000), 2.0).notes[0]
 
 

@@ -11,6 +11,7 @@ its shares itself. An exception of a share, which ends that share only, is raise
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import atomic, python_lock
-from .addresses import call, word_at
+from .addresses import call, on_stack, word_at
 from .compile import inline, kernel
 from .cores import current_core, leave_core
 
@@ -28,10 +29,17 @@ _SPINS = 4000
 """Pauses before a worker sleeps: 100 µs on Zen 5."""
 _PATIENCE = 10_000
 """Pauses before the caller yields its core to a worker that was interrupted in its share."""
+_RARELY = 110_000
+"""Nanoseconds between two calls for which no worker stays awake."""
+_WAKE_FROM = 48
+"""How many times the size from which threads pay makes up for waking them.
+
+That takes the caller 7 µs, and a worker comes after about 50: what the caller alone does in that time it better does.
+"""
 
 # The state is raw memory that workers and callers share: words on cache lines of their own, a block for each worker.
 _BUSY, _GENERATION, _FINISHED, _STOP = 0, 64, 128, 192
-_CODE, _ARGUMENTS, _SHARES, _CORE = 256, 264, 272, 280
+_CODE, _ARGUMENTS, _SHARES, _CORE, _CALLED = 256, 264, 272, 280, 288
 _WORKERS = 320
 _OFFERED, _ASLEEP, _MUTEX, _CONDITION, _BLOCK = 0, 64, 128, 192, 256
 
@@ -88,7 +96,7 @@ def work(state: int, worker: int) -> None:
         offered = atomic.load(block + _OFFERED)
         if offered == 0:
             _mutex_lock(block + _MUTEX)
-            atomic.store(block + _ASLEEP, 1)
+            atomic.store(block + _ASLEEP, 1)  # 2 when it was told to wake up
             # Whoever offers or stops looks at _ASLEEP after having written, so one of the two sees the other.
             if atomic.load(block + _OFFERED) == 0 and atomic.load(state + _STOP) == 0:
                 _condition_wait(block + _CONDITION, block + _MUTEX)
@@ -126,7 +134,7 @@ def run(state: int, shares: int, code: int, arguments: int) -> int:
         block = state + _WORKERS + (share - 1) * _BLOCK
         # The number of the call, so that a late worker cannot mistake this offer for one that was taken back.
         atomic.store(block + _OFFERED, generation)
-        if atomic.load(block + _ASLEEP) != 0:
+        if atomic.swap_if(block + _ASLEEP, 1, 2):
             _wake(block)
     call(code, (arguments, 0, shares))
     taken = 0
@@ -160,11 +168,34 @@ def run_holding(state: int, shares: int, code: int, arguments: int) -> None:
 def team(board: int, nbytes: int, parallel_from: int) -> tuple[int, int]:
     """Return state and shares for a loop over so many bytes, as `threads.board` has them; see `forms.shares_of`.
 
-    There are no shares while the workers have to be started.
+    There are no shares while the workers have to be started, and one where it would take longer to wake them.
     """
     if nbytes < parallel_from:
         return 0, 1
-    return word_at(board), min(word_at(board + 8), 2 * nbytes // parallel_from)
+    state, most = word_at(board), word_at(board + 8)
+    if most > 1 and nbytes < _WAKE_FROM * parallel_from and _sleeps(state):
+        return 0, 1
+    return state, min(most, 2 * nbytes // parallel_from)
+
+
+@inline
+def _sleeps(state: int) -> bool:
+    """Return whether the first worker sleeps, and would soon again, since calls come rarely."""
+    if atomic.load(state + _WORKERS + _ASLEEP) == 0:
+        return False
+    now, before = _nanoseconds(), atomic.load(state + _CALLED)
+    atomic.store(state + _CALLED, now)
+    rarely: bool = now - before > _RARELY
+    return rarely
+
+
+@inline
+def _nanoseconds() -> int:
+    room = _time_room()
+    _clock_gettime(_MONOTONIC, room)
+    seconds, rest = word_at(room), word_at(room + 8)
+    found: int = seconds * 1_000_000_000 + rest
+    return found
 
 
 @inline
@@ -183,6 +214,9 @@ _condition_init = types.ExternalFunction("pthread_cond_init", _INT(types.int64, 
 _condition_wait = types.ExternalFunction("pthread_cond_wait", _INT(types.int64, types.int64))
 _condition_signal = types.ExternalFunction("pthread_cond_signal", _INT(types.int64))
 _yield_core = types.ExternalFunction("sched_yield", _INT())
+_clock_gettime = types.ExternalFunction("clock_gettime", _INT(types.int64, types.int64))
+_MONOTONIC = getattr(time, "CLOCK_MONOTONIC", 1)
+_time_room = on_stack(16)
 
 
 @intrinsic

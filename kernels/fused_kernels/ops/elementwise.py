@@ -18,7 +18,7 @@ from ._elementwise_peers import PEERS
 
 _EXACT = {"float32": Tolerance(1e-6, 0.0), "float64": Tolerance(1e-15, 0.0)}
 _ROUNDED = {"float32": Tolerance(2e-6, 1e-6), "float64": Tolerance(4e-15, 1e-16)}
-_LIGHT = 256 << 10
+_LIGHT = 128 << 10
 """Bytes from which threads pay for what is a few instructions for each element."""
 _HEAVY = 64 << 10
 

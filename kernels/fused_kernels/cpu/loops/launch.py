@@ -132,8 +132,9 @@ def _attempted(kit, x, y, out, second, weight, bias, eps, pair):  # type: ignore
         return refused
     first = rows_of(x, size)
     row = first.columns * size
-    state, shares = team(kit.board, first.rows * row, kit.parallel_from)
-    if first.rows * row == 0 or row * (1 + pair) > ROW_BYTES or shares == 0:
+    nbytes, fresh = first.rows * row, is_none(out) or (pair and is_none(second))
+    state, shares = team(kit.board, nbytes, kit.parallel_from)
+    if nbytes == 0 or row * (1 + pair) > ROW_BYTES or shares == 0 or (fresh and nbytes >= kit.parallel_from):
         return refused
     weighted, biased = kit.vectors >= 1 and not is_none(weight), kit.vectors >= 2 and not is_none(bias)
     if (weighted and not _is_vector(weight, first.columns, size)) or (
@@ -150,7 +151,7 @@ def _attempted(kit, x, y, out, second, weight, bias, eps, pair):  # type: ignore
     if pair and not (_is_target(second, x, y, first, other, vectors, size) and _are_apart(out, second, size)):
         return refused
     staged = is_same(out, x) or (pair and (is_same(out, y) or is_same(second, x) or is_same(second, y)))
-    if shares > 1 and (is_none(out) or staged):
+    if staged and shares > 1:
         return refused
     result = new_like(x) if is_none(out) else shared(out)
     total = result if not pair else new_like(x) if is_none(second) else shared(second)
@@ -244,7 +245,8 @@ attempt = entry(_attempt, *[given] * 6)
 """``attempt(kit, x, out, weight, bias, eps)``: a `Kit`, and any objects.
 
 Returns the result, ``out`` or a new array, if these are plain arrays of one native float dtype that fit one another,
-and ``eps`` is a float of 0 or more. Where threads pay, ``out`` is another array than ``x``. Else it returns None.
+and ``eps`` is a float of 0 or more; a new array has few bytes, and with threads ``out`` is another array than ``x``.
+Else it returns None.
 """
 attempt_pair = entry(_attempt_pair, *[given] * 8)
 """``attempt_pair(kit, x, y, out, second, weight, bias, eps)`` does the same for two inputs and two results.
