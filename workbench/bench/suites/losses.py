@@ -39,12 +39,6 @@ _EQUAL = "a product of this size is at the processor's limit in all libraries, w
 # The first that matches is taken, so the particular ones come before the general.
 KNOWN = (
     Loss(
-        op="cosine_similarity",
-        shape="8x64x8",
-        why="the norms of both sides and their product are three calls from Python; NumPy's are shorter, and ONNX "
-        "Runtime runs all in one",
-    ),
-    Loss(
         op="matmul",
         shape="8x64x64",
         out=False,

@@ -17,6 +17,9 @@ from fused_kernels.cpu.gemm import Epilogue, product
 from fused_kernels.cpu.loops.forms import shares_of
 from fused_kernels.dispatch import Array
 
+from .small import attempt
+
+__all__ = ["attempt", "cosines"]
 _SCALED = Epilogue("scaled", scaled=True)
 _PARALLEL_FROM = 512 << 10
 
