@@ -46,6 +46,15 @@ def format_count(count: float) -> str:
     return _scaled(count, ("", "k", "M", "G", "T", "P")).rstrip()
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a number of things.
+
+    >>> counted(1, "tensor"), counted(1200, "value")
+    ('1 tensor', '1200 values')
+    """
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def format_round(count: float) -> str:
     """Write a count that is known roughly, with two digits.
 

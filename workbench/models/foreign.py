@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .source import Source
+from collections.abc import Mapping
+from typing import Any
+
+from .model import Model
+from .source import Source, first_in_zip
 
 _SIGNATURES = [
     (
@@ -15,6 +19,7 @@ _SIGNATURES = [
         b"PK\x03\x04",
         "it is a zip archive, and neither torch's nor NumPy's; unpack it and load what is in it",
     ),
+    (b"PK\x05\x06", "it is a zip archive without a file in it"),
     (b"\x80\x02", "it is a Python pickle, which could run code; save the weights as .safetensors instead"),
     (b"\x80\x04", "it is a Python pickle, which could run code; save the weights as .safetensors instead"),
     (b"\x80\x05", "it is a Python pickle, which could run code; save the weights as .safetensors instead"),
@@ -30,6 +35,8 @@ def what_it_is(source: Source) -> str:
     head = source.head
     if not head:
         return "it is empty"
+    if first_in_zip(head).endswith(b"/data/0"):
+        return "it is a TorchScript file, which is code; read it with torch.jit.load(path) and load the module"
     for signature, clause in _SIGNATURES:
         if head.startswith(signature) or (
             signature[:1] == b"<" and head.lstrip().lower().startswith(signature.lower())
@@ -39,6 +46,17 @@ def what_it_is(source: Source) -> str:
         line = head.decode("utf-8", "replace").strip().splitlines()
         return f"it is a text file that begins {line[0][:40]!r}" if line else "it is a text file of blanks"
     return f"its first bytes are {head[:8].hex(' ')}"
+
+
+def what_to_make_of(value: Any) -> str:
+    """Say, with a blank before it, what to do with an object that is no model; empty where that is not known."""
+    if isinstance(value, type):
+        return f" {value.__name__} is a class: make one of it, and load that."
+    if isinstance(value, Model):
+        return " It is loaded already."
+    if isinstance(value, Mapping):
+        return " If it holds weights, save them first: safetensors.torch.save_file(weights, path)."
+    return ""
 
 
 def is_text(head: bytes) -> bool:

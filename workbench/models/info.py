@@ -16,7 +16,8 @@ class ModelInfo:
     Parameters
     ----------
     format
-        ``"onnx"``, ``"huggingface"`` or ``"safetensors"``.
+        ``"onnx"``; ``"huggingface"``, a folder or from the hub; ``"torch"``, a module; and without a way to run it
+        ``"safetensors"``, ``"numpy"`` for ``.npy`` and ``.npz``, ``"torch_file"`` for a file of ``torch.save``.
     name
         The graph's name; or the folder's, with the architecture's; or the file's.
     inputs, outputs

@@ -101,8 +101,19 @@ class InputRules:
 
 
 def check_outputs(asked: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Return the asked names, if the model has outputs of these names."""
-    asked, known = [asked] if isinstance(asked, str) else list(asked), list(known)
+    """Return the asked names, if the model has outputs of these names.
+
+    Raises
+    ------
+    workbench.errors.InputError
+        If it has not, or none is asked for.
+    """
+    known = list(known)
+    if not isinstance(asked, Iterable) or not (asked := [asked] if isinstance(asked, str) else list(asked)):
+        raise InputError(
+            f"outputs={asked!r} names no output. Give a list of some of {', '.join(map(repr, known))}; or leave it out "
+            "for all."
+        )
     for name in asked:
         if name not in known:
             raise InputError(f"The model has no output {name!r}; it has {', '.join(map(repr, known))}.")

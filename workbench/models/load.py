@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import operator
 import os
 import re
 import stat
@@ -13,12 +14,13 @@ from typing import Any
 
 from workbench.errors import InputError, LoadError
 
-from .foreign import what_it_is
+from .foreign import what_it_is, what_to_make_of
 from .formats import Format, Option, formats
 from .model import Model
 from .source import Source
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?")
+_URL = re.compile(r"[a-z][a-z0-9+]+://([^/]*)")
 _MOST_SHOWN = 300  # characters of a path in a message
 _SUFFIXES = (".onnx", ".safetensors", ".pb", ".ort", ".bin", ".pt", ".pth", ".npz", ".npy", ".gguf", ".h5", ".json")
 
@@ -131,7 +133,7 @@ def recognise(source: Source) -> Format:
         )
     raise LoadError(
         f"A model cannot be loaded from {source.given}. Give a path, bytes, a file object, an onnx.ModelProto, a "
-        "torch.nn.Module, the id of a model on the Hugging Face hub, or 'sample:NAME'."
+        f"torch.nn.Module, the id of a model on the Hugging Face hub, or 'sample:NAME'.{what_to_make_of(source.value)}"
     )
 
 
@@ -140,6 +142,9 @@ def _find_path(given: str, may_be_hub_id: bool) -> Source:
         raise LoadError(
             f"{given!r} is no path and no id. Give a path, a hub id such as 'organisation/name', or 'sample:NAME'."
         )
+    if url := _URL.match(given):
+        way = "the id of the model, 'organisation/name'" if "huggingface.co" in url[1] else "its path"
+        raise LoadError(f"{given[:_MOST_SHOWN]} is an address, and nothing is fetched from one. Give {way}.")
     try:
         path = Path(given).expanduser()
     except RuntimeError as error:
@@ -210,6 +215,10 @@ def _value(option: Option, value: Any) -> Any:
         return None
     if isinstance(value, os.PathLike) and option.kind is str:
         value = os.fspath(value)
+    elif type(value).__module__ == "torch" and type(value).__name__ == "device":
+        value = str(value)
+    elif option.kind is int and not isinstance(value, bool) and hasattr(value, "__index__"):
+        value = operator.index(value)  # NumPy's too
     if option.choices and value not in option.choices:
         raise InputError(f"{option.name}={value!r} is none of {', '.join(map(repr, option.choices))}.")
     if type(value) is not option.kind or (isinstance(value, int) and not isinstance(value, bool) and value < 1):

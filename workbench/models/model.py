@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.errors import InputError, WorkbenchError
+from workbench.errors import RunError, WorkbenchError
 
 from .awaited import Stop, awaited
 from .info import ModelInfo
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from .batch import Batches
     from .cost import ModelCost
     from .export.quantized import Quantized
+    from .formats.onnx import OnnxModel
+    from .profile import Profile
 
 __all__ = ["Model", "ModelInfo", "Tensor", "TensorTable"]
+
+_ONLY_WEIGHTS = "Load the model that these weights belong to: the folder with config.json, a module, an ONNX file."
 
 
 class Model(ABC):
@@ -65,9 +69,9 @@ class Model(ABC):
         Raises
         ------
         workbench.errors.InputError
-            If a dimension is left open, or a shape does not fit; or if the format has no graph.
+            If a dimension is left open, or a shape does not fit.
         workbench.errors.RunError
-            If the graph contradicts itself.
+            If the graph contradicts itself; or if the model is no graph.
 
         Examples
         --------
@@ -80,13 +84,41 @@ class Model(ABC):
           Relu          1       0    0%        256 B
           Softmax       1       0    0%         32 B
         """
-        export = (
-            "Export it, and ask the export: model.to_onnx(path)" if hasattr(self, "to_onnx") else "Load an ONNX model"
-        )
-        raise InputError(
-            f"{self.info.name} is {self.info.format} and has no graph from which its cost could be told. {export}, "
-            "then wb.load(path).cost(...)."
-        )
+        raise self._without("has no graph from which its cost could be told", "then ask it: wb.load(path).cost(...)")
+
+    def profile(self, inputs: Any, *args: Any, **options: Any) -> Profile:
+        """Measure where the time of a run goes; see :meth:`workbench.models.formats.onnx.OnnxModel.profile`.
+
+        Raises
+        ------
+        workbench.errors.RunError
+            If the model is not one that ONNX Runtime runs.
+        """
+        raise self._without("keeps no times of its parts", "then ask it: wb.load(path).profile(inputs)")
+
+    def to_onnx(self, path: Any, *args: Any, **options: Any) -> OnnxModel:
+        """Export the model to ONNX; see :meth:`workbench.models.torch_model.TorchModel.to_onnx`.
+
+        Raises
+        ------
+        workbench.errors.RunError
+            If the model is not one that torch runs.
+        """
+        if self.info.format == "onnx":
+            raise RunError(f"{self.info.name} is an ONNX model already. To write it: onnx.save(model.proto, path).")
+        raise RunError(f"{self.info.name} is {self._kind}, which says nothing of what to compute. {_ONLY_WEIGHTS}")
+
+    def _without(self, what: str, then: str) -> RunError:
+        """Return the error for what only an ONNX model has, with the way to one."""
+        exports = type(self).to_onnx is not Model.to_onnx
+        way = f"Export it, model.to_onnx(path), {then}." if exports else _ONLY_WEIGHTS
+        return RunError(f"{self.info.name} is {self._kind}, which {what}. {way}")
+
+    @property
+    def _kind(self) -> str:
+        from .formats import formats
+
+        return next((one.title for one in formats() if one.name == self.info.format), self.info.format)
 
     def quantize(self, method: str = "int8", path: Any = None, **options: Any) -> Quantized:
         """Make a model with int8 weights, and measure what it costs in size and error.

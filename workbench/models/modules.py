@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from workbench.errors import InputError
-from workbench.text import aligned, did_you_mean, format_bytes, format_count, format_share
+from workbench.text import aligned, counted, did_you_mean, format_bytes, format_count, format_share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +129,7 @@ class Module:
         return pd.DataFrame(rows, columns=["module", "depth", "tensors", "elements", "bytes", "share"])
 
     def __repr__(self) -> str:
-        whole = f"{self.path or 'all'}: {len(self.tensors)} tensors, {format_bytes(self.nbytes)}"
+        whole = f"{self.path or 'all'}: {counted(len(self.tensors), 'tensor')}, {format_bytes(self.nbytes)}"
         depth = self._shown_depth()
         modules = [(level, module) for level, module in self.walk(depth) if level]
         rows = [

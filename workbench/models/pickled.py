@@ -16,7 +16,7 @@ from workbench.arrays import DTYPE_BITS, dtype_name
 from workbench.errors import LoadError
 
 from .model import Tensor
-from .source import Source
+from .source import Source, first_in_zip
 from .torch_arrays import first_line, import_or_say, is_tensor, to_numpy
 
 _MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -26,10 +26,7 @@ _DEEPEST = 20
 
 def looks_like_torch(head: bytes) -> bool:
     """Return whether the first bytes of a file are those of one that ``torch.save`` wrote."""
-    if head.startswith(_MAGIC):
-        return True
-    name = head[30 : 30 + int.from_bytes(head[26:28], "little")]  # of the first file in a zip archive
-    return head.startswith(b"PK\x03\x04") and name.endswith(b"/data.pkl")
+    return head.startswith(_MAGIC) or first_in_zip(head).endswith(b"/data.pkl")
 
 
 def pickled_tensors(source: Source) -> tuple[list[Tensor], dict[str, str]]:
@@ -94,8 +91,7 @@ def _unpickled(source: Source) -> Any:
             what = f"asks for {named[1]} when it is read" if named else "holds more than tensors"
             raise LoadError(
                 f"{source.given} {what}, which could run any code, and is not read. If you trust it, read it "
-                f"yourself and "
-                "save its tensors: safetensors.torch.save_file(module.state_dict(), path)."
+                "yourself and save its tensors: safetensors.torch.save_file(module.state_dict(), path)."
             ) from error
         raise LoadError(
             f"{source.given} is not a whole file of torch.save: {first_line(error)}. Download it again."

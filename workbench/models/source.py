@@ -10,6 +10,9 @@ from typing import Any
 
 from workbench.errors import LoadError
 
+ZIP_HEAD = 30
+"""Bytes of a file's own header in a zip archive, before its name."""
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -85,3 +88,12 @@ class Source:
         if not names:
             return "nothing"
         return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def first_in_zip(head: bytes) -> bytes:
+    r"""Return the name of the first file in a zip archive, by the archive's first bytes; empty if it is none.
+
+    >>> first_in_zip(b"PK\x03\x04" + bytes(22) + b"\x05\x00" + bytes(2) + b"a.npy...")
+    b'a.npy'
+    """
+    return head[ZIP_HEAD : ZIP_HEAD + int.from_bytes(head[26:28], "little")] if head.startswith(b"PK\x03\x04") else b""

@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.arrays import DTYPE_BITS, dtype_name, numpy_dtype
 from workbench.errors import InputError
+from workbench.text import counted
 
 BINS = 64
 _CHUNK = 1 << 18
@@ -60,7 +61,7 @@ class TensorStats:
         return self.count - self.nans - self.infs
 
     def __repr__(self) -> str:
-        lines = [f"{self.count} values" + (" (magnitudes of complex numbers)" if self.magnitudes else "")]
+        lines = [counted(self.count, "value") + (" (magnitudes of complex numbers)" if self.magnitudes else "")]
         if self.finite:
             lines += [
                 f"  minimum {self.minimum:.6g}, maximum {self.maximum:.6g}",

@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.arrays import DTYPE_BITS
 from workbench.errors import InputError, LoadError
-from workbench.text import did_you_mean, format_bytes, format_sizes
+from workbench.text import counted, did_you_mean, format_bytes, format_sizes
 
 from .tensor import ORIGINS, Tensor
 
@@ -36,7 +36,7 @@ class TensorTable(Mapping[str, Tensor]):
                 raise LoadError(f"Two tensors are named {tensor.name!r}; names must be unique. Write the model anew.")
 
     def __getitem__(self, name: str) -> Tensor:
-        if name in self._tensors:
+        if name in self:
             return self._tensors[name]
         if not self._tensors:
             raise InputError(f"There is no tensor {name!r}: the model has none.")
@@ -47,7 +47,11 @@ class TensorTable(Mapping[str, Tensor]):
         )
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tensors
+        return isinstance(name, str) and name in self._tensors
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the tensor of that name, or ``default`` if there is none."""
+        return self._tensors[name] if name in self else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)
@@ -98,8 +102,11 @@ class TensorTable(Mapping[str, Tensor]):
         Raises
         ------
         workbench.errors.InputError
-            If there is no such dtype or origin.
+            If there is no such dtype or origin, or a pattern is no text.
         """
+        for what, pattern in (("name", name), ("dtype", dtype)):
+            if pattern is not None and not isinstance(pattern, str):
+                raise InputError(f"{what}={pattern!r} is no pattern; give a text such as '*attn*'.")
         if dtype is not None and not any(fnmatchcase(known, dtype) for known in (*DTYPE_BITS, *self.dtypes)):
             raise InputError(
                 f"There is no dtype {dtype!r}.{did_you_mean(dtype, DTYPE_BITS)} The tensors here have: "
@@ -163,7 +170,7 @@ class TensorTable(Mapping[str, Tensor]):
     def __repr__(self) -> str:
         shown = list(self.values())[:20]
         more = [f"... and {len(self) - len(shown)} more"] if len(self) > len(shown) else []
-        return "\n".join([f"{len(self)} tensors, {format_bytes(self.nbytes)}", *map(repr, shown), *more])
+        return "\n".join([f"{counted(len(self), 'tensor')}, {format_bytes(self.nbytes)}", *map(repr, shown), *more])
 
     def _repr_html_(self) -> str:
         from workbench.views import cards

@@ -83,4 +83,4 @@ def first_line(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return f"it looks for {error} in vain"
     lines = str(error).strip().splitlines()
-    return lines[0][:300].rstrip(".") if lines else type(error).__name__
+    return lines[0][:300].rstrip(".!") if lines else type(error).__name__

@@ -83,7 +83,9 @@ class TorchModel(Model):
         except WorkbenchError:
             raise
         except Exception as error:
-            raise RunError(f"{type(module).__name__} of {self.given} stopped: {first_line(error)}.") from error
+            name = type(module).__name__
+            what = self.given if self.given.endswith(name) else f"{name} of {self.given}"
+            raise RunError(f"{what} stopped: {first_line(error)}.") from error
 
     @property
     def limits(self) -> Limits:

@@ -24,6 +24,10 @@ def slice2d(
             f"{tensor!r} has {len(outer)} axes before its last two and leading={leading} has {len(leading)} indices; "
             f"give one index per axis, for example leading={(0,) * len(outer)}."
         )
+    wholes = {"row": row, "column": column, "height": height, "width": width}
+    for what, index in (*wholes.items(), *((f"leading[{axis}]", index) for axis, index in enumerate(leading))):
+        if not hasattr(index, "__index__"):
+            raise InputError(f"{what}={index!r} is no whole number.")
     if height < 1 or width < 1:
         raise InputError(f"A window of {height} x {width} shows nothing; height and width are at least 1.")
     for what, index, size in [

@@ -95,3 +95,21 @@ def test_the_table_for_pandas_has_module_share_and_origin(bert: TensorTable) -> 
     assert frame.groupby("module")["bytes"].sum().sum() == bert.nbytes
     assert "encoder.layer.0.attention.self.query" in set(frame["module"])
     assert set(frame["origin"]) == {"stored"}
+
+
+def test_a_table_is_a_mapping_and_a_wrong_question_is_an_input_error(bert: TensorTable) -> None:
+    name = next(iter(bert))
+    assert bert.get("nothing") is None
+    assert bert.get("nothing", 3) == 3
+    assert bert.get(name) is bert[name]
+    assert ["x"] not in bert  # type: ignore[comparison-overlap]
+    for ask in (
+        lambda: bert[["x"]],  # type: ignore[index]
+        lambda: bert.filter(3),  # type: ignore[arg-type]
+        lambda: bert.filter(dtype=np.float32),  # type: ignore[arg-type]
+        lambda: bert[name].slice2d("a"),  # type: ignore[arg-type]
+        lambda: bert[name].slice2d(1.0),  # type: ignore[arg-type]
+        lambda: bert[name].slice2d(width=2.5),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InputError):
+            ask()

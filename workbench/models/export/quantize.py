@@ -100,8 +100,7 @@ def quantize(
     if not isinstance(model, (OnnxModel, TorchModel)):
         raise RunError(
             f"{model.info.name} is {model.info.format}, without a graph that could run. Quantise the ONNX model, or "
-            f"the "
-            "Hugging Face folder, that these weights belong to."
+            "the Hugging Face folder, that these weights belong to."
         )
     report = progress or nobody
     if path is not None:

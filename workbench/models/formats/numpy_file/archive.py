@@ -16,7 +16,7 @@ import numpy as np
 from workbench.arrays import dtype_name
 from workbench.errors import LoadError
 from workbench.models.content import Content
-from workbench.models.source import Source
+from workbench.models.source import ZIP_HEAD, Source, first_in_zip
 from workbench.models.tensor import Tensor
 
 from .npy import Header, pickled, placed_tensor, read_header
@@ -26,14 +26,11 @@ _DAMAGE = (
     *(EOFError, OSError, RuntimeError, ValueError, OverflowError),
 )
 """What Python's library raises for one kind of damage or another."""
-_LOCAL = 30
-"""Bytes of a file's own header in the archive, before its name."""
 
 
 def looks_like_npz(head: bytes) -> bool:
     """Return whether the first bytes of a file are those of a zip archive whose first file is an array."""
-    name = head[_LOCAL : _LOCAL + int.from_bytes(head[26:28], "little")]
-    return head.startswith(b"PK\x03\x04") and name.endswith(b".npy")
+    return first_in_zip(head).endswith(b".npy")
 
 
 def archive_tensors(source: Source) -> list[Tensor]:
@@ -70,9 +67,9 @@ def _tensor(source: Source, content: Content, archive: zipfile.ZipFile, entry: z
 
         return Tensor(name, "object", header.shape, max(entry.file_size - header.nbytes, 0), refuse)
     if entry.compress_type == zipfile.ZIP_STORED:
-        local = content.read(entry.header_offset, _LOCAL).tobytes()
+        local = content.read(entry.header_offset, ZIP_HEAD).tobytes()
         lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
-        return placed_tensor(content, given, name, header, entry.header_offset + _LOCAL + lengths + header.nbytes)
+        return placed_tensor(content, given, name, header, entry.header_offset + ZIP_HEAD + lengths + header.nbytes)
     if entry.file_size != header.nbytes + header.elements_nbytes:
         raise LoadError(
             f"{given} needs {header.elements_nbytes} bytes and has {entry.file_size - header.nbytes}. It is damaged: "

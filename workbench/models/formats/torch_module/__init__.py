@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.arrays import TensorSpec
-from workbench.errors import InputError
+from workbench.errors import InputError, LoadError
 from workbench.models.formats import Format
 from workbench.models.formats.huggingface.probing import probed
 from workbench.models.formats.huggingface.signature import Signature, longest_text, signature
@@ -20,6 +20,7 @@ from workbench.models.inputs import InputRules
 from workbench.models.model import ModelInfo, TensorTable
 from workbench.models.pickled import shared_tensor
 from workbench.models.source import Source
+from workbench.models.torch_arrays import is_tensor
 from workbench.models.torch_model import TorchModel, arrays_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class ModuleModel(TorchModel):
         self._in_training: list[Any] = []
         name = type(module).__name__
         self.given = f"the given {name}"
-        state = module.state_dict()
+        state, others = _state(module, self.given)
         first: dict[Any, str] = {}
         shared = {}
         for key, value in state.items():
@@ -60,7 +61,7 @@ class ModuleModel(TorchModel):
         self._checked = InputRules(inputs, symbols=True) if not _takes_more(module) else None
         if hasattr(module, "config") and outputs:
             self.options_of_forward = {"return_dict": True}
-        metadata = {f"shared: {key}": other for key, other in shared.items()}
+        metadata = {f"shared: {key}": other for key, other in shared.items()} | others
         if module.training:
             metadata["training"] = "the module is in training; it is run in evaluation, and put back"
         self.info = ModelInfo(
@@ -155,6 +156,21 @@ class ModuleModel(TorchModel):
             ),
             (),
         )
+
+
+def _state(module: Any, given: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the tensors of a module by name; and what else is in its state, as the packed weights of torch's int8."""
+    import torch
+
+    state = module.state_dict()
+    for name, value in state.items():
+        if torch.nn.parameter.is_lazy(value):
+            raise LoadError(
+                f"{given} has the parameter {name!r}, which gets its shape on the module's first call. Call it once, "
+                "module(x), and load it then."
+            )
+    others = {f"no tensor: {name}": type(value).__name__ for name, value in state.items() if not is_tensor(value)}
+    return {name: value for name, value in state.items() if is_tensor(value)}, others
 
 
 def _config(module: Any) -> Mapping[str, Any]:
