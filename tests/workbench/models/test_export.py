@@ -130,7 +130,7 @@ class Wandering(nn.Module):
     ("module", "says"),
     [
         (Branch(), r"cannot export Branch to ONNX: .*data-dependent"),
-        (Threes(), r"Threes of the given Threes stopped: shape '\[-1, 24\]' is invalid"),
+        (Threes(), r"^the given Threes stopped: shape '\[-1, 24\]' is invalid"),
         (Wandering(), r"was not written: the export of Wandering is not what torch computes"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
@@ -264,3 +264,30 @@ def test_more_than_two_gigabytes(tmp_path: Path) -> None:
     exported = wb.load(module).to_onnx(tmp_path / "m.onnx", inputs={"input": np.ones((1, 8192), np.float32)})
     assert (tmp_path / "m.onnx.data").stat().st_size > 2 << 30
     assert exported.export.worst.relative < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"opset": "18"}, "opset='18'"),
+        ({"opset": 0}, "opset=0"),
+        ({"tolerance": "small"}, "tolerance='small'"),
+        ({"tolerance": -1.0}, "from 0 on"),
+        ({"dynamic": ["x"]}, "does not name axes"),
+        ({"dynamic": {"x": [0]}}, "does not name axes"),
+        ({"outputs": []}, "names no output"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_refused_before_the_trace(
+    wrong: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=said):
+        wb.load(Scaled()).to_onnx(tmp_path / "model.onnx", inputs={"x": X}, **wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_opset_that_torch_does_not_give_is_no_silent_other_one(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="opset=3 was asked for"):
+        wb.load(Scaled()).to_onnx(tmp_path / "model.onnx", inputs={"x": X}, opset=3)
+    assert not list(tmp_path.iterdir())
+    assert wb.load(Scaled()).to_onnx(tmp_path / "model.onnx", inputs={"x": X}, opset=18).info.opset[""] == 18

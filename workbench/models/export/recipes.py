@@ -174,8 +174,7 @@ def _tools() -> Iterator[_Tools]:
     except Exception as error:
         raise RunError(
             f"ONNX Runtime's quantisation stopped: {type(error).__name__}: {first_line(error)}. The model itself "
-            f"runs; try "
-            "the other method, 'int8' or 'dynamic'."
+            "runs; try the other method, 'int8' or 'dynamic'."
         ) from error
     finally:
         root.handlers = handlers

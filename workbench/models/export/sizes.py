@@ -81,6 +81,8 @@ def trials(model: Taker, inputs: Any, dynamic: Axes | None) -> list[Trial]:
             "to_onnx(path, inputs={'name': array, ...})."
         )
     feeds = None if inputs is None else model.feeds(inputs)
+    if dynamic is not None:
+        _check_form(dynamic)
     axes = _axes(specs, feeds) if dynamic is None else dynamic
     if feeds is not None:
         _check_axes(axes, feeds)
@@ -118,6 +120,14 @@ def _axes(specs: tuple[TensorSpec, ...], feeds: Feeds | None) -> Axes:
     return {name: known.get(name, {0: "batch"} if array.ndim else {}) for name, array in feeds.items()}
 
 
+def _check_form(dynamic: Any) -> None:
+    if not isinstance(dynamic, Mapping) or not all(isinstance(named, Mapping) for named in dynamic.values()):
+        raise InputError(
+            f"dynamic={dynamic!r} does not name axes; give for each input a name for each of its free axes: "
+            "{'x': {0: 'batch'}}."
+        )
+
+
 def _check_axes(axes: Axes, feeds: Feeds) -> None:
     for name, named in axes.items():
         if name not in feeds:
@@ -126,8 +136,7 @@ def _check_axes(axes: Axes, feeds: Feeds) -> None:
             if not (isinstance(axis, int) and 0 <= axis < feeds[name].ndim and isinstance(symbol, str)):
                 raise InputError(
                     f"dynamic= has {axis!r}: {symbol!r} for {name!r}, which is {list(np.shape(feeds[name]))}; give "
-                    f"the number "
-                    "of an axis and a name for it, such as {0: 'batch'}."
+                    "the number of an axis and a name for it, such as {0: 'batch'}."
                 )
 
 

@@ -118,6 +118,10 @@ def to_onnx(
     target = target_path(path, overwrite)
     if dtype not in (None, "float32", "float16"):
         raise InputError(f"dtype={dtype!r} is none of 'float32', 'float16'; leave it out to keep that of the weights.")
+    if opset is not None and (type(opset) is not int or opset < 1):
+        raise InputError(f"opset={opset!r} is no version of ONNX's operators; give a number such as 18.")
+    if tolerance is not None and not (isinstance(tolerance, (int, float)) and tolerance >= 0):
+        raise InputError(f"tolerance={tolerance!r} is no share of a magnitude; give a number from 0 on, such as 1e-3.")
     report = progress or nobody
     report(Step("building the module", 0.0))
     model.prepare()  # which may tell what it takes
@@ -195,8 +199,7 @@ def _answers(written: OnnxModel, trial: Trial, dtype: str | None) -> Feeds:
     except Exception as error:
         raise RunError(
             f"The export does not run with {trial.text}, where torch does: {error} An axis that the code compares or "
-            f"computes "
-            "with was fixed; name fewer free axes with dynamic=."
+            "computes with was fixed; name fewer free axes with dynamic=."
         ) from error
 
 

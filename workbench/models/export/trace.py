@@ -52,7 +52,7 @@ def trace(
     Raises
     ------
     workbench.errors.RunError
-        If torch cannot export it.
+        If torch cannot export it, or not in that opset.
     workbench.errors.MissingLibraryError
         If onnxscript is not there, which torch exports with.
     """
@@ -81,12 +81,22 @@ def trace(
     except Exception as error:
         raise RunError(
             f"torch {torch.__version__} cannot export {type(module).__name__} to ONNX: {_reason(error)}. What "
-            f"depends on "
-            "values, such as a loop over a tensor, cannot be traced; and an axis is fixed where the code compares its "
-            "size: name fewer free axes with dynamic=."
+            "depends on values, such as a loop over a tensor, cannot be traced; and an axis is fixed where the code "
+            "compares its size: name fewer free axes with dynamic=."
         ) from error
     _tidy(program, type(module).__name__)
+    _hold_opset(program, opset)
     return program
+
+
+def _hold_opset(program: Any, asked: int | None) -> None:
+    """Refuse an export of another opset than was asked for, which torch only warns of."""
+    written = program.model.opset_imports.get("")
+    if asked is not None and written != asked:
+        raise RunError(
+            f"opset={asked} was asked for, and torch cannot convert this model from opset {written}, in which it "
+            "exports. Leave opset out, or ask for one that is nearer to it."
+        )
 
 
 def _positional(module: Any, names: Sequence[str], outputs: Sequence[str], options: Mapping[str, Any]) -> Any:

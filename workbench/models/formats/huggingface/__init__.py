@@ -126,7 +126,7 @@ class HuggingFaceModel(TorchModel):
         if known and "input_ids" not in known:
             raise InputError(
                 f"{self.info.name} takes no text; it takes {'; '.join(map(str, self.info.inputs))}. Give a dict of "
-                f"arrays."
+                "arrays."
             )
         encoded = {name: array for name, array in self.tokenizer(texts).items() if not known or name in known}
         start = self.config.get("decoder_start_token_id")
@@ -185,7 +185,7 @@ class HuggingFaceModel(TorchModel):
             if longest is not None and ids.ndim == 2 and ids.shape[1] > longest:
                 raise InputError(
                     f"Input {name!r} has {ids.shape[1]} tokens per text; the model takes at most {longest}. Cut the "
-                    f"text."
+                    "text."
                 )
 
 

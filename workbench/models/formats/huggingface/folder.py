@@ -119,8 +119,7 @@ def _read_object(source: Source, name: str) -> dict[str, Any]:
         if size > _MOST_JSON:
             raise LoadError(
                 f"{source.given}/{name} has {format_bytes(size)}, and {format_bytes(_MOST_JSON)} is the most that is "
-                f"read of it. "
-                "Is it another file?"
+                "read of it. Is it another file?"
             )
         content = json.loads(path.read_bytes(), object_pairs_hook=_without_doubles)
     except OSError as error:

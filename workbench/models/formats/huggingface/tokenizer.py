@@ -74,8 +74,7 @@ class Tokenizer:
             if tokenizer.eos_token is None:
                 raise InputError(
                     f"The tokenizer of {self._given} has no token for padding, so {len(batch)} texts make no "
-                    f"rectangle. "
-                    "Give them one at a time."
+                    "rectangle. Give them one at a time."
                 )
             tokenizer.pad_token = tokenizer.eos_token
         encoded = tokenizer(
