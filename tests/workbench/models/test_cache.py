@@ -273,3 +273,24 @@ def test_the_contents_are_a_value_with_a_table_and_two_pictures(hub: Path, tmp_p
         assert text.replace(" ", "\N{NO-BREAK SPACE}") in contents._repr_html_()
     assert "would go" in cache_for(tmp_path, 1).prune(dry_run=True)._repr_html_()
     assert str(tmp_path) not in repr(contents) + repr(cache)
+
+
+def test_what_a_killed_process_had_half_fetched_goes_with_the_download_of_another(hub: Path, tmp_path: Path) -> None:
+    """The note of the killed one is removed with the download's own, and with it the last trace of what it left."""
+    cache = cache_for(tmp_path, 3)
+    with cache.open("team/ant") as model:
+        commit = model.path.name
+    file = max((tmp_path / "models--team--ant" / "blobs").iterdir(), key=lambda path: path.stat().st_size)
+    for path in model.path.iterdir():
+        if path.resolve() == file.resolve():
+            path.unlink()
+    file.unlink()
+    with cache.use("team/ant"):
+        note = tmp_path / ".workbench" / "coming" / "models--team--ant.0123456789abcdef"
+        note.write_text(f'{{"model": "models--team--ant", "commit": "{commit}", "until": 1}}')
+        left = file.with_name(f"{file.name}.01234567.incomplete")
+        left.write_bytes(bytes(1000))
+        whole = Path(cache.download("team/ant"))
+    assert not left.exists()
+    assert not note.exists()
+    assert {path.name for path in whole.iterdir()} == {path.name for path in (hub / "ant").iterdir()}

@@ -123,12 +123,29 @@ class Room:
                     if json.loads(note.read_text())["commit"] == commit:
                         note.unlink(missing_ok=True)
                 locks.release(file)
+        self._drop_parts(name)
         reference = self._folder / name / "refs" / revision
         if revision != commit and not (reference.is_file() and reference.read_text() == commit):
             reference.parent.mkdir(parents=True, exist_ok=True)
             new = reference.with_name(f"{reference.name}.{secrets.token_hex(4)}.tmp")
             new.write_text(commit)
             new.replace(reference)
+
+    def _drop_parts(self, name: str) -> None:
+        """Remove what a killed process had half fetched of a model, unless another one is fetching it."""
+        if not list((self._folder / name).glob("blobs/*.incomplete")):
+            return
+        with locks.alone(self._gate):  # so that no other download begins meanwhile
+            for note in _listed(self._coming):
+                file = locks.exclusive(note, wait=False) if note.name.startswith(f"{name}.") else -1
+                if file is None:
+                    return
+                if file >= 0:
+                    locks.release(file)
+            if layout.is_downloading(self._folder, name):
+                return
+            for part in (self._folder / name).glob("blobs/*.incomplete"):
+                part.unlink(missing_ok=True)
 
     def _chosen(self, stack: ExitStack, name: str = "", until: int = 0) -> tuple[dict[str, layout.Stored], list[str]]:
         """Return all models, and those that go so that one can grow until so many bytes; the stack has their locks."""
