@@ -21,7 +21,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import atomic, python_lock
-from .addresses import call, on_stack, word_at
+from .addresses import call, on_stack, put_at, word_at
 from .compile import inline, kernel
 from .cores import current_core, leave_core
 
@@ -30,12 +30,14 @@ _SPINS = 4000
 _PATIENCE = 10_000
 """Pauses before the caller yields its core to a worker that was interrupted in its share."""
 _RARELY = 110_000
-"""Nanoseconds between two calls for which no worker stays awake."""
-_WAKE_FROM = 48
-"""How many times the size from which threads pay makes up for waking them.
+"""Nanoseconds from the end of a call to the next for which no worker stays awake."""
+_WAKING = 50_000
+"""Nanoseconds until a worker that was woken comes; what the caller alone does in that time it better does.
 
-That takes the caller 7 µs, and a worker comes after about 50: what the caller alone does in that time it better does.
+To wake it takes the caller 7 µs of them.
 """
+_USUAL = 1_500
+"""Nanoseconds that a loop takes on one thread at the size from which threads pay."""
 
 # The state is raw memory that workers and callers share: words on cache lines of their own, a block for each worker.
 _BUSY, _GENERATION, _FINISHED, _STOP = 0, 64, 128, 192
@@ -165,28 +167,32 @@ def run_holding(state: int, shares: int, code: int, arguments: int) -> None:
 
 
 @inline
-def team(board: int, nbytes: int, parallel_from: int) -> tuple[int, int]:
+def team(board: int, pace: int, nbytes: int, parallel_from: int) -> tuple[int, int, int]:
     """Return state and shares for a loop over so many bytes, as `threads.board` has them; see `forms.shares_of`.
 
-    There are no shares while the workers have to be started, and one where it would take longer to wake them.
+    There are no shares while the workers have to be started, and one where it would take longer to wake them, as far as
+    the word at ``pace`` tells, or before it does, the size. Then the third is the time, for `note_pace`; else it is 0.
     """
     if nbytes < parallel_from:
-        return 0, 1
+        return 0, 1, 0
     state, most = word_at(board), word_at(board + 8)
-    if most > 1 and nbytes < _WAKE_FROM * parallel_from and _sleeps(state):
-        return 0, 1
-    return state, min(most, 2 * nbytes // parallel_from)
+    if most > 1 and atomic.load(state + _WORKERS + _ASLEEP) != 0:
+        now, known = _nanoseconds(), word_at(pace)
+        expected = known * nbytes >> 20 if known != 0 else _USUAL * nbytes // parallel_from
+        if now - word_at(state + _CALLED) > _RARELY:
+            if expected < _WAKING:
+                return state, 1, now
+            put_at(pace, known - (known >> 3))  # so that it is measured again, should it have been disturbed
+    return state, min(most, 2 * nbytes // parallel_from), 0
 
 
 @inline
-def _sleeps(state: int) -> bool:
-    """Return whether the first worker sleeps, and would soon again, since calls come rarely."""
-    if atomic.load(state + _WORKERS + _ASLEEP) == 0:
-        return False
-    now, before = _nanoseconds(), atomic.load(state + _CALLED)
-    atomic.store(state + _CALLED, now)
-    rarely: bool = now - before > _RARELY
-    return rarely
+def note_pace(state: int, pace: int, began: int, nbytes: int) -> None:
+    """Write down how long the loop has taken on one thread, in nanoseconds for each MiB, and when it was done."""
+    if began != 0:
+        now = _nanoseconds()
+        put_at(pace, ((now - began) << 20) // nbytes)
+        put_at(state + _CALLED, now)
 
 
 @inline

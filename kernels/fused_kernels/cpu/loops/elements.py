@@ -51,7 +51,8 @@ class Elements:
         self.kernels: dict[tuple[np.dtype[Any], int, bool], Any] = {}
         self._codes: dict[tuple[np.dtype[Any], int, bool], int] = {}
         self.kit = np.zeros(CODES + (2 << min(arity, MOST)), np.int64)
-        self.kit[:CODES] = parallel_from, threads.board, min(parallel_from, ALIGNED_FROM), forms.last_level_cache()
+        new_limit, limit = min(parallel_from, ALIGNED_FROM), forms.last_level_cache()
+        self.kit[:CODES] = parallel_from, threads.board, 0, new_limit, limit
         self._strided = parallel(f"{name}.strided", inline(strided.strided_share(formula, arity)), key=key)
 
     def run(self, args: tuple[Any, ...], numbers: int, out: Array, *, in_place: bool) -> None:

@@ -34,13 +34,13 @@ from fused_kernels.cpu.array_objects import (
     shared,
 )
 from fused_kernels.cpu.compile import entry, inline, kernel
-from fused_kernels.cpu.fork_join import team
+from fused_kernels.cpu.fork_join import note_pace, team
 
 SIZE, OUT, OPERANDS = 0, 8, 16
 """Where a task has the number of elements, the address of the result, and of each array; or a number, as a float64."""
-PARALLEL_FROM, BOARD, NEW_LIMIT, LIMIT, CODES = 0, 1, 2, 3, 4
-"""Where a kit has what `fork_join.team` takes, the bytes from which a new result and any are made in another way, and
-the first code; 0 if not compiled yet.
+PARALLEL_FROM, BOARD, PACE, NEW_LIMIT, LIMIT, CODES = 0, 1, 2, 3, 4, 5
+"""Where a kit has what `fork_join.team` takes, with room for the pace; the bytes from which a new result, and any, are
+made in another way; and the first code, 0 if not compiled yet.
 
 The codes are ``code(state, shares, task)``, of `fork_join.parallel`, for float32 and float64 by turns; two for each
 choice of arguments that are numbers, which is counted in bits.
@@ -77,8 +77,9 @@ def _attempt(kit, out, arguments):  # type: ignore[no-untyped-def]
     size, count = float_size(model), elements_of(model)
     code = word_at(kit_at + 8 * (CODES + 2 * numbers + size // 8))
     limit = word_at(kit_at + 8 * (NEW_LIMIT if is_none(out) else LIMIT))
-    state, shares = team(word_at(kit_at + 8 * BOARD), count * size, word_at(kit_at + 8 * PARALLEL_FROM))
-    if code == 0 or axes_of(model) == 0 or count == 0 or count * size >= limit or shares == 0:
+    nbytes, pace = count * size, kit_at + 8 * PACE
+    state, shares, began = team(word_at(kit_at + 8 * BOARD), pace, nbytes, word_at(kit_at + 8 * PARALLEL_FROM))
+    if code == 0 or axes_of(model) == 0 or count == 0 or nbytes >= limit or shares == 0:
         return nothing()
     if not is_none(out) and not _is_result(out, model, at, numbers, arity):
         return nothing()
@@ -87,7 +88,8 @@ def _attempt(kit, out, arguments):  # type: ignore[no-untyped-def]
         return nothing()
     put_at(at + SIZE, count)
     put_at(at + OUT, data_of(result))
-    _call_for(result, count * size >= _UNLOCKED_FROM, code, state, shares, at)
+    _call_for(result, nbytes >= _UNLOCKED_FROM, code, state, shares, at)
+    note_pace(state, pace, began, nbytes)
     return result
 
 

@@ -32,7 +32,7 @@ from fused_kernels.cpu.array_objects import (
     shared,
 )
 from fused_kernels.cpu.compile import entry, inline, kernel
-from fused_kernels.cpu.fork_join import run, run_holding, team
+from fused_kernels.cpu.fork_join import note_pace, run, run_holding, team
 
 
 class Task(NamedTuple):
@@ -75,8 +75,8 @@ class Kit(NamedTuple):
     ----------
     single, double
         Addresses of its machine code ``core(task, share, shares)`` for float32 and float64; 0 if not compiled yet.
-    parallel_from, board
-        What `fork_join.team` takes.
+    parallel_from, board, pace
+        What `fork_join.team` takes, and room for what it learns.
     vectors
         How many of weight and bias it needs.
     ones, double_ones, zeros
@@ -87,6 +87,7 @@ class Kit(NamedTuple):
     double: int
     parallel_from: int
     board: int
+    pace: int
     vectors: int
     ones: int
     double_ones: int
@@ -95,6 +96,7 @@ class Kit(NamedTuple):
 
 load_task, _store_task = record(Task)
 _load_kit, _ = record(Kit)
+_PACE = Kit._fields.index("pace")
 double_at = elements_at(types.float64)
 ROW_BYTES = 1 << 15
 """The longest row that `attempt` takes; for `attempt_pair` half of it."""
@@ -125,7 +127,7 @@ def _attempt_pair(kit, x, y, out, second, weight, bias, eps):  # type: ignore[no
 @inline
 def _attempted(kit, x, y, out, second, weight, bias, eps, pair):  # type: ignore[no-untyped-def]
     refused = nothing(), nothing()
-    kit = _load_kit(data_of(kit))
+    kit, pace = _load_kit(data_of(kit)), data_of(kit) + 8 * _PACE
     size = float_size(x) if is_plain(x) else 0
     core = kit.single if size == 4 else kit.double
     if size == 0 or core == 0 or float_in(eps) == 0 or not double_at(float_in(eps))[0] >= 0:
@@ -133,7 +135,7 @@ def _attempted(kit, x, y, out, second, weight, bias, eps, pair):  # type: ignore
     first = rows_of(x, size)
     row = first.columns * size
     nbytes, fresh = first.rows * row, is_none(out) or (pair and is_none(second))
-    state, shares = team(kit.board, nbytes, kit.parallel_from)
+    state, shares, began = team(kit.board, pace, nbytes, kit.parallel_from)
     if nbytes == 0 or row * (1 + pair) > ROW_BYTES or shares == 0 or (fresh and nbytes >= kit.parallel_from):
         return refused
     weighted, biased = kit.vectors >= 1 and not is_none(weight), kit.vectors >= 2 and not is_none(bias)
@@ -161,6 +163,7 @@ def _attempted(kit, x, y, out, second, weight, bias, eps, pair):  # type: ignore
     at, scratch = _task_room(), _scratch_room() if staged else 0
     _write(at, first, other, rows_of(result, size), rows_of(total, size), vectors, eps, scratch)
     run_holding(state, shares, core, at)
+    note_pace(state, pace, began, nbytes)
     return result, total
 
 

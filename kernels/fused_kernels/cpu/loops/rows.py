@@ -54,7 +54,7 @@ class RowForms:
         self._parameters = _PARAMETERS[len(parameters)]
         self.cores: dict[Any, Any] = {}
         absent = (value.ctypes.data for value in _ABSENT)
-        self.kit = np.array(Kit(0, 0, parallel_from, threads.board, vectors, *absent))
+        self.kit = np.array(Kit(0, 0, parallel_from, threads.board, 0, vectors, *absent))
 
     def run(
         self,

@@ -69,7 +69,7 @@ class Losses:
 
     def __init__(self) -> None:
         self._cores: dict[tuple[Any, bool], int] = {}
-        self.kit = np.array(Kit(0, 0, _PARALLEL_FROM, threads.board))
+        self.kit = np.array(Kit(0, 0, _PARALLEL_FROM, threads.board, 0))
 
     def run(self, x: Any, target: Any, losses: Any, ignored: int, smoothing: float | None = None) -> None:
         """Run it with logits of shape (rows, classes), target and result of shape (rows,).

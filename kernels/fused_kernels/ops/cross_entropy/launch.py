@@ -29,7 +29,7 @@ from fused_kernels.cpu.array_objects import (
 )
 from fused_kernels.cpu.compensated import added
 from fused_kernels.cpu.compile import entry, inline, kernel
-from fused_kernels.cpu.fork_join import run, run_holding, team
+from fused_kernels.cpu.fork_join import note_pace, run, run_holding, team
 from fused_kernels.cpu.new_objects import new_array, new_number
 
 MEAN, SUM, NONE = range(3)
@@ -70,10 +70,12 @@ class Kit(NamedTuple):
     double: int
     parallel_from: int
     board: int
+    pace: int
 
 
 load_task, _store_task = record(Task)
 _load_kit, _ = record(Kit)
+_PACE = Kit._fields.index("pace")
 integers_at = elements_at(types.int64)
 _singles_at, _doubles_at = elements_at(types.float32), elements_at(types.float64)
 _INT64 = np.dtype(np.int64).num
@@ -91,14 +93,14 @@ def _launch(state, shares, core, x, target, losses, ignored, smoothing):  # type
 # It keeps Python's lock where one thread is enough: it makes the result, and is done before another thread has it.
 @kernel("cross_entropy.attempt", nogil=False)
 def _attempt(kit, x, target, out, ignored, reduction):  # type: ignore[no-untyped-def]
-    kit = _load_kit(data_of(kit))
+    kit, pace = _load_kit(data_of(kit)), data_of(kit) + 8 * _PACE
     size = float_size(x) if is_plain(x) else 0
     core = kit.single if size == 4 else kit.double
     if size == 0 or core == 0 or not _is_target(target, x) or not (is_none(out) or _is_number(out, size, reduction)):
         return nothing()
     rows = rows_of(x, size)
     nbytes = rows.rows * rows.columns * size
-    state, shares = team(kit.board, nbytes, kit.parallel_from)
+    state, shares, began = team(kit.board, pace, nbytes, kit.parallel_from)
     if nbytes == 0 or shares == 0 or rows.rows * size > _LOSSES_BYTES:
         return nothing()
     labels = integers_at(data_of(target))
@@ -111,6 +113,7 @@ def _attempt(kit, x, target, out, ignored, reduction):  # type: ignore[no-untype
     at = _task_room()
     _write(at, rows, data_of(target), losses, ignored, 0)
     run_holding(state, shares, core, at)
+    note_pace(state, pace, began, nbytes)
     if reduction == NONE:
         return result
     place = _number_room() if is_none(out) else data_of(out)

@@ -41,7 +41,7 @@ class Means:
     """
 
     def __init__(self) -> None:
-        self.kit = np.array(Kit(0, 0, _PARALLEL_FROM, threads.board))
+        self.kit = np.array(Kit(0, 0, _PARALLEL_FROM, threads.board, 0))
 
     def run(self, x: Any, mask: Any, out: Any) -> None:
         """Run it with ``x`` of shape (batch, tokens, width) or without the first axis, a mask or None, the result."""

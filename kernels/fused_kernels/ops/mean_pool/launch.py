@@ -25,7 +25,7 @@ from fused_kernels.cpu.array_objects import (
     shared,
 )
 from fused_kernels.cpu.compile import entry, inline, kernel
-from fused_kernels.cpu.fork_join import run, run_holding, team
+from fused_kernels.cpu.fork_join import note_pace, run, run_holding, team
 from fused_kernels.cpu.new_objects import new_array
 from fused_kernels.memory import ALIGNED_FROM
 
@@ -57,10 +57,12 @@ class Kit(NamedTuple):
     double: int
     parallel_from: int
     board: int
+    pace: int
 
 
 load_task, _store_task = record(Task)
 _load_kit, _ = record(Kit)
+_PACE = Kit._fields.index("pace")
 _INT64, _BOOL = np.dtype(np.int64).num, np.dtype(bool).num
 _task_room, _shape_room = on_stack(8 * len(Task._fields)), on_stack(16)
 
@@ -75,13 +77,13 @@ def _launch(state, shares, core, x, mask, out):  # type: ignore[no-untyped-def] 
 # It keeps Python's lock where one thread is enough: it makes the result, and is done before another thread has it.
 @kernel("mean_pool.attempt", nogil=False)
 def _attempt(kit, x, mask, out):  # type: ignore[no-untyped-def]
-    kit = _load_kit(data_of(kit))
+    kit, pace = _load_kit(data_of(kit)), data_of(kit) + 8 * _PACE
     size = float_size(x) if is_plain(x) else 0
     core = kit.single if size == 4 else kit.double
     if size == 0 or core == 0 or not is_contiguous(x) or not 2 <= axes_of(x) <= 3 or not _is_mask(mask, x):
         return nothing()
     nbytes, axes, shape = elements_of(x) * size, axes_of(x) - 1, _shape_room()
-    state, shares = team(kit.board, nbytes, kit.parallel_from)
+    state, shares, began = team(kit.board, pace, nbytes, kit.parallel_from)
     put_at(shape, word_at(shape_of(x)))
     put_at(shape + 8 * (axes - 1), word_at(shape_of(x) + 8 * axes))
     many = is_none(out) and nbytes // max(word_at(shape_of(x) + 8 * (axes - 1)), 1) >= ALIGNED_FROM
@@ -95,6 +97,7 @@ def _attempt(kit, x, mask, out):  # type: ignore[no-untyped-def]
     at = _task_room()
     _write(at, x, mask, data_of(result))
     run_holding(state, shares, core, at)
+    note_pace(state, pace, began, nbytes)
     return result
 
 
