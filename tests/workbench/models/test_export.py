@@ -291,3 +291,11 @@ def test_an_opset_that_torch_does_not_give_is_no_silent_other_one(tmp_path: Path
         wb.load(Scaled()).to_onnx(tmp_path / "model.onnx", inputs={"x": X}, opset=3)
     assert not list(tmp_path.iterdir())
     assert wb.load(Scaled()).to_onnx(tmp_path / "model.onnx", inputs={"x": X}, opset=18).info.opset[""] == 18
+
+
+def test_axes_are_named_anew_without_giving_inputs(bert: Path, tmp_path: Path) -> None:
+    axes = {name: {0: "texts"} for name in ("input_ids", "attention_mask", "token_type_ids")}
+    written = wb.load(bert).to_onnx(tmp_path / "model.onnx", dynamic=axes)
+    assert {spec.shape for spec in written.info.inputs} == {("texts", 7)}
+    with pytest.raises(InputError, match=r"names the input 'ids'; the inputs are 'input_ids'"):
+        wb.load(bert).to_onnx(tmp_path / "other.onnx", dynamic={"ids": {0: "texts"}})

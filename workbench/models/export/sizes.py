@@ -83,6 +83,9 @@ def trials(model: Taker, inputs: Any, dynamic: Axes | None) -> list[Trial]:
     feeds = None if inputs is None else model.feeds(inputs)
     if dynamic is not None:
         _check_form(dynamic)
+        if feeds is None:  # made up in the sizes that the model names, and cut off or repeated as if they were given
+            own = [symbol for named in _axes(specs, None).values() for symbol in named.values()]
+            feeds = generated(specs, {symbol: _size(model, symbol, 0, own) for symbol in own}, model.limits)
     axes = _axes(specs, feeds) if dynamic is None else dynamic
     if feeds is not None:
         _check_axes(axes, feeds)
