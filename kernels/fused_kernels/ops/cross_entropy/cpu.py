@@ -11,6 +11,7 @@ from numba import types
 from fused_kernels.cpu import threads
 from fused_kernels.cpu.addresses import elements_at
 from fused_kernels.cpu.compile import Kernel, inline_reduction, kernel, machine_code
+from fused_kernels.cpu.kit import Kit
 from fused_kernels.cpu.log_sum_exp import largest, log_sum_exp
 from fused_kernels.cpu.loops.forms import shares_of, skipped
 from fused_kernels.cpu.loops.rows import BLOCK
@@ -18,7 +19,7 @@ from fused_kernels.cpu.vector_math import exp_nonpositive
 from fused_kernels.cpu.views import LIKE, array_at, part_of
 from fused_kernels.dispatch import FLOATS
 
-from .launch import Kit, attempt, integers_at, launch, load_task, summed
+from .launch import attempt, integers_at, launch, load_task, summed
 
 __all__ = ["attempt", "losses", "total"]
 
@@ -69,7 +70,7 @@ class Losses:
 
     def __init__(self) -> None:
         self._cores: dict[tuple[Any, bool], int] = {}
-        self.kit = np.array(Kit(0, 0, _PARALLEL_FROM, threads.board, 0))
+        self.kit = np.array(Kit(0, 0, _PARALLEL_FROM, threads.board))
 
     def run(self, x: Any, target: Any, losses: Any, ignored: int, smoothing: float | None = None) -> None:
         """Run it with logits of shape (rows, classes), target and result of shape (rows,).

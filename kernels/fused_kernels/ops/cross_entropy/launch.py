@@ -30,6 +30,7 @@ from fused_kernels.cpu.array_objects import (
 from fused_kernels.cpu.compensated import added
 from fused_kernels.cpu.compile import entry, inline, kernel
 from fused_kernels.cpu.fork_join import note_pace, run, run_holding, team
+from fused_kernels.cpu.kit import PACE, load_kit
 from fused_kernels.cpu.new_objects import new_array, new_number
 
 MEAN, SUM, NONE = range(3)
@@ -63,19 +64,7 @@ class Task(NamedTuple):
     smoothing: int
 
 
-class Kit(NamedTuple):
-    """The same in all calls: addresses of the code for float32 and float64, or 0; what `fork_join.team` takes."""
-
-    single: int
-    double: int
-    parallel_from: int
-    board: int
-    pace: int
-
-
 load_task, _store_task = record(Task)
-_load_kit, _ = record(Kit)
-_PACE = Kit._fields.index("pace")
 integers_at = elements_at(types.int64)
 _singles_at, _doubles_at = elements_at(types.float32), elements_at(types.float64)
 _INT64 = np.dtype(np.int64).num
@@ -93,7 +82,7 @@ def _launch(state, shares, core, x, target, losses, ignored, smoothing):  # type
 # It keeps Python's lock where one thread is enough: it makes the result, and is done before another thread has it.
 @kernel("cross_entropy.attempt", nogil=False)
 def _attempt(kit, x, target, out, ignored, reduction):  # type: ignore[no-untyped-def]
-    kit, pace = _load_kit(data_of(kit)), data_of(kit) + 8 * _PACE
+    kit, pace = load_kit(data_of(kit)), data_of(kit) + PACE
     size = float_size(x) if is_plain(x) else 0
     core = kit.single if size == 4 else kit.double
     if size == 0 or core == 0 or not _is_target(target, x) or not (is_none(out) or _is_number(out, size, reduction)):

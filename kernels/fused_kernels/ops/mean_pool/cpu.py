@@ -10,12 +10,13 @@ from numba import types
 from fused_kernels.cpu import threads
 from fused_kernels.cpu.addresses import elements_at, on_stack
 from fused_kernels.cpu.compile import Kernel, inline, inline_reduction, kernel, machine_code
+from fused_kernels.cpu.kit import Kit
 from fused_kernels.cpu.loops.columns import ROWS, finish
 from fused_kernels.cpu.loops.forms import shares_of, skipped
 from fused_kernels.cpu.views import LIKE, array_at
 from fused_kernels.dispatch import FLOATS
 
-from .launch import Kit, attempt, launch, load_task
+from .launch import attempt, launch, load_task
 
 __all__ = ["attempt", "means"]
 
@@ -41,7 +42,7 @@ class Means:
     """
 
     def __init__(self) -> None:
-        self.kit = np.array(Kit(0, 0, _PARALLEL_FROM, threads.board, 0))
+        self.kit = np.array(Kit(0, 0, _PARALLEL_FROM, threads.board))
 
     def run(self, x: Any, mask: Any, out: Any) -> None:
         """Run it with ``x`` of shape (batch, tokens, width) or without the first axis, a mask or None, the result."""

@@ -26,6 +26,7 @@ from fused_kernels.cpu.array_objects import (
 )
 from fused_kernels.cpu.compile import entry, inline, kernel
 from fused_kernels.cpu.fork_join import note_pace, run, run_holding, team
+from fused_kernels.cpu.kit import PACE, load_kit
 from fused_kernels.cpu.new_objects import new_array
 from fused_kernels.memory import ALIGNED_FROM
 
@@ -50,19 +51,7 @@ class Task(NamedTuple):
     mask_step: int
 
 
-class Kit(NamedTuple):
-    """The same in all calls: addresses of the code for float32 and float64, or 0; what `fork_join.team` takes."""
-
-    single: int
-    double: int
-    parallel_from: int
-    board: int
-    pace: int
-
-
 load_task, _store_task = record(Task)
-_load_kit, _ = record(Kit)
-_PACE = Kit._fields.index("pace")
 _INT64, _BOOL = np.dtype(np.int64).num, np.dtype(bool).num
 _task_room, _shape_room = on_stack(8 * len(Task._fields)), on_stack(16)
 
@@ -77,7 +66,7 @@ def _launch(state, shares, core, x, mask, out):  # type: ignore[no-untyped-def] 
 # It keeps Python's lock where one thread is enough: it makes the result, and is done before another thread has it.
 @kernel("mean_pool.attempt", nogil=False)
 def _attempt(kit, x, mask, out):  # type: ignore[no-untyped-def]
-    kit, pace = _load_kit(data_of(kit)), data_of(kit) + 8 * _PACE
+    kit, pace = load_kit(data_of(kit)), data_of(kit) + PACE
     size = float_size(x) if is_plain(x) else 0
     core = kit.single if size == 4 else kit.double
     if size == 0 or core == 0 or not is_contiguous(x) or not 2 <= axes_of(x) <= 3 or not _is_mask(mask, x):
