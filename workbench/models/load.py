@@ -40,10 +40,10 @@ def load(source: Any, **options: Any) -> Model:
         - the id of a model on the Hugging Face hub, ``"organisation/name"``, fetched unless the cache has it;
         - ``"sample:NAME"``: see :func:`workbench.models.samples.available`.
     **options
-        For ONNX: ``provider`` (``"cpu"``, ``"cuda"``, ``"tensorrt"``; ``"reference"`` for onnx's own evaluator,
-        ``"auto"`` for it where ONNX Runtime refuses the model), ``provider_options``, ``optimization`` (``"disable"``,
-        ``"basic"``, ``"extended"``, ``"all"``), ``intra_threads``, ``inter_threads``. For Hugging Face: ``revision``,
-        ``cache_dir``, ``device``, ``trust_remote_code``, ``allow_pickle``.
+        For ONNX: ``provider`` (``"cpu"``, ``"cuda"``, ``"tensorrt"``, or ONNX Runtime's names of these; ``"reference"``
+        for onnx's own evaluator, ``"auto"`` for it where ONNX Runtime refuses the model), ``provider_options``,
+        ``optimization`` (``"disable"``, ``"basic"``, ``"extended"``, ``"all"``), ``intra_threads``, ``inter_threads``.
+        For Hugging Face: ``revision``, ``cache_dir``, ``device``, ``trust_remote_code``, ``allow_pickle``.
         :func:`workbench.models.formats.formats` describes them.
 
     Returns
@@ -219,6 +219,8 @@ def _value(option: Option, value: Any) -> Any:
         value = str(value)
     elif option.kind is int and not isinstance(value, bool) and hasattr(value, "__index__"):
         value = operator.index(value)  # NumPy's too
+    if isinstance(value, str):
+        value = option.aliases.get(value, value)
     if option.choices and value not in option.choices:
         raise InputError(f"{option.name}={value!r} is none of {', '.join(map(repr, option.choices))}.")
     if type(value) is not option.kind or (isinstance(value, int) and not isinstance(value, bool) and value < 1):

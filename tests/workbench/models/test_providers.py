@@ -263,3 +263,11 @@ def test_without_onnx_runtime_auto_runs_on_the_reference_evaluator(monkeypatch: 
         asyncio.run(wb.load("sample:mlp", provider="auto").arun(feeds)),
     ):
         assert (outputs.provider, outputs.reason) == ("reference", "ONNX Runtime is not installed.")
+
+
+def test_onnx_runtimes_own_names_are_taken() -> None:
+    model = wb.load("sample:mlp", provider="CPUExecutionProvider")
+    assert model.run({"x": np.zeros((1, 16), np.float32)}).provider == "cpu"
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(MissingLibraryError, match="provider='cuda' needs"):
+            wb.load("sample:mlp", provider="CUDAExecutionProvider")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -33,6 +33,8 @@ class Option:
         One line.
     choices
         The only values, if there are few.
+    aliases
+        What others call some of them.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Option:
     default: Any
     help: str
     choices: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from workbench.models.source import Source
 from .engines import Auto, Engine
 from .graph import describe, overridable, read_proto, reading
 from .hazards import check_hazards
-from .providers import AUTO, CHOICES, REFERENCE, check_provider
+from .providers import AUTO, CHOICES, REFERENCE, SHORT, check_provider
 from .reference import Reference
 from .rows import mixes_rows
 from .session import OPTIMIZATIONS, Session
@@ -197,7 +197,7 @@ FORMAT = Format(
     name="onnx",
     title="an ONNX model",
     options=(
-        Option("provider", str, "cpu", "where ONNX Runtime computes; auto: or else the reference", CHOICES),
+        Option("provider", str, "cpu", "where ONNX Runtime computes; auto: or else the reference", CHOICES, SHORT),
         Option("optimization", str, "all", "how far ONNX Runtime rewrites the graph", tuple(OPTIMIZATIONS)),
         Option("intra_threads", int, None, "threads within one operator; ONNX Runtime's choice if left out"),
         Option("inter_threads", int, None, "operators at the same time; one if left out"),

@@ -13,12 +13,11 @@ from workbench.bench.environment import environment
 from workbench.errors import RunError
 from workbench.models.profile import NodeTime, Profile
 
-from .providers import PROVIDERS, onnxruntime
+from .providers import SHORT, onnxruntime
 from .session import Session
 
 _SUFFIX = "_kernel_time"
 _HOLDING_GRAPHS = {"If", "Loop", "Scan"}
-_SHORT = {names[0]: name for name, names in PROVIDERS.items()}
 
 
 def profile(
@@ -85,7 +84,7 @@ def _nodes(events: list[dict[str, Any]], spans: list[tuple[int, int]]) -> tuple[
         about = event["args"]
         provider = str(about.get("provider", ""))
         name = event["name"].removesuffix(_SUFFIX) or f"{about.get('op_name')} {about.get('node_index')}"
-        key = name, str(about.get("op_name", "")), _SHORT.get(provider, provider)
+        key = name, str(about.get("op_name", "")), SHORT.get(provider, provider)
         times.setdefault(key, [0] * len(spans))[run] += took
         shapes[key] = _shape(about.get("output_type_shape"))
     medians = {key: statistics.median(all_runs) / 1e6 for key, all_runs in times.items()}

@@ -13,6 +13,8 @@ PROVIDERS = {
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 """ONNX Runtime's own names by those of ``load``: the first computes, the others take what it cannot."""
+SHORT = {names[0]: name for name, names in PROVIDERS.items()}
+"""The names of ``load`` by ONNX Runtime's."""
 REFERENCE = "reference"
 AUTO = "auto"
 CHOICES = (*PROVIDERS, REFERENCE, AUTO)
