@@ -1,0 +1,71 @@
+"""The interface of what computes a model over padded batches of tokens."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+Head = Literal["hidden", "labels", "token-labels", "spans"]
+"""What is computed: hidden states, a score for each label, the same for each token, or begins and ends of spans."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tokens of several texts as a rectangle, shorter ones padded on the right.
+
+    Parameters
+    ----------
+    ids
+        Token ids, int64 of shape (batch, sequence).
+    mask
+        1 for tokens, 0 for padding; int64 of the same shape.
+    types
+        0 for the first text of a pair and 1 for the second, int64 of the same shape; None where all are 0.
+    """
+
+    ids: np.ndarray[Any, Any]
+    mask: np.ndarray[Any, Any]
+    types: np.ndarray[Any, Any] | None = None
+
+
+class Engine(ABC):
+    """A model that is ready to compute. Several threads may call it at once."""
+
+    name: str
+    """``"onnxruntime"`` or ``"torch"``."""
+    why: str
+    """Why this one was chosen, and what it computes with, in a sentence."""
+    device: str = "cpu"
+    quantization: str | None = None
+    nbytes: int = 0
+    """Bytes of the weights that it computes with."""
+    lanes: int = 1
+    """How many batches it is best given at once, each by a thread of its own."""
+    tokens_at_once: int = 4096
+    """How many tokens, padding among them, a batch is best made of."""
+    takes_types: bool = True
+    """Whether the model tells the first text of a pair from the second by type ids."""
+    pad: int = 0
+    """Token id of padding."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> np.ndarray[Any, Any]:
+        """Compute a batch.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32: ``hidden`` (batch, sequence, width), ``labels`` (batch, labels), ``token-labels`` (batch, sequence,
+            labels), ``spans`` (batch, sequence, 2) with the logits of begin and end.
+
+        Raises
+        ------
+        workbench.errors.RunError
+            If the runtime cannot, with its reason.
+        """
+
+    def close(self) -> None:  # noqa: B027  most have nothing to give back
+        """Give back what it holds; it computes nothing afterwards."""
