@@ -163,7 +163,7 @@ def _head(tensor: Tensor) -> str:
 
 def _texts(tensor: Tensor) -> str:
     values = np.asarray(tensor.numpy()).reshape(-1)
-    rows = [(place, template.shorten(_decoded(value), 120)) for place, value in enumerate(values[:_TEXTS].tolist())]
+    rows = [(place, html.shorten(_decoded(value), 120)) for place, value in enumerate(values[:_TEXTS].tolist())]
     left = values.size - len(rows)
     more = f'<p class="fw-muted">and {left:,} more: see .numpy()</p>' if left else ""
     return html.table(("element", "text"), rows) + more

@@ -19,6 +19,10 @@ class Fault(str):
     """What a table sets apart, since it says that something is wrong."""
 
 
+class Markup(str):
+    """What is HTML already, which a table shows as it is."""
+
+
 def escape(value: object) -> str:
     r"""Return a value as text that HTML shows as it is; control characters become visible.
 
@@ -51,6 +55,12 @@ def number(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def shorten(text: str, limit: int) -> str:
+    """Leave out the middle of a text of more than ``limit`` characters."""
+    half = limit // 2
+    return text if len(text) <= limit else f"{text[:half]}\N{HORIZONTAL ELLIPSIS}{text[-half + 1 :]}"
+
+
 def shape_text(shape: Sequence[object]) -> str:
     """Write the shape of an array as people say it.
 
@@ -60,9 +70,9 @@ def shape_text(shape: Sequence[object]) -> str:
     return format_sizes(shape, f" {MULTIPLICATION_SIGN} ")
 
 
-def card(*parts: str) -> str:
-    """Return a self-contained piece of HTML: its style sheet and its parts."""
-    return f'<style>{theme.css("tokens", "card")}</style><div class="fw fw-card">{"".join(parts)}</div>'
+def card(*parts: str, sheets: Sequence[str] = ()) -> str:
+    """Return a self-contained piece of HTML: its style sheets, of which ``sheets`` names more, and its parts."""
+    return f'<style>{theme.css("tokens", "card", *sheets)}</style><div class="fw fw-card">{"".join(parts)}</div>'
 
 
 def heading(text: object, note: object = "") -> str:
@@ -111,6 +121,8 @@ def table(
 
 def _cell(value: object) -> str:
     """Return the inside of a cell; a line does not end between a number and its unit."""
+    if isinstance(value, Markup):
+        return value
     text = _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", escape(value))
     return f'<b class="fw-fault">{text}</b>' if isinstance(value, Fault) else text
 

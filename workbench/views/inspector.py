@@ -13,7 +13,7 @@ from workbench.errors import InputError
 from workbench.models.model import Model, Tensor, TensorTable
 from workbench.text import format_bytes
 
-from . import html, module_tree, modules, template, theme
+from . import html, module_tree, modules, theme
 from .code_footer import CodeFooter
 from .cost_panel import CostPanel
 from .detail import TensorDetail
@@ -196,7 +196,7 @@ def _dtypes(tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 def _area(area: modules.Area) -> str:
-    return f"{template.shorten(area.label, 60)} ({area.tensors})"
+    return f"{html.shorten(area.label, 60)} ({area.tensors})"
 
 
 def _choice(name: str, options: list[tuple[str, Any]]) -> widgets.Dropdown:

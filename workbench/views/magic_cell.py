@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.errors import InputError
 
-from . import template
+from . import html
 
 _NAME = re.compile(r"^#\s*(\S.*?)\s*$")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -118,7 +118,7 @@ def _lines(source: str, tree: ast.Module) -> tuple[list[ast.stmt], dict[str, lis
                 "of them; contenders of several lines stand in blocks, each under a comment with its name."
             )
         text = " ".join((ast.get_source_segment(source, node) or "").split())
-        name = template.shorten(text, _LONGEST)
+        name = html.shorten(text, _LONGEST)
         pieces[name if name not in pieces else f"{name} ({node.lineno})"] = [node]
     return body[:first], pieces
 

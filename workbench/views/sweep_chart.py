@@ -197,7 +197,7 @@ def _labels(sweep: Sweep, lines: Sequence[_Line], span: Sequence[float]) -> go.S
 
 
 def _label(sweep: Sweep, line: _Line, *, plain: bool = False) -> str:
-    name = template.shorten(spelled(line.contender), 18)
+    name = html.shorten(spelled(line.contender), 18)
     stopped = any(stop.contender == line.contender and stop.dtype == line.dtype for stop in sweep.stops)
     more = [*([line.dtype] if len(sweep.dtypes) > 1 else []), *(["stopped"] if stopped else [])]
     if plain:

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 import plotly.io
 
-from . import theme
+from . import html, theme
 
 PAPER = "#fefefe"
 INK = "#1c2024"
@@ -142,10 +142,4 @@ def wrap(text: str, width: int) -> str:
 
 def plain(text: object, limit: int = 80) -> str:
     """Return text that plotly shows as it is, in place of reading tags in it; the middle of a long one is left out."""
-    return shorten(str(text), limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def shorten(text: str, limit: int) -> str:
-    """Leave out the middle of a text of more than ``limit`` characters."""
-    half = limit // 2
-    return text if len(text) <= limit else f"{text[:half]}\N{HORIZONTAL ELLIPSIS}{text[-half + 1 :]}"
+    return html.shorten(str(text), limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

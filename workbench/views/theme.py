@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 
-SHEETS = ("tokens", "card", "theme", "app", "table", "figure")
+SHEETS = ("tokens", "card", "theme", "app", "table", "figure", "pipeline")
 CONTENDER_COLOURS = {
     "numba": "#E69F00",
     "torch": "#D55E00",
@@ -38,11 +39,20 @@ def contender_colours(names: list[str]) -> dict[str, str]:
     >>> contender_colours(["numba", "mine"])
     {'numba': '#E69F00', 'mine': '#009E73'}
     """
-    colours = {name: CONTENDER_COLOURS[name] for name in names if name in CONTENDER_COLOURS}
-    free = [colour for colour in _OTHERS if colour not in colours.values()] or list(_OTHERS)
-    own = sorted(name for name in names if name not in colours)  # so that it does not matter who was faster
-    colours.update({name: free[place % len(free)] for place, name in enumerate(own)})
-    return {name: colours[name] for name in names}
+    return colours(names, CONTENDER_COLOURS)
+
+
+def colours(names: list[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Return a colour for each name: its own if it is known, else one of the palette that no other has.
+
+    >>> colours(["b", "a", "known"], {"known": "#009E73"})
+    {'b': '#56B4E9', 'a': '#CC79A7', 'known': '#009E73'}
+    """
+    found = {name: known[name] for name in names if name in known}
+    free = [colour for colour in _OTHERS if colour not in found.values()] or list(_OTHERS)
+    own = sorted(name for name in names if name not in found)  # so that their order does not matter
+    found.update({name: free[place % len(free)] for place, name in enumerate(own)})
+    return {name: found[name] for name in names}
 
 
 @functools.cache
