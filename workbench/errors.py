@@ -41,3 +41,7 @@ class ClosedError(WorkbenchError):
 
 class CacheError(WorkbenchError):
     """A folder of models that cannot be kept within its budget, or cannot be read or written."""
+
+
+class TruncationWarning(UserWarning):
+    """A text that was too long for its model, of which the rest was left out."""
