@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,9 @@ class Tensor:
     origin
         ``"stored"``; or, in a graph, ``"constant"`` for the value of a node and ``"filled"`` for one value that a
         node repeats over a shape, of which ``nbytes`` are needed only when the model runs.
+    place
+        The file, and the byte in it from which on the values lie as they are in memory, row by row and not packed;
+        None where no file has them so. What else can map files, such as ONNX Runtime, needs no copy then.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Tensor:
     read: Callable[[], np.ndarray[Any, Any]]
     read_flat: Callable[[int, int], np.ndarray[Any, Any]] | None = None
     origin: str = "stored"
+    place: tuple[Path, int] | None = None
 
     @property
     def size(self) -> int:

@@ -69,6 +69,7 @@ class SafetensorsFile:
     def __init__(self, source: Source) -> None:
         self._given = source.given
         self._content = Content(source.given, source.path, source.data)
+        self._path = source.path
         length, header = self._header(source)
         self._start = 8 + length
         self.metadata: dict[str, str] = {}
@@ -142,7 +143,8 @@ class SafetensorsFile:
         def read() -> np.ndarray[Any, Any]:
             return content.elements(start, dtype, 0, element_count(shape), whole=True).reshape(shape)
 
-        return Tensor(name, dtype, shape, end - begin, read, read_flat)
+        place = None if self._path is None or DTYPE_BITS[dtype] < 8 else (self._path, start)
+        return Tensor(name, dtype, shape, end - begin, read, read_flat, place=place)
 
     def _hold(self, rule: bool, otherwise: str) -> None:
         if not rule:
