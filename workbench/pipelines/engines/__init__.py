@@ -1,5 +1,7 @@
 """What computes a pipeline's model: ONNX Runtime or torch, behind one small interface."""
 
-from .engine import Batch, Engine
+from .choose import open_engine
+from .engine import Batch, Engine, Head
+from .schedule import compute
 
-__all__ = ["Batch", "Engine"]
+__all__ = ["Batch", "Engine", "Head", "compute", "open_engine"]

@@ -1,0 +1,6 @@
+"""Encoders of the BERT kind as ONNX graphs of our own, written straight from a checkpoint's tensors."""
+
+from .families import FAMILIES
+from .weights import Encoder, UnfitError, read_encoder
+
+__all__ = ["FAMILIES", "Encoder", "UnfitError", "read_encoder"]
