@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from .engine import Batch, Engine
 
-if TYPE_CHECKING:
-    from tokenizers import Encoding
+
+class Tokens(Protocol):
+    """The tokens of a text, or of a pair, as ``tokenizers.Encoding`` has them."""
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """Of the tokens."""
+
+    @property
+    def type_ids(self) -> Sequence[int]:
+        """0 for tokens of the first text, 1 for those of the second."""
+
 
 Finish = Callable[[np.ndarray[Any, Any], Batch, list[int]], object]
 """Takes what an engine gave for a batch, the batch, and the places of its texts."""
@@ -21,7 +31,7 @@ _LEAST_TOKENS = 128
 
 def compute(
     engine: Engine,
-    encodings: Sequence[Encoding],
+    encodings: Sequence[Tokens],
     finish: Finish,
     *,
     cancelled: Callable[[], bool] | None = None,
@@ -99,7 +109,7 @@ class _Run:
     def __init__(
         self,
         engine: Engine,
-        encodings: Sequence[Encoding],
+        encodings: Sequence[Tokens],
         finish: Finish,
         cancelled: Callable[[], bool] | None,
         progress: Callable[[int, int], object] | None,
@@ -167,7 +177,7 @@ class _Run:
         return Batch(ids, mask, types)
 
 
-def _alone(encoding: Encoding, engine: Engine) -> Batch:
+def _alone(encoding: Tokens, engine: Engine) -> Batch:
     ids = np.array([encoding.ids], np.int64)
     types = encoding.type_ids if engine.takes_types else None
     return Batch(ids, np.ones(ids.shape, np.int64), np.array([types], np.int64) if types and any(types) else None)
