@@ -18,13 +18,21 @@ if TYPE_CHECKING:
     from workbench.bridge.bridge import TorchBridge
 
     from .errors import WorkbenchError
+    from .models.cache.cache import ModelCache
+    from .models.cache.config import CacheConfig
     from .models.load import load
+    from .pipelines.batching.batcher import Batcher
+    from .pipelines.batching.config import BatchConfig
     from .views.app import Workbench
     from .views.inspector import inspect
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "BatchConfig": "pipelines.batching.config",
+    "Batcher": "pipelines.batching.batcher",
+    "CacheConfig": "models.cache.config",
+    "ModelCache": "models.cache.cache",
     "TorchBridge": "bridge.bridge",
     "WorkbenchError": "errors",
     "Workbench": "views.app",
@@ -35,7 +43,21 @@ _HOME = {
     "roofline": "bench.rooflines.roofline",
     "sweep": "bench.sweeps.sweep",
 }
-__all__ = ["TorchBridge", "Workbench", "WorkbenchError", "compare", "history", "inspect", "load", "roofline", "sweep"]
+__all__ = [
+    "BatchConfig",
+    "Batcher",
+    "CacheConfig",
+    "ModelCache",
+    "TorchBridge",
+    "Workbench",
+    "WorkbenchError",
+    "compare",
+    "history",
+    "inspect",
+    "load",
+    "roofline",
+    "sweep",
+]
 
 
 def __getattr__(name: str) -> Any:
