@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import ipywidgets as widgets
 
 
+class Code(str):
+    """What is code already, such as the name of a variable, among the arguments of :func:`call`."""
+
+
 def text(label: str, **options: Any) -> widgets.Text:
     """Return a text field under its label."""
     return _field(widgets.Text(description=label, **options))
+
+
+def textarea(label: str, **options: Any) -> widgets.Textarea:
+    """Return a field of several lines under its label."""
+    return _field(widgets.Textarea(description=label, **options))
+
+
+def combobox(label: str, options: Iterable[str], **more: Any) -> widgets.Combobox:
+    """Return a text field that proposes some texts, under its label."""
+    return _field(widgets.Combobox(description=label, options=list(options), **more))
 
 
 def dropdown(label: str, options: Iterable[Any], **more: Any) -> widgets.Dropdown:
@@ -52,19 +67,31 @@ def call(function: str, *arguments: Any, **options: Any) -> str:
 
 
 def literal(value: Any) -> str:
-    """Write a value as Python code, text in double quotes.
+    """Write a value as Python code, text in double quotes; a configuration of ours without what it has by default.
 
     >>> print(literal('a "b"'), literal(("x", 1)))
     'a "b"' ("x", 1)
+    >>> from workbench.models.cache.config import CacheConfig
+    >>> print(literal(CacheConfig("models", max_size_gb=10)), literal(CacheConfig("models")))
+    wb.CacheConfig(dir="models", max_size_gb=10) wb.CacheConfig(dir="models")
     """
+    if isinstance(value, Code):
+        return value
     if isinstance(value, str):
         text = repr(value)
         return f'"{text[1:-1]}"' if text[0] == "'" and '"' not in text else text
     if isinstance(value, list):
         return f"[{', '.join(map(literal, value))}]"
+    if is_dataclass(value) and not isinstance(value, type):
+        return call(f"wb.{type(value).__name__}", **_given(value))
     if isinstance(value, tuple):
         return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
     return repr(value)
+
+
+def _given(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that differ from their defaults."""
+    return {field.name: given for field in fields(value) if (given := getattr(value, field.name)) != field.default}
 
 
 def _field(widget: Any) -> Any:

@@ -11,14 +11,15 @@ import ipywidgets as widgets
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.models import samples
+from workbench.models.formats import formats
 from workbench.models.load import find, load, recognise
 from workbench.models.model import Model
 
 from . import cards, controls, html
 from .code_footer import CodeFooter
 from .jobs import Job, Report
+from .option_fields import OptionFields
 from .picker import MODEL_SUFFIXES, FilePicker
-from .run_options import RunOptions
 from .status import error_html, guarded
 from .upload import Upload
 
@@ -48,7 +49,7 @@ class LoadPanel(widgets.VBox):  # type: ignore[misc]
         self._loaded = loaded
         self.job = Job(self._run, self._show, label="Load")
         self.source = controls.text("Model", placeholder="a path, a hub id, or sample:name", continuous_update=False)
-        self.options = RunOptions()
+        self.options = OptionFields({one.name: one.options for one in formats()}, "Options")
         self.picker = FilePicker(self.choose, self._fail, folder)
         self.browse = controls.button("Browse")
         self.upload = Upload(self.choose, self._fail, MODEL_SUFFIXES)
