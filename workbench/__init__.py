@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .models.load import load
     from .pipelines.batching.batcher import Batcher
     from .pipelines.batching.config import BatchConfig
+    from .pipelines.pipeline import pipeline
     from .views.app import Workbench
     from .views.inspector import inspect
 
@@ -40,6 +41,7 @@ _HOME = {
     "history": "bench.past.history",
     "inspect": "views.inspector",
     "load": "models.load",
+    "pipeline": "pipelines.pipeline",
     "roofline": "bench.rooflines.roofline",
     "sweep": "bench.sweeps.sweep",
 }
@@ -55,6 +57,7 @@ __all__ = [
     "history",
     "inspect",
     "load",
+    "pipeline",
     "roofline",
     "sweep",
 ]

@@ -1,12 +1,13 @@
 """Texts longer than a model takes: cut, or as windows that overlap, whose tokens are put together again.
 
-A window has the tokens around the text (``[CLS]``, a question, ``[SEP]``) and a stretch of the text itself, its body. Each
-token's value comes from the window in which it has most of its neighbours: two windows part in the middle of what they
-share.
+A window has the tokens around the text (``[CLS]``, a question, ``[SEP]``) and a stretch of the text itself, its body.
+Each token's value comes from the window in which it has most of its neighbours: two windows part in the middle of what
+they share.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -159,7 +160,7 @@ def merged(made: Sequence[Window], rows: Sequence[np.ndarray[Any, Any]]) -> np.n
     if len(made) == 1:
         window = made[0]
         return rows[0][window.head : window.head + window.count]
-    seams = [(left.begin + left.count + right.begin + 1) // 2 for left, right in zip(made, made[1:], strict=False)]
+    seams = [(left.begin + left.count + right.begin + 1) // 2 for left, right in itertools.pairwise(made)]
     edges = [0, *seams, made[-1].begin + made[-1].count]
     return np.concatenate(
         [

@@ -1,0 +1,278 @@
+"""What the tasks of encoders share: texts to tokens, tokens through an engine, and answers back to who asked."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+
+from workbench.errors import InputError
+from workbench.models.awaited import Stop, awaited
+
+from .batching import Batcher, BatchMetrics
+from .engines.choose import open_engine
+from .engines.engine import Batch, Engine, Head
+from .engines.schedule import compute
+from .task import Opening, Pipeline
+from .texts import Text, which
+from .tokens import Tokens
+from .truncation import check_stride, check_truncation, warn_of_the_cut
+from .windows import Encoded, Window, room, shortened, windows
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+    from workbench.models.formats.huggingface import HuggingFaceModel
+
+Options = TypeVar("Options")
+"""What a call may choose: a record of each task's own."""
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[Options]):
+    """What a caller wants.
+
+    Parameters
+    ----------
+    texts
+        One or more.
+    one
+        Whether it was one only, whose answer stands alone.
+    options
+        How it is to be answered.
+    """
+
+    texts: list[Text]
+    one: bool
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[Options]):
+    """One text on its way through the engine.
+
+    Parameters
+    ----------
+    text
+        The text.
+    encoding
+        Its tokens, all of them.
+    pieces
+        What is computed: the same, or less of it, or windows.
+    options
+        How it is to be answered.
+    parts
+        The windows that the pieces are; None if they are none.
+    """
+
+    text: Text
+    encoding: Encoding
+    pieces: Sequence[Encoded]
+    options: Options
+    parts: list[Window] | None = None
+
+
+class EncoderTask(Pipeline, Generic[Options]):
+    """A task whose model reads texts.
+
+    Parameters
+    ----------
+    model
+        The checkpoint.
+    how
+        How it is computed.
+    truncation
+        What becomes of texts that are too long: see :mod:`workbench.pipelines.truncation`; what the task does best if
+        None.
+    stride
+        Tokens that a window shares with the next one.
+    longest
+        Most tokens of a text or window, beside the limits of the model and its tokenizer.
+    lowercase
+        Whether texts are taken in small letters.
+    """
+
+    head: ClassVar[Head]
+    splits: ClassVar[Literal[0, 1] | None] = None
+    """Which text, of a pair the first (0) or the second (1), is split into windows; None if none can be."""
+    engine: Engine
+
+    def __init__(
+        self,
+        model: HuggingFaceModel,
+        how: Opening,
+        *,
+        truncation: str | None = None,
+        stride: int | None = None,
+        longest: int | None = None,
+        lowercase: bool = False,
+    ) -> None:
+        self.truncation = check_truncation(truncation, windows=self.splits is not None)
+        self.tokens = Tokens.of(model, longest=longest, lowercase=lowercase)
+        self.stride = check_stride(stride, self.tokens.longest)
+        engine = open_engine(
+            model,
+            self.head,
+            engine=how.engine,
+            device=how.device,
+            quantization=how.quantization,
+            progress=how.progress,
+        )
+        super().__init__(model, engine)
+        self._batcher: Batcher[Job[Options], Any] | None = None
+        if how.batching is not None:
+            self._batcher = Batcher(self._compute, how.batching, key=_length, name=f"workbench-{self.task}")
+
+    @abstractmethod
+    def reduce(self, output: Array, batch: Batch) -> Array:
+        """Return of an engine's output what is kept, a row for each text; called in several threads."""
+
+    @abstractmethod
+    def answer(self, job: Job[Options], kept: Sequence[Array]) -> Any:
+        """Return the answer for a text, from what was kept of its pieces."""
+
+    def gather(self, answers: list[Any]) -> Any:
+        """Return the answers for many texts as one value."""
+        from .results import Results
+
+        return Results(answers)
+
+    @property
+    def metrics(self) -> BatchMetrics | None:
+        """What its batcher did up to now; None without one."""
+        return None if self._batcher is None else self._batcher.metrics
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What there is to say of it, as names with values."""
+        longest = self.tokens.longest
+        rules = {"window": f"windows that share {self.stride}", "warn": "cut, with a warning", "error": "refused"}
+        batching = "" if self._batcher is None else f"at most {self._batcher.config.max_batch_size} together"
+        return [
+            *super().facts,
+            ("longest", f"{longest} tokens; what is longer: {rules[self.truncation]}" if longest else "no limit"),
+            ("batching", batching),
+        ]
+
+    def close(self) -> None:
+        """Answer what was taken, give the engine back, and refuse what comes later."""
+        if self._batcher is not None:
+            self._batcher.close()
+        super().close()
+
+    def run(self, asked: Asked[Options]) -> Any:
+        """Answer."""
+        jobs = self._jobs(asked)
+        answers = self._compute(jobs) if self._batcher is None else self._together(self._batcher, jobs)
+        return answers[0] if asked.one else self.gather(answers)
+
+    async def run_awaited(self, asked: Asked[Options]) -> Any:
+        """Answer without keeping the event loop."""
+        if self._batcher is None:
+            return await awaited(lambda stop: self._stoppable(asked, stop))
+        # a text takes less than going to another thread; many take long enough to be noticed
+        jobs = self._jobs(asked) if asked.one else await awaited(lambda stop: self._jobs(asked))
+        answers = await _all_of(self._batcher, jobs)
+        return answers[0] if asked.one else self.gather(answers)
+
+    def _stoppable(self, asked: Asked[Options], stop: Stop) -> Any:
+        answers = self._compute(self._jobs(asked), cancelled=lambda: stop.requested)
+        return answers[0] if asked.one else self.gather(answers)
+
+    def _jobs(self, asked: Asked[Options]) -> list[Job[Options]]:
+        """Return texts with their tokens; say it once for all that were cut."""
+        self._check_open()
+        texts, longest = asked.texts, self.tokens.longest
+        jobs: list[Job[Options]] = []
+        cut: list[tuple[int, int]] = []
+        for place, (text, encoding) in enumerate(zip(texts, self.tokens.encode(texts), strict=True)):
+            if longest is None or len(encoding) <= longest:
+                jobs.append(Job(text, encoding, (encoding,), asked.options))
+            elif self.truncation == "window":
+                jobs.append(self._split(text, encoding, asked, longest, place))
+            elif self.truncation == "warn":
+                piece, dropped = shortened(encoding, longest, left=self.tokens.cuts_left)
+                cut.append((place, dropped))
+                jobs.append(Job(text, encoding, (piece,), asked.options))
+            else:
+                raise InputError(
+                    f"{which(texts, place)} has {len(encoding)} tokens, and the model takes at most {longest}. Cut it, "
+                    "or let it be cut with a warning: truncation='warn'."
+                )
+        if cut:
+            warn_of_the_cut(texts, cut, longest, left=self.tokens.cuts_left)
+        return jobs
+
+    def _split(self, text: Text, encoding: Encoding, asked: Asked[Options], longest: int, place: int) -> Job[Options]:
+        assert self.splits is not None
+        if room(encoding, longest, self.splits) <= self.stride:
+            raise InputError(
+                f"{which(asked.texts, place)} leaves no room for its context: of the {longest} tokens of a window, "
+                f"{longest - room(encoding, longest, self.splits)} go to the question and what stands around it, and "
+                f"two windows share {self.stride}. Shorten the question, or give a smaller stride."
+            )
+        parts = windows(encoding, longest, self.stride, self.splits)
+        return Job(text, encoding, [part.tokens for part in parts], asked.options, parts)
+
+    def _compute(self, jobs: list[Job[Options]], cancelled: Callable[[], bool] | None = None) -> list[Any]:
+        pieces = [piece for job in jobs for piece in job.pieces]
+        kept: list[Any] = [None] * len(pieces)
+
+        def finish(output: Array, batch: Batch, places: Sequence[int]) -> None:
+            for place, value in zip(places, self.reduce(output, batch), strict=True):
+                kept[place] = value
+
+        errors = compute(self.engine, pieces, finish, cancelled=cancelled)
+        if errors:
+            raise errors[min(errors)]
+        if cancelled is not None and cancelled():
+            raise CancelledError
+        answers, begin = [], 0
+        for job in jobs:
+            answers.append(self.answer(job, kept[begin : begin + len(job.pieces)]))
+            begin += len(job.pieces)
+        return answers
+
+    def _together(self, batcher: Batcher[Job[Options], Any], jobs: list[Job[Options]]) -> list[Any]:
+        """Let the texts wait for others, no more of them at a time than leave the queue to other callers too."""
+        most = max(batcher.config.max_queue // 2, 1)
+        waiting: deque[Future[Any]] = deque()
+        answers: list[Any] = []
+        try:
+            for job in jobs:
+                if len(waiting) == most:
+                    answers.append(waiting.popleft().result())
+                waiting.append(batcher.submit(job))
+            answers += [future.result() for future in waiting]
+        finally:
+            for future in waiting:
+                future.cancel()
+        return answers
+
+
+async def _all_of(batcher: Batcher[Job[Options], Any], jobs: list[Job[Options]]) -> list[Any]:
+    free = asyncio.Semaphore(max(batcher.config.max_queue // 2, 1))
+
+    async def one(job: Job[Options]) -> Any:
+        async with free:
+            return await batcher.arun(job)
+
+    if len(jobs) == 1:
+        return [await batcher.arun(jobs[0])]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(job)) for job in jobs]
+    except* Exception as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def _length(job: Job[Any]) -> float:
+    return float(sum(map(len, job.pieces)))

@@ -1,0 +1,179 @@
+"""``pipeline``: from a task and a model to something that answers texts."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import InputError
+from workbench.text import did_you_mean
+
+from .task import Opening
+
+if TYPE_CHECKING:
+    import os
+
+    from workbench.models.cache import CacheConfig, ModelCache
+    from workbench.models.export.step import Report
+    from workbench.models.formats.huggingface import HuggingFaceModel
+
+    from .batching import BatchConfig
+    from .task import Pipeline
+
+TASKS = {
+    "text-classification": "text_classification.TextClassification",
+    "token-classification": "token_classification.TokenClassification",
+    "question-answering": "question_answering.QuestionAnswering",
+    "feature-extraction": "feature_extraction.FeatureExtraction",
+    "text-generation": "text_generation.TextGeneration",
+}
+"""The tasks, and where the class of each is."""
+ALIASES = {
+    "sentiment-analysis": "text-classification",
+    "ner": "token-classification",
+    "embeddings": "feature-extraction",
+    "sentence-similarity": "feature-extraction",
+}
+"""Other names of them."""
+_HEADS = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForCausalLM": "text-generation",
+    "LMHeadModel": "text-generation",
+    "Model": "feature-extraction",
+    "ForMaskedLM": "feature-extraction",
+}
+"""For which task an architecture is made, by the end of its name."""
+
+
+def pipeline(
+    task: str,
+    model: str | os.PathLike[str] | HuggingFaceModel,
+    *,
+    engine: str = "auto",
+    device: str = "cpu",
+    quantization: str | None = None,
+    cache: CacheConfig | ModelCache | None = None,
+    batching: BatchConfig | None = None,
+    progress: Report | None = None,
+    **options: Any,
+) -> Any:
+    """Open a model for a task.
+
+    Parameters
+    ----------
+    task
+        ``"text-classification"``, ``"token-classification"``, ``"question-answering"``, ``"feature-extraction"`` or
+        ``"text-generation"``.
+    model
+        Id on the Hugging Face hub, folder, or what :func:`workbench.load` gave for one.
+    engine
+        ``"onnxruntime"``, ``"torch"``, or ``"auto"``, which takes ONNX Runtime on a CPU where it can compute the model.
+    device
+        Where it is computed: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+    quantization
+        ``"int8"`` or ``"dynamic"`` for weights of 8 bits; None for those of the checkpoint.
+    cache
+        A folder with a budget, for models that are fetched from the hub.
+    batching
+        Limits within which texts of many callers run together; None for each call on its own.
+    progress
+        Called with a :class:`~workbench.models.export.step.Step` as each step of opening begins.
+    **options
+        Those of :func:`workbench.load` for Hugging Face models (``revision``, ``trust_remote_code``,
+        ``allow_pickle``), and those of the task:
+
+        - all but generation: ``truncation``, which is ``"warn"`` (cut, with a warning), ``"error"``, or ``"window"``
+          for tokens and answers, whose long texts are read in overlapping windows of ``stride`` shared tokens;
+        - text-classification: ``top_k``, ``activation``;
+        - token-classification: ``aggregation``, ``ignore``;
+        - question-answering: ``top_k``, ``max_answer_len``, ``handle_impossible_answer``, ``window``;
+        - feature-extraction: ``pooling``, ``normalize``, ``prompt_name``;
+        - text-generation: those of :class:`workbench.pipelines.text_generation.TextGeneration`.
+
+    Returns
+    -------
+    workbench.pipelines.task.Pipeline
+        Call it with a text or a list of them, or ``await pipe.arun(...)``; ``close()`` it, or use ``with``.
+
+    Raises
+    ------
+    workbench.errors.InputError
+        If the task, or an option, is unknown, or the model is made for another task.
+    workbench.errors.LoadError
+        If the model or its tokenizer cannot be read.
+    workbench.errors.RunError
+        If no engine can compute it.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> pipe = wb.pipeline("feature-extraction", "sample:minilm")                         # doctest: +SKIP
+    >>> pipe.similarity("A cat sat on the mat.", "A kitten rested on the rug.")           # doctest: +SKIP
+    """
+    chosen = _class(task)
+    of_task = {name: options.pop(name) for name in chosen.options() if name in options}
+    loaded = _loaded(model, chosen, cache, device, options)
+    _check_fits(chosen, loaded)
+    how = Opening(engine, device, quantization, _checked_batching(batching), progress)
+    return chosen.open(loaded, how, of_task)
+
+
+def _class(task: str) -> type[Pipeline]:
+    name = ALIASES.get(task, task)
+    if name not in TASKS:
+        raise InputError(
+            f"There is no task {task!r}.{did_you_mean(task, [*TASKS, *ALIASES])} There are: {', '.join(TASKS)}."
+        )
+    module, _, kind = TASKS[name].partition(".")
+    found: type[Pipeline] = getattr(importlib.import_module(f".{module}", __package__), kind)
+    return found
+
+
+def _loaded(model: Any, chosen: type[Pipeline], cache: Any, device: str, options: dict[str, Any]) -> HuggingFaceModel:
+    """Return the model, and refuse what is of no use to it or the task."""
+    from workbench.models.formats.huggingface import FORMAT, HuggingFaceModel
+    from workbench.models.load import load
+    from workbench.models.model import Model
+
+    of_loading = [option.name for option in FORMAT.options if option.name != "device"]
+    if unknown := [name for name in options if name not in of_loading]:
+        raise InputError(
+            f"{unknown[0]}= is no option of {chosen.task}."
+            f"{did_you_mean(unknown[0], [*chosen.options(), *of_loading])} There are: {', '.join(chosen.options())}; "
+            f"and for loading the model: {', '.join(of_loading)}."
+        )
+    if not isinstance(model, Model):
+        if cache is not None:
+            options = {**options, "cache": cache}
+        model = load(model, device=device, **options)
+    elif given := [*options, *(["cache"] if cache is not None else [])]:
+        raise InputError(f"{given[0]}= says how a model is loaded, and this one is. Give it to wb.load(...).")
+    if not isinstance(model, HuggingFaceModel):
+        raise InputError(
+            f"{model.info.name} is no Hugging Face model, and a pipeline needs one: it has the tokenizer and the "
+            "labels. Give the folder with its config.json, or its id on the hub."
+        )
+    return model
+
+
+def _check_fits(chosen: type[Pipeline], model: HuggingFaceModel) -> None:
+    architectures = model.config.get("architectures")
+    architecture = architectures[0] if isinstance(architectures, list) and architectures else ""
+    if not architecture or not chosen.fits or architecture.endswith(chosen.fits):
+        return
+    task = next((task for end, task in _HEADS.items() if architecture.endswith(end)), None)
+    other = f"made for {task}: wb.pipeline({task!r}, {model.given!r})" if task else "made for another task"
+    raise InputError(
+        f"{model.given} is a {architecture}, which has no head for {chosen.task}; it is {other}. Or give a model whose "
+        f"architecture ends in {' or '.join(chosen.fits)}."
+    )
+
+
+def _checked_batching(batching: Any) -> Any:
+    from .batching import BatchConfig
+
+    if batching is None or isinstance(batching, BatchConfig):
+        return batching
+    raise InputError(f"batching must be a BatchConfig, such as BatchConfig(max_batch_size=32), got {batching!r}.")

@@ -1,0 +1,144 @@
+"""What every pipeline is, whatever its task: a model that answers texts, called, awaited, batched, shown and closed."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+from workbench.errors import ClosedError
+from workbench.text import format_bytes
+
+if TYPE_CHECKING:
+    from workbench.models.export.step import Report
+    from workbench.models.formats.huggingface import HuggingFaceModel
+
+    from .batching import BatchConfig, BatchMetrics
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a model is computed, and for whom; :func:`workbench.pipeline` describes it."""
+
+    engine: str = "auto"
+    device: str = "cpu"
+    quantization: str | None = None
+    batching: BatchConfig | None = None
+    progress: Report | None = None
+
+
+class Computes(Protocol):
+    """What a pipeline has of its engine, whatever it computes."""
+
+    name: str
+    why: str
+    device: str
+    quantization: str | None
+    nbytes: int
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class Pipeline(ABC):
+    """A model and its task: texts in, answers out.
+
+    Several threads and event loops may use one at once. It is made by :func:`workbench.pipeline`.
+
+    Parameters
+    ----------
+    model
+        The checkpoint.
+    engine
+        What computes it.
+    """
+
+    task: ClassVar[str]
+    """The name of the task, as Hugging Face has it."""
+    fits: ClassVar[tuple[str, ...]] = ()
+    """Ends of the names of architectures that are made for it: ``("ForSequenceClassification",)``."""
+
+    def __init__(self, model: HuggingFaceModel, engine: Computes) -> None:
+        self.model = model
+        self.engine = engine
+        self.closed = False
+        self.opened: tuple[Opening, Mapping[str, Any]] = Opening(), {}
+        """What it was opened with, by which :meth:`reopened` opens another one."""
+
+    @classmethod
+    def open(cls, model: HuggingFaceModel, how: Opening, options: Mapping[str, Any]) -> Self:
+        """Make the pipeline, of a class whose arguments are the model, ``how``, and options of its own by name."""
+        made = cls(model, how, **options)  # type: ignore[call-arg, arg-type]
+        made.opened = replace(how, progress=None), dict(options)
+        return made
+
+    @classmethod
+    def options(cls) -> list[str]:
+        """Return the names of its own options."""
+        return [name for name, one in inspect.signature(cls).parameters.items() if one.kind is one.KEYWORD_ONLY]
+
+    @abstractmethod
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Answer one text, or many."""
+
+    @abstractmethod
+    async def arun(self, *arguments: Any, **options: Any) -> Any:
+        """Answer as a call does, awaited: the event loop stays free, and a task that is cancelled ends the work."""
+
+    @property
+    def metrics(self) -> BatchMetrics | None:
+        """What its batcher did up to now; None without one."""
+        return None
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What there is to say of it, as names with values."""
+        engine = self.engine
+        weights = f"{engine.quantization or 'weights'} of {format_bytes(engine.nbytes)}" if engine.nbytes else ""
+        return [
+            ("engine", ", ".join(filter(None, (engine.name, f"on {engine.device}", weights)))),
+            ("because", engine.why),
+        ]
+
+    def reopened(self, **changes: Any) -> Self:
+        """Open the same task on the same model with other choices: ``pipe.reopened(quantization="int8")``.
+
+        Parameters
+        ----------
+        **changes
+            Arguments of :func:`workbench.pipeline` after the model, in place of those that this one was opened with.
+        """
+        how, options = self.opened
+        of_opening = {name: changes.pop(name) for name in list(changes) if hasattr(how, name)}
+        return self.open(self.model, replace(how, **of_opening), {**options, **changes})
+
+    def close(self) -> None:
+        """Answer what was taken, give the engine back, and refuse what comes later."""
+        if not self.closed:
+            self.closed = True
+            self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        width = max(len(name) for name, _ in self.facts)
+        lines = [f"  {name:<{width}}  {value}" for name, value in self.facts if value]
+        return "\n".join([f"{self.task}: {self.model.info.name}{'; closed' if self.closed else ''}", *lines])
+
+    def _repr_html_(self) -> str:
+        from workbench.views.pipeline_card import pipeline_html
+
+        return pipeline_html(self)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ClosedError(f"This {self.task} pipeline is closed. Open another one with wb.pipeline(...).")
