@@ -69,7 +69,6 @@ FAMILIES = {
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
     "camembert": _ROBERTA,
-    "data2vec-text": replace(_ROBERTA, prefix="data2vec_text"),
     "electra": replace(
         _BERT,
         prefix="electra",

@@ -16,23 +16,27 @@ DISABLED = ["SkipLayerNormFusion", "BiasGeluFusion"]
 """Optimisers of ONNX Runtime whose fused kernels are slower on a CPU than the nodes that they replace."""
 
 
-def encoder_graph(encoder: Encoder) -> Written:
-    """Return the graph: token ids, mask and, where the encoder takes them, types in; hidden states or scores out.
+class EncoderGraph:
+    """The graph in float32.
 
-    Raises
-    ------
-    UnfitError
-        If the graph does not have what the encoder needs.
+    Parameters
+    ----------
+    encoder
+        What it computes.
     """
-    return _Graph(encoder).written()
 
-
-class _Graph:
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self.pieces = Pieces()
 
     def written(self) -> Written:
+        """Return the graph: token ids, mask and, where the encoder takes them, types in; hidden states or scores out.
+
+        Raises
+        ------
+        UnfitError
+            If the graph does not have what the encoder needs.
+        """
         encoder, pieces = self.encoder, self.pieces
         inputs = INPUTS if encoder.takes_types else INPUTS[:2]
         mask = pieces.op("Cast", "attention_mask", to=6)  # int32
@@ -50,18 +54,21 @@ class _Graph:
         return pieces.written(inputs, output, 2 if encoder.from_first else 3)
 
     def embeddings(self) -> str:
+        """Return the sum of the embeddings, normed."""
         encoder, pieces = self.encoder, self.pieces
         x = self.lookup(encoder.words, "input_ids")
         x = pieces.op("Add", x, self.positions())
         if encoder.types is not None:
             x = pieces.op("Add", x, self.types(encoder.types))
         x = pieces.norm(x, encoder.embedding_norm, encoder.epsilon)
-        return self.linear(x, encoder.projection) if encoder.projection else x
+        return pieces.linear(x, encoder.projection) if encoder.projection else x
 
     def lookup(self, table: Tensor, ids: str) -> str:
+        """Return rows of a table."""
         return str(self.pieces.op("Gather", self.pieces.weight(table), ids))
 
     def positions(self) -> str:
+        """Return the embeddings of the positions."""
         encoder, pieces = self.encoder, self.pieces
         table = pieces.weight(encoder.positions)
         if encoder.padding is None:
@@ -75,11 +82,13 @@ class _Graph:
         return str(pieces.op("Gather", table, pieces.op("Add", pieces.op("Mul", counted, real), padding)))
 
     def types(self, table: Tensor) -> str:
+        """Return the embeddings of the types; where there is one type alone, its embedding."""
         if self.encoder.takes_types:
             return self.lookup(table, "token_type_ids")
         return self.pieces.constant(as_float32(table)[0])
 
     def layer(self, x: str, layer: Layer, mask: str, bias: str, *, alone: bool = False) -> str:
+        """Return the hidden states after a layer; ``alone`` those of the first token."""
         pieces, epsilon = self.pieces, self.encoder.epsilon
         begin = x
         if alone:
@@ -87,13 +96,13 @@ class _Graph:
             begin = pieces.op("Slice", x, zero, one, one)
         attention = self.attention(begin, x, layer, mask, bias)
         x = pieces.norm(pieces.op("Add", self.linear(attention, layer.out), begin), layer.attention_norm, epsilon)
-        inner = self.linear(x, layer.up)
-        return pieces.norm(pieces.op("Add", self.linear(inner, layer.down), x), layer.norm, epsilon)
+        return pieces.norm(pieces.op("Add", self.up_and_down(x, layer), x), layer.norm, epsilon)
 
     def attention(self, x: str, context: str, layer: Layer, mask: str, bias: str) -> str:
+        """Return what each token of ``x`` takes from those of ``context``, heads side by side."""
         pieces = self.pieces
         parts = (layer.query, layer.key, layer.value)
-        query, key, value = (self.product(of, part) for of, part in zip((x, context, context), parts, strict=True))
+        query, key, value = self.query_key_value(x, context, layer)
         shifts = ""
         if any(part.bias is not None for part in parts):
             shift = [
@@ -110,11 +119,17 @@ class _Graph:
             )
         )
 
-    def product(self, x: str, linear: Linear) -> str:
-        """Return the product alone, without its bias."""
-        return self.pieces.linear(x, Linear(linear.weight, None))
+    def query_key_value(self, x: str, context: str, layer: Layer) -> list[str]:
+        """Return the three products that go into the attention, without their biases."""
+        parts = ((x, layer.query), (context, layer.key), (context, layer.value))
+        return [self.pieces.linear(of, Linear(part.weight, None)) for of, part in parts]
+
+    def up_and_down(self, x: str, layer: Layer) -> str:
+        """Return the two products between the norms."""
+        return self.linear(self.linear(x, layer.up), layer.down)
 
     def linear(self, x: str, linear: Linear) -> str:
+        """Return the product with a layer's matrix."""
         return self.pieces.linear(x, linear)
 
     def distances(self, table: Tensor) -> str:

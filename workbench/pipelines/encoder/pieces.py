@@ -83,6 +83,10 @@ class Pieces:
         self._values[name] = array
         return name
 
+    def has(self, name: str) -> bool:
+        """Return whether an array of that name is in the graph."""
+        return name in self._values
+
     def weight(self, tensor: Tensor) -> str:
         """Return the name of a checkpoint's tensor in float32, which is mapped from its file where it is that there."""
         if tensor.dtype == "float32" and tensor.place is not None and tensor.nbytes >= _MAPPED_FROM:

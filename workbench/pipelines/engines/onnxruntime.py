@@ -29,12 +29,21 @@ class OnnxEngine(Engine):
         The source, as the user named it.
     folder
         Where the files are that ``model`` names as those of its weights; beside the path if None.
+    outputs
+        Which to compute: one, or several that are put side by side on a new last axis; all if None.
     disabled
         Optimisers of ONNX Runtime that are left out.
     nbytes
         Of the weights.
     pad
         Token id of padding.
+    quantization
+        How its weights were made int8; None where they were not.
+
+    Raises
+    ------
+    workbench.errors.RunError
+        If ONNX Runtime does not take the graph.
     """
 
     name = "onnxruntime"
@@ -46,11 +55,11 @@ class OnnxEngine(Engine):
         given: str,
         *,
         folder: Path | None = None,
+        outputs: Sequence[str] | None = None,
         disabled: Sequence[str] = (),
         nbytes: int = 0,
         pad: int = 0,
         quantization: str | None = None,
-        why: str = "",
     ) -> None:
         runtime = onnxruntime()
         settings = runtime.SessionOptions()
@@ -68,10 +77,10 @@ class OnnxEngine(Engine):
             )
         except Exception as error:
             raise RunError(f"ONNX Runtime {runtime.__version__} does not take {given}: {reason(error)}.") from error
-        self.given, self.nbytes, self.pad, self.quantization, self.why = given, nbytes, pad, quantization, why
+        self.given, self.nbytes, self.pad, self.quantization = given, nbytes, pad, quantization
         self._session = session
         self._inputs = {one.name for one in session.get_inputs()}
-        self._outputs = [one.name for one in session.get_outputs()]
+        self._outputs = list(outputs or (one.name for one in session.get_outputs()))
         self.takes_types = "token_type_ids" in self._inputs
         self.lanes = _cores()
 

@@ -30,16 +30,25 @@ class TorchEngine(Engine):
         What to compute; it fits the architecture.
     device
         As torch names it.
+    shared
+        Whether the module of the model itself may be used, which is then kept with the model.
     why
         The beginning of :attr:`why`.
+
+    Raises
+    ------
+    workbench.errors.RunError
+        If transformers cannot build it.
     """
 
     name = "torch"
 
-    def __init__(self, model: HuggingFaceModel, head: Head, *, device: str = "cpu", why: str = "") -> None:
+    def __init__(
+        self, model: HuggingFaceModel, head: Head, *, device: str = "cpu", shared: bool = True, why: str = ""
+    ) -> None:
         torch = import_or_say("torch")
         place = check_device(device)
-        module = _module(model, place)
+        module = _module(model, place, shared)
         self.given, self.device = model.given, str(place)
         self._whole, self._head = module, head
         self._module = _of_hidden_states(module) if head == "hidden" else module
@@ -89,12 +98,12 @@ class TorchEngine(Engine):
         self._module = self._whole = None
 
 
-def _module(model: HuggingFaceModel, place: Any) -> Any:
+def _module(model: HuggingFaceModel, place: Any, shared: bool) -> Any:
     """Return the model's own module if it computes where and in what is wanted; else one beside it."""
     torch = import_or_say("torch")
     stored = next((name for name in model.info.dtypes if name.startswith(("float", "bfloat"))), "float32")
     narrow = place.type == "cpu" and stored != "float32"
-    if not narrow and torch.device(model.device) == place:
+    if shared and not narrow and torch.device(model.device) == place:
         return model.module
     module = model.build()
     return module.float().to(place) if narrow else module.to(place)

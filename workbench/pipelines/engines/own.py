@@ -1,0 +1,123 @@
+"""An encoder on ONNX Runtime, by a graph of our own that was found to compute what torch computes."""
+
+from __future__ import annotations
+
+from workbench.errors import RunError
+from workbench.models.export.difference import format_cosine
+from workbench.models.export.step import Report, Step
+from workbench.models.formats.huggingface import HuggingFaceModel
+from workbench.pipelines.encoder import Encoder, UnfitError, read_encoder
+from workbench.pipelines.encoder.graph import DISABLED, EncoderGraph
+from workbench.pipelines.encoder.int8 import Int8Graph
+from workbench.pipelines.encoder.pieces import Written
+
+from .agreement import Agreement, agreement, fingerprint, remembered, trials
+from .engine import Head
+from .onnxruntime import OnnxEngine
+from .torch import TorchEngine
+
+_LEAST_COSINE, _MOST_APART = 0.9999, 1e-3
+"""In float32, to torch."""
+_LEAST_INT8 = 0.95
+"""Of the hidden states of a text, to those of float32."""
+_HOW = {"int8": "rows scaled", "dynamic": "one range of each activation"}
+
+
+def own_engine(model: HuggingFaceModel, head: Head, quantization: str | None, report: Report) -> OnnxEngine:
+    """Return the engine.
+
+    Parameters
+    ----------
+    model
+        A checkpoint of one of the families.
+    head
+        What to compute.
+    quantization
+        ``"int8"``, ``"dynamic"`` or None.
+    report
+        Called as each step begins.
+
+    Raises
+    ------
+    workbench.pipelines.encoder.UnfitError
+        If there is no graph for it, or if it computes something else than torch.
+    """
+    report(Step("writing the graph", 0.0))
+    encoder = read_encoder(model.config, model.tensors, head)
+    graph = EncoderGraph(encoder).written()
+    plain = _opened(graph, model) if quantization is None else None
+    why = _float_agreement(model, head, graph, plain, report)
+    if plain is not None:
+        engine = plain
+    else:
+        engine, least = _quantized(model, head, encoder, str(quantization), report)
+        why = f"{least}; in float32 {why}"
+    how = "float32" if quantization is None else f"{quantization} ({_HOW[quantization]})"
+    engine.why = f"ONNX Runtime with a graph of our own for {encoder.family} in {how}: {why}"
+    return engine
+
+
+def _float_agreement(
+    model: HuggingFaceModel, head: Head, graph: Written, engine: OnnxEngine | None, report: Report
+) -> str:
+    """Say how near the graph is to torch, or refuse it."""
+
+    def measure() -> Agreement:
+        report(Step("checking the graph against torch", 0.3))
+        reference = TorchEngine(model, head, shared=False)
+        opened = engine or _opened(graph, model)
+        try:
+            return agreement(opened, reference, trials(model, opened))
+        except RunError as error:
+            raise UnfitError(f"it could not be compared with torch: {error}") from error
+
+    found, now = remembered(fingerprint(model, graph.proto, head), measure)
+    if not (found.cosine >= _LEAST_COSINE and found.apart <= _MOST_APART):
+        raise UnfitError(
+            f"it differs from torch, by {found.apart:.2g} of the largest output and in cosine "
+            f"({format_cosine(found.cosine)})"
+        )
+    when = "now" if now else "before, with these weights and libraries"
+    return f"cosine to torch {format_cosine(found.cosine)}, checked {when}"
+
+
+def _quantized(
+    model: HuggingFaceModel, head: Head, encoder: Encoder, quantization: str, report: Report
+) -> tuple[OnnxEngine, str]:
+    """Return the engine in int8, and how near its hidden states are to those of float32."""
+    report(Step("quantising the weights", 0.6))
+    scaled = quantization == "int8"
+    graph = Int8Graph(encoder, scaled=scaled).written()
+    engine = _opened(graph, model, quantization)
+
+    def measure() -> Agreement:
+        report(Step("measuring the error", 0.8))
+        hidden = read_encoder(model.config, model.tensors, "hidden")
+        reference = _opened(EncoderGraph(hidden).written(), model)
+        tried = engine if head == "hidden" else _opened(Int8Graph(hidden, scaled=scaled).written(), model)
+        return agreement(tried, reference, trials(model, tried))
+
+    found, _ = remembered(fingerprint(model, graph.proto, _processor()), measure)
+    if not found.cosine >= _LEAST_INT8:
+        raise UnfitError(f"in {quantization} its hidden states have a cosine of {format_cosine(found.cosine)} only")
+    return engine, f"cosine to float32 {format_cosine(found.cosine)} at least, of the hidden states of random tokens"
+
+
+def _opened(graph: Written, model: HuggingFaceModel, quantization: str | None = None) -> OnnxEngine:
+    pad = model.config.get("pad_token_id")
+    return OnnxEngine(
+        graph.proto,
+        model.given,
+        folder=graph.folder,
+        disabled=DISABLED,
+        nbytes=graph.nbytes,
+        pad=pad if type(pad) is int and pad >= 0 else 0,
+        quantization=quantization,
+    )
+
+
+def _processor() -> str:
+    """Return the name of the processor, whose instructions for int8 decide on the rounding."""
+    from llvmlite import binding
+
+    return str(binding.get_host_cpu_name())
