@@ -43,7 +43,9 @@ def load(source: Any, **options: Any) -> Model:
         For ONNX: ``provider`` (``"cpu"``, ``"cuda"``, ``"tensorrt"``, or ONNX Runtime's names of these; ``"reference"``
         for onnx's own evaluator, ``"auto"`` for it where ONNX Runtime refuses the model), ``provider_options``,
         ``optimization`` (``"disable"``, ``"basic"``, ``"extended"``, ``"all"``), ``intra_threads``, ``inter_threads``.
-        For Hugging Face: ``revision``, ``cache_dir``, ``device``, ``trust_remote_code``, ``allow_pickle``.
+        For Hugging Face: ``revision``, ``cache_dir``, ``cache`` (a :class:`~workbench.models.cache.config.CacheConfig`
+        or a :class:`~workbench.models.cache.cache.ModelCache`: a folder with a budget, in which the model stays at
+        least until it is closed or collected), ``device``, ``trust_remote_code``, ``allow_pickle``.
         :func:`workbench.models.formats.formats` describes them.
 
     Returns
@@ -86,7 +88,7 @@ def find(source: Any) -> Source:
     if isinstance(source, (str, os.PathLike)):
         return _find_path(os.fsdecode(source), may_be_hub_id=isinstance(source, str))
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return Source(given="the given bytes", label="bytes", data=bytes(source))
+        return Source(given=f"the given {type(source).__name__} object", label="bytes", data=bytes(source))
     if hasattr(source, "read"):
         path = getattr(source, "name", None)
         given = path if isinstance(path, str) else "the given file object"
@@ -213,6 +215,8 @@ def _checked(chosen: Format, source: Source, options: dict[str, Any]) -> dict[st
 def _value(option: Option, value: Any) -> Any:
     if value is None and option.default is None:
         return None
+    if option.make is not None:
+        return option.make(value)
     if isinstance(value, os.PathLike) and option.kind is str:
         value = os.fspath(value)
     elif type(value).__module__ == "torch" and type(value).__name__ == "device":

@@ -10,6 +10,8 @@ from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from .test_hub import Hub
 
 SETTINGS = {
@@ -69,6 +71,19 @@ def serving(folder: Path, *, slowly: float = 0.0) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@contextmanager
+def asking(address: str) -> Iterator[None]:
+    """Let huggingface_hub ask a hub in this process, where it has read its settings already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        patch.setattr(
+            "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+            address + "/{repo_id}/resolve/{revision}/{filename}",
+        )
+        yield
 
 
 def make_models(folder: Path, names: list[str], kilobytes: int) -> None:

@@ -10,7 +10,6 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import pytest
 from workbench.errors import CacheError, InputError, LoadError
 from workbench.models.cache import CacheConfig, ModelCache
 
-from .hub_of_many import make_models, serving
+from .hub_of_many import asking, make_models, serving
 
 KILOBYTES = 100
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -33,19 +32,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     make_models(folder, NAMES, KILOBYTES)
     with serving(folder) as address, asking(address):
         yield folder
-
-
-@contextmanager
-def asking(address: str) -> Iterator[None]:
-    """Let huggingface_hub ask a hub in this process, where it has read its settings already."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("huggingface_hub.constants.ENDPOINT", address)
-        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        patch.setattr(
-            "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
-            address + "/{repo_id}/resolve/{revision}/{filename}",
-        )
-        yield
 
 
 def cache_for(folder: Path, models: float) -> ModelCache:

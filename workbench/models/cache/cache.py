@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import weakref
 from collections.abc import Sequence
@@ -93,6 +94,19 @@ class ModelCache:
             raise InputError(f"A cache needs a CacheConfig, got {config!r}.")
         self.config = config
         self._room = Room(config)
+
+    @classmethod
+    def of(cls, given: CacheConfig | ModelCache) -> ModelCache:
+        """Return the cache that is meant by an argument ``cache=``: itself, or the one of a configuration."""
+        if isinstance(given, ModelCache):
+            return given
+        if not isinstance(given, CacheConfig):
+            path = given if isinstance(given, str | os.PathLike) else "folder"
+            raise InputError(
+                f"cache={given!r} is no cache. Give wb.CacheConfig({os.fspath(path)!r}, max_size_gb=10), or a "
+                "wb.ModelCache."
+            )
+        return cls(given)
 
     def open(
         self,

@@ -26,7 +26,7 @@ class Option:
     name
         The keyword.
     kind
-        What its values are: ``str``, ``int`` or ``bool``.
+        What its values are: ``str``, ``int``, ``bool``, ``dict``, or a class of ours.
     default
         The value if left out; None where the library behind decides.
     help
@@ -35,6 +35,8 @@ class Option:
         The only values, if there are few.
     aliases
         What others call some of them.
+    make
+        For a class of ours: makes what ``open`` is given of what the user gave, or raises an InputError.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Option:
     help: str
     choices: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    make: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.errors import InputError, LoadError
+from workbench.errors import InputError
+from workbench.models.cache import CacheConfig, ModelCache, OpenModel
 from workbench.models.formats import Format, Option
 from workbench.models.inputs import InputRules
 from workbench.models.model import ModelInfo, TensorTable
@@ -20,7 +21,7 @@ from workbench.models.torch_model import TorchModel, arrays_of, check_not_empty
 
 from .building import architecture_of, build
 from .folder import is_pickled, read_config, read_tensors
-from .hub import fetch
+from .hub import fetched
 from .probing import probed
 from .signature import longest_text, signature
 from .tokenizer import Tokenizer
@@ -38,12 +39,15 @@ class HuggingFaceModel(TorchModel):
         The folder.
     options
         Those of :data:`FORMAT`.
+    held
+        Keeps the folder in its cache; the model has it until it is closed or collected.
     """
 
     options_of_forward = {"return_dict": True}  # noqa: RUF012  nothing writes to it
 
-    def __init__(self, source: Source, options: Mapping[str, Any]) -> None:
+    def __init__(self, source: Source, options: Mapping[str, Any], held: OpenModel | None = None) -> None:
         super().__init__()
+        self._held = held
         if options["device"] != "cpu":
             check_device(options["device"])
         self.given, self.device = source.given, options["device"]
@@ -87,6 +91,14 @@ class HuggingFaceModel(TorchModel):
             metadata = {name: text for name, text in self.info.metadata.items() if name != "inputs" or not inputs}
             self.info = replace(self.info, inputs=inputs, outputs=outputs, metadata=metadata)
         return module
+
+    def close(self) -> None:
+        """Let the cache that it was loaded with (``cache=``) remove its files from now on, as its collection does.
+
+        What is in memory by then goes on to work, such as a module that was built; what is not may be gone.
+        """
+        if self._held is not None:
+            self._held.close()
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -224,24 +236,23 @@ def _recognises(source: Source) -> bool:
 
 
 def _open(source: Source, options: Mapping[str, Any]) -> HuggingFaceModel:
-    if source.hub_id is not None:
-        given = (source.hub_id, options["revision"], options["cache_dir"])
-        code = options["trust_remote_code"]
-        folder = fetch(*given, with_code=code, with_pickles=False, hint=source.hint)
-        if options["allow_pickle"] and not any(folder.glob("*.safetensors")):
-            folder = fetch(*given, with_code=code, with_pickles=True, hint=source.hint)
-        source = replace(source, path=folder, hub_id=None)
-        if not (folder / "config.json").is_file():
-            raise LoadError(
-                f"{source.given} on the hub has no config.json, so it is no model of transformers; it has "
-                f"{source.listing()}. Download the file that you want and load that."
+    if source.hub_id is None:
+        if given := [name for name in _OF_THE_HUB if options[name] is not None]:
+            raise InputError(
+                f"{source.given} is a folder here; {', '.join(_OF_THE_HUB)} are for models that are fetched from the "
+                f"hub. Leave {' and '.join(given)} out."
             )
-    elif options["revision"] is not None or options["cache_dir"] is not None:
-        raise InputError(
-            f"{source.given} is a folder here; revision and cache_dir are for models that are fetched from the hub. "
-            "Leave them out."
-        )
-    return HuggingFaceModel(source, options)
+        return HuggingFaceModel(source, options)
+    source, held = fetched(source, options)
+    try:
+        return HuggingFaceModel(source, options, held)
+    except BaseException:  # its traceback may be kept for long, and the model in it
+        if held is not None:
+            held.close()
+        raise
+
+
+_OF_THE_HUB = ("revision", "cache_dir", "cache")
 
 
 FORMAT = Format(
@@ -250,6 +261,7 @@ FORMAT = Format(
     options=(
         Option("revision", str, None, "branch, tag or commit on the hub; the main branch if left out"),
         Option("cache_dir", str, None, "where fetched models are kept; the hub library's own cache if left out"),
+        Option("cache", CacheConfig, None, "a folder with a budget, for fetched models", make=ModelCache.of),
         Option("device", str, "cpu", "where torch computes: cpu, cuda, cuda:1, mps"),
         Option("trust_remote_code", bool, False, "let Python files that come with the model run"),
         Option("allow_pickle", bool, False, "read pytorch_model.bin where there is no safetensors; tensors only"),
