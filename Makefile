@@ -38,7 +38,7 @@ gpu: $(STAMP) ## Run the tests that need an NVIDIA GPU
 browser: $(STAMP) ## Run only the tests that drive JupyterLab in headless Chromium
 	@$(BIN)/pytest -m browser -rs $(ARGS)
 
-bench: $(STAMP) ## Race every operation of the catalogue against all others, at all its shapes: about 25 minutes
+bench: $(STAMP) ## Race every operation of the catalogue against all others, at all its shapes: about half an hour
 	@$(BIN)/workbench bench --suite kernels $(ARGS)
 
 instrument: $(STAMP) ## Measure how far a race can be believed: ten minutes on an idle machine

@@ -26,7 +26,7 @@ def bench(
     suite: Annotated[
         str | None,
         typer.Option(
-            help="kernels: all operations, or those named, at all their shapes and dtypes, 25 minutes. headlines: what "
+            help="kernels: all operations, or those named, at all their shapes and dtypes, half an hour. headlines: what "
             "polyglot-bridge says of itself. quick: a few cells, under a minute."
         ),
     ] = None,

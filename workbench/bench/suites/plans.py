@@ -97,11 +97,11 @@ def _quick(op: str) -> list[Cell]:
 
 PLANS = {
     "kernels": Plan(
-        "every operation at all its shapes and dtypes against everyone, about 25 minutes",
+        "every operation at all its shapes and dtypes against everyone, about half an hour",
         lambda: list(OPS),
         plan_of,
         ALL,
-        1.0,
+        2.0,
         limits=True,
     ),
     "headlines": Plan(
