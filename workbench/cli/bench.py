@@ -26,8 +26,8 @@ def bench(
     suite: Annotated[
         str | None,
         typer.Option(
-            help="kernels: all operations, or those named, at all their shapes and dtypes, half an hour. headlines: what "
-            "polyglot-bridge says of itself. quick: a few cells, under a minute."
+            help="kernels: all operations, or those named, at all their shapes and dtypes, half an hour. headlines: "
+            "what polyglot-bridge says of itself. quick: a few cells, under a minute."
         ),
     ] = None,
     shape: Annotated[str | None, typer.Option(help="Such as 512x768; the operation's first if none is given.")] = None,
