@@ -204,7 +204,7 @@ class EncoderTask(Pipeline, Generic[Options]):
             else:
                 raise InputError(
                     f"{which(texts, place)} has {len(encoding)} tokens, and the model takes at most {longest}. Cut it, "
-                    "or let it be cut with a warning: truncation='warn'."
+                    f"or open the pipeline with truncation={'warn' if self.splits is None else 'window'!r}."
                 )
         if cut:
             warn_of_the_cut(texts, cut, longest, left=self.tokens.cuts_left)

@@ -84,12 +84,11 @@ def pipeline(
         Those of :func:`workbench.load` for Hugging Face models (``revision``, ``trust_remote_code``,
         ``allow_pickle``), and those of the task:
 
-        - all but generation: ``truncation``, which is ``"warn"`` (cut, with a warning), ``"error"``, or ``"window"``
-          for tokens and answers, whose long texts are read in overlapping windows of ``stride`` shared tokens;
-        - text-classification: ``top_k``, ``activation``;
-        - token-classification: ``aggregation``, ``ignore``;
-        - question-answering: ``top_k``, ``max_answer_len``, ``handle_impossible_answer``, ``window``;
-        - feature-extraction: ``pooling``, ``normalize``, ``prompt_name``;
+        - text-classification: ``truncation`` (of long texts: ``"warn"`` or ``"error"``), ``top_k``, ``activation``;
+        - token-classification: ``truncation`` (``"window"`` or ``"error"``), ``stride``, ``aggregation``, ``ignore``;
+        - question-answering: ``truncation`` (``"window"`` or ``"error"``), ``stride``, ``window``, ``top_k``,
+          ``max_answer_len``, ``handle_impossible_answer``;
+        - feature-extraction: ``truncation`` (``"warn"`` or ``"error"``), ``pooling``, ``normalize``, ``prompt_name``;
         - text-generation: those of :class:`workbench.pipelines.text_generation.TextGeneration`.
 
     Returns

@@ -71,7 +71,7 @@ class Pipeline(ABC):
     @classmethod
     def open(cls, model: HuggingFaceModel, how: Opening, options: Mapping[str, Any]) -> Self:
         """Make the pipeline, of a class whose arguments are the model, ``how``, and options of its own by name."""
-        made = cls(model, how, **options)  # type: ignore[call-arg, arg-type]
+        made = cls(model, how, **options)  # type: ignore[arg-type]
         made.opened = replace(how, progress=None), dict(options)
         return made
 

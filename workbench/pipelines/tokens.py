@@ -194,4 +194,5 @@ def _from_transformers(model: HuggingFaceModel) -> Tokenizer:
         )
     import copy
 
-    return copy.deepcopy(backend)  # the model's own may cut and pad
+    own: Tokenizer = copy.deepcopy(backend)  # that of the model may cut and pad
+    return own

@@ -14,14 +14,14 @@ from workbench.text import counted, did_you_mean
 from .texts import Text, which
 
 Truncation = Literal["window", "warn", "error"]
-"""In windows that overlap; cut, with a warning; or refused."""
+"""Read in windows that overlap, or where a task cannot do that, cut, with a warning; or refused."""
 
 _HOME = str(Path(__file__).parents[1])
 
 
 def check_truncation(truncation: Any, *, windows: bool) -> Truncation:
     """Return it if the task can do it; what the task does by itself if None."""
-    known = [way for way in get_args(Truncation) if windows or way != "window"]
+    known = [way for way in get_args(Truncation) if way != ("warn" if windows else "window")]
     if truncation is None:
         return cast(Truncation, known[0])
     if truncation not in known:
