@@ -1,0 +1,93 @@
+"""The interface of what computes the next token, whatever it computes with."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from .options import GenerationOptions
+
+DEFAULT_LENGTH = 256
+"""New tokens where neither the caller nor the model says how many; as the pipeline of transformers has it."""
+
+
+class Decoder(ABC):
+    """A model that is ready to continue tokens. Several threads may use it at once."""
+
+    name: str
+    """``"torch"`` or ``"onnxruntime"``."""
+    why: str
+    """Why this one was chosen, and what it computes with, in a sentence."""
+    device: str = "cpu"
+    quantization: str | None = None
+    nbytes: int = 0
+    """Bytes of the weights that it computes with."""
+    longest: int | None = None
+    """So many tokens, of prompt and text, it has positions for; None if there is no end."""
+    takes_padding: bool = True
+    """Whether prompts of different lengths can be continued together."""
+    generation: Any
+    """The model's own generation_config.json, as transformers has it."""
+
+    @property
+    def first(self) -> int | None:
+        """The token that begins a text out of nothing."""
+        token = self.generation.bos_token_id
+        return token if isinstance(token, int) else None
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end a text."""
+        token = self.generation.eos_token_id
+        return frozenset(token if isinstance(token, (list, tuple)) else () if token is None else (token,))
+
+    def stops(self, options: GenerationOptions) -> tuple[str, ...]:
+        """Return the strings that end a text: those asked for, and the model's own."""
+        own = self.generation.stop_strings or ()
+        return (*options.stop, *((own,) if isinstance(own, str) else own))
+
+    def limit(self, prompt: int, options: GenerationOptions) -> int:
+        """Return how many new tokens a text has at the most, after a prompt of so many; less than 1 if none fits."""
+        asked = options.max_new_tokens or self.generation.max_new_tokens
+        if asked is None:
+            longest = self.generation.max_length
+            asked = longest - prompt if longest and longest > prompt else DEFAULT_LENGTH
+        room = math.inf if self.longest is None else self.longest - prompt
+        return int(min(asked, room))
+
+    @abstractmethod
+    def begin(self, prompts: Sequence[Sequence[int]], options: GenerationOptions, longest: int) -> Continuation:
+        """Get ready to continue prompts, which need not be of one length, together.
+
+        Parameters
+        ----------
+        prompts
+            Their token ids.
+        options
+            By which the tokens are chosen.
+        longest
+            So many new tokens at the most.
+        """
+
+    def close(self) -> None:  # noqa: B027  most have nothing to give back
+        """Give back what it holds; it computes nothing afterwards."""
+
+
+class Continuation(ABC):
+    """Rows of tokens that grow; used by one thread at a time."""
+
+    draws: bool
+    """Whether tokens are drawn by their probabilities."""
+
+    @abstractmethod
+    def scores(self) -> torch.Tensor:
+        """Compute the logits of the next token, as all options but the seed change them: float32 (rows, vocabulary)."""
+
+    @abstractmethod
+    def append(self, tokens: Sequence[int]) -> None:
+        """Let each row grow by a token; for one that has ended, any."""
