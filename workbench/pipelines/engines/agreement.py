@@ -71,13 +71,13 @@ def trials(model: HuggingFaceModel, engine: Engine) -> list[Batch]:
     return made
 
 
-def fingerprint(model: HuggingFaceModel, graph: bytes, *others: str) -> str:
+def fingerprint(model: HuggingFaceModel, graph: str | bytes, *others: str) -> str:
     """Return what an agreement depends on, as a text: the graph, the checkpoint, and the libraries.
 
     Of each tensor a few values count, at its begin and its end: two trainings of one model differ in nearly all of
     them. Of the graph all counts, and so does each change of the code that writes it.
     """
-    mixed = hashlib.sha256(graph)
+    mixed = hashlib.sha256(graph if isinstance(graph, bytes) else graph.encode())
     libraries = [f"{name} {metadata.version(name)}" for name in ("onnxruntime", "torch", "transformers")]
     mixed.update(json.dumps([model.config, *libraries, *others], sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.tensors.items()):

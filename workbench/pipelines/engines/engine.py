@@ -67,5 +67,9 @@ class Engine(ABC):
             If the runtime cannot, with its reason.
         """
 
+    def forward_alone(self, batch: Batch) -> np.ndarray[Any, Any]:
+        """Compute one text that nobody else waits beside, as soon as that can be; as :meth:`forward`."""
+        return self.forward(batch)
+
     def close(self) -> None:  # noqa: B027  most have nothing to give back
         """Give back what it holds; it computes nothing afterwards."""

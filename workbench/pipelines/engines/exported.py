@@ -14,7 +14,7 @@ from workbench.models.load import load
 from workbench.models.torch_model import TorchModel
 
 from .engine import Head
-from .onnxruntime import OnnxEngine
+from .onnxruntime import Graph, OnnxEngine
 
 _OUTPUTS: dict[Head, list[str]] = {
     "hidden": ["last_hidden_state"],
@@ -59,11 +59,12 @@ def exported_engine(
             cosine = f", cosine to float32 {format_cosine(made.worst.cosine)} on random tokens" if made.worst else ""
             path, facts = smaller, f"{facts}; {quantization}{cosine}"
         pad = model.config.get("pad_token_id")
+        graph = Graph(str(path), sum(one.stat().st_size for one in folder.glob(f"{path.name}*")))
         engine = OnnxEngine(
-            str(path),
+            graph,
+            lambda: graph,
             model.given,
             outputs=_OUTPUTS[head],
-            nbytes=sum(one.stat().st_size for one in folder.glob(f"{path.name}*")),
             pad=pad if type(pad) is int and pad >= 0 else 0,
             quantization=quantization,
         )

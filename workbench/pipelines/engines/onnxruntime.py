@@ -1,40 +1,71 @@
-"""ONNX Runtime as an engine: one session, of which each run takes one thread."""
+"""ONNX Runtime as an engine: a session of which each run takes one thread, and one of all cores for texts alone."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workbench.errors import RunError
+from workbench.errors import RunError, WorkbenchError
 from workbench.models.formats.onnx.providers import onnxruntime
 from workbench.models.formats.onnx.reasons import reason
 
 from .engine import Batch, Engine
 
 _TOKENS = 512
+"""At which a batch is fastest, on cores of 1 to 2 MB of cache: the activations of more leave it."""
+_WIDE_FROM = 16
+"""Tokens of a text from which on several cores are faster than one."""
+_SPIN = "1000"
+"""Microseconds for which a second thread waits awake. Asleep it misses its part in the next operator: 64 tokens take as
+long as on one core with 500, and half with 1000 or more. ONNX Runtime's own choice keeps a core busy for 30 ms."""
 
 
-class OnnxEngine(Engine):
-    """A graph on ONNX Runtime.
+@dataclass(frozen=True)
+class Graph:
+    """What a session is made of.
 
     Parameters
     ----------
     model
         Path, or the bytes of a serialised ModelProto.
-    given
-        The source, as the user named it.
-    folder
-        Where the files are that ``model`` names as those of its weights; beside the path if None.
-    outputs
-        Which to compute: one, or several that are put side by side on a new last axis; all if None.
-    disabled
-        Optimisers of ONNX Runtime that are left out.
     nbytes
         Of the weights.
+    folder
+        Where the files are that ``model`` names as those of its weights; beside the path if None.
+    disabled
+        Optimisers of ONNX Runtime that are left out.
+    """
+
+    model: str | bytes
+    nbytes: int
+    folder: Path | None = None
+    disabled: Sequence[str] = ()
+
+
+class OnnxEngine(Engine):
+    """A graph on ONNX Runtime, on the CPU.
+
+    Batches are computed by a session that takes one core for each. A text alone takes all cores, in a second session;
+    that one is opened once texts alone have taken as long as it takes to open it, and needs the memory of the packed
+    weights once more.
+
+    Parameters
+    ----------
+    graph
+        Of what the first session is made.
+    again
+        Makes the same graph again, for the second session; so the first one need not be kept.
+    given
+        The source, as the user named it.
+    outputs
+        Which to compute: one, or several that are put side by side on a new last axis; all if None.
     pad
         Token id of padding.
     quantization
@@ -51,48 +82,76 @@ class OnnxEngine(Engine):
 
     def __init__(
         self,
-        model: str | bytes,
+        graph: Graph,
+        again: Callable[[], Graph],
         given: str,
         *,
-        folder: Path | None = None,
         outputs: Sequence[str] | None = None,
-        disabled: Sequence[str] = (),
-        nbytes: int = 0,
         pad: int = 0,
         quantization: str | None = None,
     ) -> None:
-        runtime = onnxruntime()
-        settings = runtime.SessionOptions()
-        settings.log_severity_level = 4  # what fails is raised; nothing is written to the terminal
-        settings.intra_op_num_threads = 1
-        if folder is not None:
-            settings.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-        try:
-            session = runtime.InferenceSession(
-                model,
-                settings,
-                providers=["CPUExecutionProvider"],
-                enable_fallback=False,
-                disabled_optimizers=list(disabled) or None,
-            )
-        except Exception as error:
-            raise RunError(f"ONNX Runtime {runtime.__version__} does not take {given}: {reason(error)}.") from error
-        self.given, self.nbytes, self.pad, self.quantization = given, nbytes, pad, quantization
-        self._session = session
-        self._inputs = {one.name for one in session.get_inputs()}
-        self._outputs = list(outputs or (one.name for one in session.get_outputs()))
-        self.takes_types = "token_type_ids" in self._inputs
+        self.given, self.pad, self.quantization, self.nbytes = given, pad, quantization, graph.nbytes
         self.lanes = _cores()
+        began = time.perf_counter()
+        self._session = _session(graph, given, 1)
+        self._paid = began - time.perf_counter()
+        """Seconds that texts alone have taken, less those that a second session takes to open."""
+        self._outputs = list(outputs or (one.name for one in self._session.get_outputs()))
+        self.takes_types = any(one.name == "token_type_ids" for one in self._session.get_inputs())
+        self._again: Callable[[], Graph] | None = again if self.lanes > 1 else None
+        self._wide: Any = None
+        self._lock, self._running = threading.Lock(), 0
 
     def forward(self, batch: Batch) -> np.ndarray[Any, Any]:
-        """Compute a batch; see :meth:`workbench.pipelines.engines.engine.Engine.forward`."""
+        """Compute a batch on one core; see :meth:`workbench.pipelines.engines.engine.Engine.forward`."""
+        with self._lock:
+            self._running += 1
+        try:
+            return self._run(self._session, batch)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def forward_alone(self, batch: Batch) -> np.ndarray[Any, Any]:
+        """Compute a text on all cores, once that pays and while nothing else is computed; else as :meth:`forward`."""
+        if self._wide is None and (self._again is None or batch.ids.size < _WIDE_FROM):
+            return self.forward(batch)
+        with self._lock:
+            alone = self._running == 0
+            self._running += 1
+            opens = alone and self._paid >= 0 and self._again is not None
+            again, self._again = (self._again, None) if opens else (None, self._again)
+        try:
+            if again is not None:
+                self._open_wide(again)
+            if alone and self._wide is not None and batch.ids.size >= _WIDE_FROM:
+                return self._run(self._wide, batch)
+            began = time.perf_counter()
+            output = self._run(self._session, batch)
+            self._paid += time.perf_counter() - began
+            return output
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def close(self) -> None:
+        """Let the sessions go."""
+        self._session = self._wide = self._again = None
+
+    def _open_wide(self, again: Callable[[], Graph]) -> None:
+        try:
+            self._wide = _session(again(), self.given, self.lanes)
+        except (WorkbenchError, MemoryError):  # files that are gone, or no room: one core is enough to go on with
+            self._wide = None
+
+    def _run(self, session: Any, batch: Batch) -> np.ndarray[Any, Any]:
         feeds = {"input_ids": batch.ids, "attention_mask": batch.mask}
         if self.takes_types:
             feeds["token_type_ids"] = np.zeros_like(batch.ids) if batch.types is None else batch.types
-        if self._session is None:
+        if session is None:
             raise RunError(f"The engine of {self.given} is closed. Open a new one.")
         try:
-            outputs = self._session.run(self._outputs, feeds)
+            outputs = session.run(self._outputs, feeds)
         except Exception as error:
             raise RunError(
                 f"ONNX Runtime stopped while computing {self.given}, with {batch.ids.shape[0]} texts of up to "
@@ -100,9 +159,25 @@ class OnnxEngine(Engine):
             ) from error
         return outputs[0] if len(outputs) == 1 else np.stack(outputs, -1)
 
-    def close(self) -> None:
-        """Let the session go."""
-        self._session = None
+
+def _session(graph: Graph, given: str, threads: int) -> Any:
+    runtime = onnxruntime()
+    settings = runtime.SessionOptions()
+    settings.log_severity_level = 4  # what fails is raised; nothing is written to the terminal
+    settings.intra_op_num_threads = threads
+    settings.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN)
+    if graph.folder is not None:
+        settings.add_session_config_entry("session.model_external_initializers_file_folder_path", str(graph.folder))
+    try:
+        return runtime.InferenceSession(
+            graph.model,
+            settings,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=False,
+            disabled_optimizers=list(graph.disabled) or None,
+        )
+    except Exception as error:
+        raise RunError(f"ONNX Runtime {runtime.__version__} does not take {given}: {reason(error)}.") from error
 
 
 def _cores() -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from workbench.errors import RunError
 from workbench.models.export.difference import format_cosine
 from workbench.models.export.step import Report, Step
@@ -13,7 +16,7 @@ from workbench.pipelines.encoder.pieces import Written
 
 from .agreement import Agreement, agreement, fingerprint, remembered, trials
 from .engine import Head
-from .onnxruntime import OnnxEngine
+from .onnxruntime import Graph, OnnxEngine
 from .torch import TorchEngine
 
 _LEAST_COSINE, _MOST_APART = 0.9999, 1e-3
@@ -44,9 +47,11 @@ def own_engine(model: HuggingFaceModel, head: Head, quantization: str | None, re
     """
     report(Step("writing the graph", 0.0))
     encoder = read_encoder(model.config, model.tensors, head)
-    graph = EncoderGraph(encoder).written()
-    plain = _opened(graph, model) if quantization is None else None
-    why = _float_agreement(model, head, graph, plain, report)
+    write = partial(_plain, encoder)
+    graph = write()
+    plain = _opened(graph, write, model) if quantization is None else None
+    key = fingerprint(model, graph.model, head)
+    why = _float_agreement(key, model, head, lambda: plain or _opened(graph, write, model), report)
     if plain is not None:
         engine = plain
     else:
@@ -58,20 +63,20 @@ def own_engine(model: HuggingFaceModel, head: Head, quantization: str | None, re
 
 
 def _float_agreement(
-    model: HuggingFaceModel, head: Head, graph: Written, engine: OnnxEngine | None, report: Report
+    key: str, model: HuggingFaceModel, head: Head, opened: Callable[[], OnnxEngine], report: Report
 ) -> str:
     """Say how near the graph is to torch, or refuse it."""
 
     def measure() -> Agreement:
         report(Step("checking the graph against torch", 0.3))
         reference = TorchEngine(model, head, shared=False)
-        opened = engine or _opened(graph, model)
+        engine = opened()
         try:
-            return agreement(opened, reference, trials(model, opened))
+            return agreement(engine, reference, trials(model, engine))
         except RunError as error:
             raise UnfitError(f"it could not be compared with torch: {error}") from error
 
-    found, now = remembered(fingerprint(model, graph.proto, head), measure)
+    found, now = remembered(key, measure)
     if not (found.cosine >= _LEAST_COSINE and found.apart <= _MOST_APART):
         raise UnfitError(
             f"it differs from torch, by {found.apart:.2g} of the largest output and in cosine "
@@ -86,34 +91,42 @@ def _quantized(
 ) -> tuple[OnnxEngine, str]:
     """Return the engine in int8, and how near its hidden states are to those of float32."""
     report(Step("quantising the weights", 0.6))
-    scaled = quantization == "int8"
-    graph = Int8Graph(encoder, scaled=scaled).written()
-    engine = _opened(graph, model, quantization)
+    write = partial(_int8, encoder, quantization)
+    graph = write()
+    engine = _opened(graph, write, model, quantization)
 
     def measure() -> Agreement:
         report(Step("measuring the error", 0.8))
         hidden = read_encoder(model.config, model.tensors, "hidden")
-        reference = _opened(EncoderGraph(hidden).written(), model)
-        tried = engine if head == "hidden" else _opened(Int8Graph(hidden, scaled=scaled).written(), model)
+        reference = _opened(_plain(hidden), partial(_plain, hidden), model)
+        write_hidden = partial(_int8, hidden, quantization)
+        tried = engine if head == "hidden" else _opened(write_hidden(), write_hidden, model)
         return agreement(tried, reference, trials(model, tried))
 
-    found, _ = remembered(fingerprint(model, graph.proto, _processor()), measure)
+    found, _ = remembered(fingerprint(model, graph.model, _processor()), measure)
     if not found.cosine >= _LEAST_INT8:
         raise UnfitError(f"in {quantization} its hidden states have a cosine of {format_cosine(found.cosine)} only")
     return engine, f"cosine to float32 {format_cosine(found.cosine)} at least, of the hidden states of random tokens"
 
 
-def _opened(graph: Written, model: HuggingFaceModel, quantization: str | None = None) -> OnnxEngine:
+def _plain(encoder: Encoder) -> Graph:
+    return _graph(EncoderGraph(encoder).written())
+
+
+def _int8(encoder: Encoder, quantization: str) -> Graph:
+    return _graph(Int8Graph(encoder, scaled=quantization == "int8").written())
+
+
+def _graph(written: Written) -> Graph:
+    return Graph(written.proto, written.nbytes, written.folder, DISABLED)
+
+
+def _opened(
+    graph: Graph, again: Callable[[], Graph], model: HuggingFaceModel, quantization: str | None = None
+) -> OnnxEngine:
     pad = model.config.get("pad_token_id")
-    return OnnxEngine(
-        graph.proto,
-        model.given,
-        folder=graph.folder,
-        disabled=DISABLED,
-        nbytes=graph.nbytes,
-        pad=pad if type(pad) is int and pad >= 0 else 0,
-        quantization=quantization,
-    )
+    pad = pad if type(pad) is int and pad >= 0 else 0
+    return OnnxEngine(graph, again, model.given, pad=pad, quantization=quantization)
 
 
 def _processor() -> str:

@@ -64,7 +64,7 @@ def compute(
             return {}
         try:
             batch = _alone(encodings[0], engine)
-            finish(engine.forward(batch), batch, [0])
+            finish(engine.forward_alone(batch), batch, [0])
         except Exception as error:
             return {0: error}
         if progress is not None:

@@ -1,0 +1,222 @@
+"""Which engine is chosen and why; the comparison with torch, remembered; other architectures; what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import workbench as wb
+from workbench.errors import InputError, MissingLibraryError, RunError
+from workbench.models.export.step import Step
+from workbench.models.formats.huggingface import HuggingFaceModel
+from workbench.pipelines.engines import open_engine
+from workbench.pipelines.engines.agreement import folder as kept_in
+
+from .encoders import apart, batch, by_torch, cosine, save
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save("bert", tmp_path_factory.mktemp("bert"), "labels")
+
+
+def loaded(folder: Path) -> HuggingFaceModel:
+    model = wb.load(folder)
+    assert isinstance(model, HuggingFaceModel)
+    return model
+
+
+def test_the_comparison_with_torch_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    save("bert", tmp_path / "model")
+    steps: list[Step] = []
+    engine = open_engine(loaded(tmp_path / "model"), "hidden", progress=steps.append)
+    assert engine.why.endswith("cosine to torch 1.00000, checked now")
+    assert "checking the graph against torch" in map(str, steps)
+    # in a new process, which then has no need of torch
+    code = (
+        "import sys, workbench as wb\n"
+        "from workbench.pipelines.engines import open_engine\n"
+        f"engine = open_engine(wb.load({str(tmp_path / 'model')!r}), 'hidden')\n"
+        "print(engine.why)\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("cosine to torch 1.00000, checked before, with these weights and libraries")
+
+
+def test_other_weights_are_compared_anew(tmp_path: Path) -> None:
+    first, second = save("bert", tmp_path / "first"), save("bert", tmp_path / "second", layer_norm_eps=1e-5)
+    open_engine(loaded(first), "hidden")
+    assert open_engine(loaded(second), "hidden").why.endswith("checked now")
+    assert open_engine(loaded(second), "hidden").why.endswith("checked before, with these weights and libraries")
+
+
+def test_a_record_that_is_damaged_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    save("bert", tmp_path / "model")
+    open_engine(loaded(tmp_path / "model"), "hidden")
+    (record,) = kept_in().iterdir()
+    for content in ("", "[]", '{"cosine": "a", "apart": 0.0}', '{"cosine": 1.0}', '{"cosine": 1.0, "else": 1.0}'):
+        record.write_text(content)
+        assert open_engine(loaded(tmp_path / "model"), "hidden").why.endswith("checked now")
+    assert json.loads(record.read_text())["cosine"] > 0.9999
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root writes everywhere")
+def test_where_nothing_can_be_kept_it_is_compared_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cache").mkdir(mode=0o500)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    save("bert", tmp_path / "model")
+    for _ in range(2):
+        assert open_engine(loaded(tmp_path / "model"), "hidden").why.endswith("checked now")
+
+
+def test_a_cache_that_is_a_file_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cache").write_text("not a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    save("bert", tmp_path / "model")
+    assert open_engine(loaded(tmp_path / "model"), "hidden").why.endswith("checked now")
+
+
+def test_torch_when_it_is_asked_for(bert: Path) -> None:
+    engine = open_engine(loaded(bert), "labels", engine="torch")
+    assert (engine.name, engine.device, engine.quantization) == ("torch", "cpu", None)
+    assert engine.why.startswith("asked for: torch ")
+    tokens = batch(types=True)
+    assert apart(engine.forward(tokens), by_torch(bert, tokens, "labels"), tokens) == 0
+
+
+@pytest.mark.parametrize("head", ["hidden", "labels"])
+def test_a_decoder_on_torch(head: str, tmp_path: Path) -> None:
+    save("gpt2", tmp_path, head, n_embd=32, n_layer=2, n_head=4, n_positions=64, pad_token_id=1, bos_token_id=2,
+         eos_token_id=2)  # fmt: skip
+    engine = open_engine(loaded(tmp_path), head)  # type: ignore[arg-type]
+    assert engine.name == "torch"
+    assert "there is none for 'gpt2'" in engine.why
+    tokens = batch(pad=engine.pad)
+    assert apart(engine.forward(tokens), by_torch(tmp_path, tokens, head), tokens) < 2e-5
+
+
+def test_a_classifier_without_padding_takes_one_text_at_a_time(tmp_path: Path) -> None:
+    save("gpt2", tmp_path, "labels", n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=2, eos_token_id=2)
+    assert open_engine(loaded(tmp_path), "labels").tokens_at_once == 1
+
+
+@pytest.mark.parametrize("head", ["hidden", "spans"])
+def test_another_architecture_is_exported(head: str, tmp_path: Path) -> None:
+    save("deberta-v2", tmp_path, head)
+    with_torch = open_engine(loaded(tmp_path), head)  # type: ignore[arg-type]
+    assert with_torch.name == "torch"
+    steps: list[Step] = []
+    engine = open_engine(loaded(tmp_path), head, engine="onnxruntime", progress=steps.append)  # type: ignore[arg-type]
+    assert engine.name == "onnxruntime"
+    assert "export of torch" in engine.why
+    assert "there is none for 'deberta-v2'" in engine.why
+    assert "tracing" in map(str, steps)
+    tokens = batch(pad=engine.pad)
+    assert apart(engine.forward(tokens), by_torch(tmp_path, tokens, head), tokens) < 1e-4
+
+
+def test_another_architecture_in_int8_and_what_it_leaves_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    save("deberta-v2", tmp_path / "model", dtype="float16")
+    engine = open_engine(loaded(tmp_path / "model"), "hidden", quantization="int8")
+    assert engine.quantization == "int8"
+    assert "export of torch" in engine.why
+    tokens = batch(pad=engine.pad)
+    assert cosine(engine.forward(tokens), by_torch(tmp_path / "model", tokens), tokens) > 0.99
+    assert len(list((tmp_path / "temporary").iterdir())) == 1
+    del engine
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_hidden_states_of_a_model_with_a_head(bert: Path, tmp_path: Path) -> None:
+    tokens = batch(types=True)
+    expected = by_torch(bert, tokens)
+    for engine in ("torch", "onnxruntime"):
+        assert apart(open_engine(loaded(bert), "hidden", engine=engine).forward(tokens), expected, tokens) < 2e-5
+    save("deberta-v2", tmp_path, "labels")
+    exported = open_engine(loaded(tmp_path), "hidden", engine="onnxruntime")
+    assert apart(exported.forward(batch()), by_torch(tmp_path, batch()), batch()) < 1e-4
+
+
+def test_the_engine_goes_on_without_the_files(bert: Path, tmp_path: Path) -> None:
+    folder = save("bert", tmp_path / "model", vocab_size=2000)
+    engine = open_engine(loaded(folder), "hidden")
+    tokens = batch()
+    before = engine.forward(tokens)
+    for file in folder.iterdir():
+        file.unlink()
+    assert (engine.forward(tokens) == before).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"engine": "onnx"}, r"no engine='onnx'. Did you mean 'onnxruntime'\?"),
+        ({"quantization": "int4"}, r"no quantization='int4'. Did you mean 'int8'\?"),
+        ({"engine": "torch", "quantization": "int8"}, "engine='torch', which has none. Leave engine out"),
+        ({"device": "cuda", "quantization": "int8"}, "device='cuda' takes torch, which has none. Leave device out"),
+        ({"device": "cuda", "engine": "onnxruntime"}, "computes on the CPU, and device='cuda'"),
+        ({"device": "nowhere"}, "no device 'nowhere'"),
+    ],
+)
+def test_what_does_not_go_together(bert: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_engine(loaded(bert), "labels", **options)  # type: ignore[arg-type]
+
+
+def test_a_device_that_is_not_here(bert: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(MissingLibraryError, match="needs a GPU"):
+        open_engine(loaded(bert), "labels", device="cuda")
+
+
+def test_a_head_that_the_architecture_lacks(bert: Path) -> None:
+    with pytest.raises(InputError, match="no head for 'spans': that is an architecture that ends in ForQuestionAnswer"):
+        open_engine(loaded(bert), "spans")
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_a_token_that_is_not_in_the_vocabulary_is_an_error_of_ours(bert: Path, engine: str) -> None:
+    tokens = batch()
+    tokens.ids[0, 0] = 10_000
+    opened = open_engine(loaded(bert), "labels", engine=engine)
+    with pytest.raises(RunError, match="3 texts of up to 17 tokens"):
+        opened.forward(tokens)
+    assert opened.forward(batch()).shape == (3, 3)
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_a_closed_engine_says_so(bert: Path, engine: str) -> None:
+    opened = open_engine(loaded(bert), "labels", engine=engine)
+    opened.close()
+    opened.close()
+    with pytest.raises(RunError, match="is closed"):
+        opened.forward(batch())
+
+
+def test_the_users_module_is_left_as_it_is(tmp_path: Path) -> None:
+    import torch
+
+    save("bert", tmp_path, dtype="bfloat16")
+    model = loaded(tmp_path)
+    module = model.module
+    open_engine(model, "hidden", engine="torch").forward(batch())
+    assert model.module is module
+    assert module.dtype == torch.bfloat16
+    outputs = model.run({"input_ids": batch().ids})
+    assert np.isfinite(outputs["last_hidden_state"].astype(np.float32)).all()
