@@ -1,10 +1,13 @@
-"""What tests of pipelines share: a folder of their own for what is remembered of checkpoints."""
+"""What tests of pipelines share: a folder of their own for what is remembered of checkpoints, and trained models."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from .trained import trained
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,3 +15,21 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model that tells good from bad."""
+    return trained("classifier", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model that finds persons and places."""
+    return trained("tagger", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def finder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model that finds who, when, where, which colour and how much."""
+    return trained("finder", tmp_path_factory)
