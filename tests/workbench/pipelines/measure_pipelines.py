@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import re
 import statistics
 import sys
 import tempfile
@@ -36,6 +37,7 @@ functools contextlib dataclasses enum pickle sqlite3 ssl string tarfile textwrap
 xml.etree.ElementTree configparser ctypes difflib doctest
 """
 Way = Callable[[list[str]], Any]
+ONLY = [""]
 
 
 def passages(count: int) -> list[str]:
@@ -55,6 +57,7 @@ def passages(count: int) -> list[str]:
 
 def race(ways: dict[str, Way], texts: list[str], rounds: int, theirs: str) -> None:
     """Time each way once a round, and print the ratio to the best of those that begin with ``theirs``."""
+    ways = {name: way for name, way in ways.items() if re.search(ONLY[-1], name)}
     times: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():
         way(texts[:16])
@@ -230,12 +233,14 @@ def main() -> None:
     parser.add_argument("what", choices=MEASURED)
     parser.add_argument("--texts", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--ways", default="", help="measure those alone whose names match this regular expression")
     parser.add_argument("--model", type=Path, help="folder of the checkpoint; the sample minilm if left out")
     chosen = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     warnings.simplefilter("ignore")
     folder = chosen.model or Path(wb.load("sample:minilm")._source.path)
+    ONLY.append(chosen.ways)
     MEASURED[chosen.what](folder, passages(chosen.texts), chosen.rounds)
 
 

@@ -15,8 +15,9 @@ import workbench as wb
 from workbench.errors import InputError, MissingLibraryError, RunError
 from workbench.models.export.step import Step
 from workbench.models.formats.huggingface import HuggingFaceModel
-from workbench.pipelines.engines import open_engine
+from workbench.pipelines.engines import Batch, Engine, open_engine
 from workbench.pipelines.engines.agreement import folder as kept_in
+from workbench.pipelines.engines.onnxruntime import OnnxEngine
 
 from .encoders import apart, batch, by_torch, cosine, save
 
@@ -150,6 +151,46 @@ def test_hidden_states_of_a_model_with_a_head(bert: Path, tmp_path: Path) -> Non
     assert apart(exported.forward(batch()), by_torch(tmp_path, batch()), batch()) < 1e-4
 
 
+def alone(length: int) -> Batch:
+    return Batch(np.arange(5, 5 + length)[None], np.ones((1, length), np.int64))
+
+
+def open_sessions(engine: Engine) -> int:
+    assert isinstance(engine, OnnxEngine)
+    return engine.sessions
+
+
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_texts_alone_take_all_cores_once_that_pays(bert: Path, quantization: str | None) -> None:
+    engine = open_engine(loaded(bert), "hidden", quantization=quantization)
+    engine.lanes = 2
+    expected = engine.forward(alone(100))
+    for _ in range(20):
+        engine.forward(alone(100))  # batches do not count
+        engine.forward_alone(alone(9))  # nor do short texts
+    assert open_sessions(engine) == 1
+    for _ in range(10_000):
+        found = engine.forward_alone(alone(100))
+        np.testing.assert_allclose(found, expected, atol=2e-5 if quantization is None else 5e-2)
+        if open_sessions(engine) == 2:
+            break
+    assert open_sessions(engine) == 2
+    np.testing.assert_allclose(engine.forward_alone(alone(100)), expected, atol=2e-5 if quantization is None else 5e-2)
+    assert engine.forward_alone(alone(9)).shape == (1, 9, 32)
+
+
+def test_where_the_second_session_cannot_be_opened_one_goes_on(tmp_path: Path) -> None:
+    engine = open_engine(loaded(save("bert", tmp_path, vocab_size=2000)), "hidden")
+    assert isinstance(engine, OnnxEngine)
+    engine.lanes = 2
+    expected = engine.forward(alone(100))
+    (tmp_path / "model.safetensors").unlink()
+    engine._paid = 0.0  # as after many texts
+    for _ in range(3):
+        np.testing.assert_allclose(engine.forward_alone(alone(100)), expected, atol=1e-6)
+    assert engine.sessions == 1
+
+
 def test_the_engine_goes_on_without_the_files(bert: Path, tmp_path: Path) -> None:
     folder = save("bert", tmp_path / "model", vocab_size=2000)
     engine = open_engine(loaded(folder), "hidden")
@@ -163,7 +204,7 @@ def test_the_engine_goes_on_without_the_files(bert: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "onnx"}, r"no engine='onnx'. Did you mean 'onnxruntime'\?"),
+        ({"engine": "onnxrun"}, r"no engine='onnxrun'. Did you mean 'onnxruntime'\?"),
         ({"quantization": "int4"}, r"no quantization='int4'. Did you mean 'int8'\?"),
         ({"engine": "torch", "quantization": "int8"}, "engine='torch', which has none. Leave engine out"),
         ({"device": "cuda", "quantization": "int8"}, "device='cuda' takes torch, which has none. Leave device out"),

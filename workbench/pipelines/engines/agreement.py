@@ -16,6 +16,7 @@ import numpy as np
 
 from workbench.models.export.difference import difference
 from workbench.models.formats.huggingface import HuggingFaceModel
+from workbench.models.formats.onnx.providers import onnxruntime
 from workbench.models.tensor import Tensor
 
 from .engine import Batch, Engine
@@ -78,7 +79,7 @@ def fingerprint(model: HuggingFaceModel, graph: str | bytes, *others: str) -> st
     them. Of the graph all counts, and so does each change of the code that writes it.
     """
     mixed = hashlib.sha256(graph if isinstance(graph, bytes) else graph.encode())
-    libraries = [f"{name} {metadata.version(name)}" for name in ("onnxruntime", "torch", "transformers")]
+    libraries = [onnxruntime().__version__, *(metadata.version(name) for name in ("torch", "transformers"))]
     mixed.update(json.dumps([model.config, *libraries, *others], sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.tensors.items()):
         mixed.update(f"{name} {tensor.dtype} {tensor.shape}".encode())

@@ -22,6 +22,8 @@ _TOKENS = 512
 """At which a batch is fastest, on cores of 1 to 2 MB of cache: the activations of more leave it."""
 _WIDE_FROM = 16
 """Tokens of a text from which on several cores are faster than one."""
+_WIDE_MOST = 8
+"""Threads that share a text: its matrices are small, and each operator waits for the slowest."""
 _SPIN = "1000"
 """Microseconds for which a second thread waits awake. Asleep it misses its part in the next operator: 64 tokens take as
 long as on one core with 500, and half with 1000 or more. ONNX Runtime's own choice keeps a core busy for 30 ms."""
@@ -98,7 +100,7 @@ class OnnxEngine(Engine):
         """Seconds that texts alone have taken, less those that a second session takes to open."""
         self._outputs = list(outputs or (one.name for one in self._session.get_outputs()))
         self.takes_types = any(one.name == "token_type_ids" for one in self._session.get_inputs())
-        self._again: Callable[[], Graph] | None = again if self.lanes > 1 else None
+        self._again: Callable[[], Graph] | None = again
         self._wide: Any = None
         self._lock, self._running = threading.Lock(), 0
 
@@ -114,7 +116,7 @@ class OnnxEngine(Engine):
 
     def forward_alone(self, batch: Batch) -> np.ndarray[Any, Any]:
         """Compute a text on all cores, once that pays and while nothing else is computed; else as :meth:`forward`."""
-        if self._wide is None and (self._again is None or batch.ids.size < _WIDE_FROM):
+        if self._wide is None and (self._again is None or self.lanes == 1 or batch.ids.size < _WIDE_FROM):
             return self.forward(batch)
         with self._lock:
             alone = self._running == 0
@@ -134,13 +136,18 @@ class OnnxEngine(Engine):
             with self._lock:
                 self._running -= 1
 
+    @property
+    def sessions(self) -> int:
+        """How many sessions are open."""
+        return (self._session is not None) + (self._wide is not None)
+
     def close(self) -> None:
         """Let the sessions go."""
         self._session = self._wide = self._again = None
 
     def _open_wide(self, again: Callable[[], Graph]) -> None:
         try:
-            self._wide = _session(again(), self.given, self.lanes)
+            self._wide = _session(again(), self.given, min(self.lanes, _WIDE_MOST))
         except (WorkbenchError, MemoryError):  # files that are gone, or no room: one core is enough to go on with
             self._wide = None
 

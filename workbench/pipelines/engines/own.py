@@ -27,7 +27,7 @@ _HOW = {"int8": "rows scaled", "dynamic": "one range of each activation"}
 
 
 def own_engine(model: HuggingFaceModel, head: Head, quantization: str | None, report: Report) -> OnnxEngine:
-    """Return the engine.
+    """Return the engine; float32 weights of a safetensors file are mapped from it, and not copied.
 
     Parameters
     ----------
@@ -126,7 +126,10 @@ def _opened(
 ) -> OnnxEngine:
     pad = model.config.get("pad_token_id")
     pad = pad if type(pad) is int and pad >= 0 else 0
-    return OnnxEngine(graph, again, model.given, pad=pad, quantization=quantization)
+    try:
+        return OnnxEngine(graph, again, model.given, pad=pad, quantization=quantization)
+    except RunError as error:  # a build of ONNX Runtime without the operators
+        raise UnfitError(str(error)) from error
 
 
 def _processor() -> str:
