@@ -1,4 +1,4 @@
-"""The app: Load, Inspect and Race in one widget, around one model."""
+"""The app: Load, Inspect, Race and Pipelines in one widget, around one model."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from . import controls, html, theme
 from .inspector import Inspector
 from .load_panel import LoadPanel
 from .machine import machine_chips
+from .pipeline_panel import PipelinePanel
 from .race_panel import RacePanel
 
-TABS = ("Load", "Inspect", "Race")
+TABS = ("Load", "Inspect", "Race", "Pipelines")
 
 
 class Workbench(widgets.VBox):  # type: ignore[misc]
-    """Load a model, see what is in it, race its operations: the whole workbench as one widget.
+    """Load a model, see what is in it, race its operations, ask it: the whole workbench as one widget.
 
     Everything it does is a plain function that works without it; each panel ends with the code that does the same.
 
@@ -36,7 +37,7 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
 
     Attributes
     ----------
-    load_panel, race_panel
+    load_panel, race_panel, pipeline_panel
         The panels, with their own attributes: ``app.race_panel.operation.value = "softmax"``.
     inspector
         The Inspect panel.
@@ -54,10 +55,17 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
         self.header, self._machine = widgets.HTML(), machine_chips()
         self.load_panel = LoadPanel(self._show_model, folder)
         self.race_panel = RacePanel()
-        self.tabs = widgets.Tab([self.load_panel, self.inspector, self.race_panel], titles=TABS)
+        self.pipeline_panel = PipelinePanel(lambda: self.load_panel.code)
+        panels = [self.load_panel, self.inspector, self.race_panel, self.pipeline_panel]
+        self.tabs = widgets.Tab(panels, titles=TABS)
         super().__init__([theme.style(), self.header, self.tabs], _dom_classes=("fw", "fw-app"))
         self._show_header()
-        self.load_panel.next.children = [self._link("Inspect its tensors", 1), self._link("Race its operations", 2)]
+        self._ask = self._link("Ask it", "Pipelines")
+        self.load_panel.next.children = [
+            self._link("Inspect its tensors", "Inspect"),
+            self._link("Race its operations", "Race"),
+            self._ask,
+        ]
         if source is not None:
             self.load(source, **options)
 
@@ -76,7 +84,7 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
         return self.load_panel.load(source, **options)
 
     def select(self, tab: str) -> None:
-        """Bring a panel to the front: ``"Load"``, ``"Inspect"`` or ``"Race"``."""
+        """Bring a panel to the front: ``"Load"``, ``"Inspect"``, ``"Race"`` or ``"Pipelines"``."""
         self.tabs.selected_index = TABS.index(tab)
 
     def __repr__(self) -> str:
@@ -88,6 +96,8 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
         self._show_header()
         self.inspector.show(model)
         self.race_panel.show_model(model)
+        self.pipeline_panel.show_model(model)
+        controls.show(self._ask, self.pipeline_panel.settings.takes(model))
 
     def _show_header(self) -> None:
         chips = [_model_chip(self.model)] if self.model is not None else []
@@ -96,9 +106,9 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
             f'<span class="fw-machine">{self._machine}</span></div>'
         )
 
-    def _link(self, label: str, tab: int) -> widgets.Button:
+    def _link(self, label: str, tab: str) -> widgets.Button:
         button = controls.button(label)
-        button.on_click(lambda _: self.select(TABS[tab]))
+        button.on_click(lambda _: self.select(tab))
         return button
 
 

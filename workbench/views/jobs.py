@@ -14,10 +14,12 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from functools import cache
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import ipywidgets as widgets
 import traitlets
+
+from workbench.models.awaited import Stop
 
 from .status import error_html, progress_html, status_html
 
@@ -26,6 +28,17 @@ Report = Callable[[str, float | None], None]
 """``report(text, share)``: what is being done, and the share of it that is done (0 to 1, or None if unknown)."""
 
 STATES = ("empty", "working", "done", "failed", "cancelled")
+
+
+def stoppable(report: Report, stop: Stop) -> Callable[[Any], None]:
+    """Return what takes the steps of work in another thread, tells of them, and ends it at one where that is asked."""
+
+    def progress(step: Any) -> None:
+        if stop.requested:
+            raise asyncio.CancelledError
+        report(str(step), step.fraction)
+
+    return progress
 
 
 class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]

@@ -85,7 +85,8 @@ def _field(option: Option) -> Any:
     if option.kind is CacheConfig:
         return CacheFields()
     if option.choices:
-        return controls.dropdown(option.name, option.choices, value=option.default, **told)
+        choices: list[Any] = [*([("by the model", None)] if option.default is None else []), *option.choices]
+        return controls.dropdown(option.name, choices, value=option.default, **told)
     if option.kind is bool:
         return widgets.Checkbox(value=option.default, description=option.name, indent=False, **told)
     value = "" if option.default is None else str(option.default)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.pipelines.results import Answer, Classification, Entities, Entity, Generation, Results
 from workbench.text import counted
 
 from . import html
 from .marks import Mark, marked
+
+if TYPE_CHECKING:
+    from workbench.pipelines.task import Pipeline
 
 ROWS = 200
 """A static card shows at most so many answers."""
@@ -39,12 +42,18 @@ def entities_html(found: Entities) -> str:
 
 def answer_html(found: Answer, context: str | None = None) -> str:
     """Return the passage, large; its score and place; and where the context is at hand, the passage in it."""
-    return _card(*answer_parts(found, context))
+    return _card(html.answer(answer_text(found), (), ()), answer_details(found, context))
 
 
 def generation_html(found: Generation) -> str:
     """Return what was written behind its prompt, which is dimmed, and why it ended."""
     return _card(generation_body(found), f'<p class="fw-conditions">{html.escape(generation_text(found))}</p>')
+
+
+def pipeline_html(pipe: Pipeline) -> str:
+    """Return a pipeline: its task and model, what computes it and why, and how texts go through it."""
+    heading = html.heading(f"{pipe.task}: {pipe.model.info.name}", "closed" if pipe.closed else "")
+    return _card(heading, html.facts(pipe.facts))
 
 
 def results_html(results: Results[Any], texts: Sequence[str] | None = None) -> str:
@@ -81,25 +90,28 @@ def entities_rows(found: Entities) -> str:
     return html.folded("Scores and places", _table(found[:ROWS], None)) if found else ""
 
 
-def entities_text(found: Iterable[Entity]) -> str:
+def entities_text(found: Iterable[Entity], where: str = "this text") -> str:
     """Say how many names of which kind there are."""
     kinds = Counter(one.entity for one in found)
     if not kinds:
-        return "No names in this text."
+        return f"No names in {where}."
     each = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda one: (-one[1], one[0])))
     return f"{counted(kinds.total(), 'name')}: {each}" if len(kinds) > 1 else each
 
 
-def answer_parts(found: Answer, context: str | None = None) -> list[str]:
-    """Return the parts of :func:`answer_html`."""
-    if not found.text:
-        return [html.answer("The context has no answer to that.", (), ()), score(found.score)]
+def answer_text(found: Answer) -> str:
+    """Return the passage in quotes, or that there is none."""
     quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{html.shorten(found.text, 400)}\N{RIGHT DOUBLE QUOTATION MARK}"
-    parts = [html.answer(quoted, (), ()), f'{score(found.score)} <span class="fw-muted">{_place(found)}</span>']
-    if context is not None:
-        around = 3 * AROUND if len(context) > WHOLE else None
-        parts.append(marked(context, [Mark(found.start, found.end)], around=around))
-    return parts
+    return quoted if found.text else "The context has no answer to that."
+
+
+def answer_details(found: Answer, context: str | None = None) -> str:
+    """Return the score and the place of a passage, and where the context is at hand, the passage in it."""
+    shown = f'{score(found.score)} <span class="fw-muted">{_place(found)}</span>' if found.text else score(found.score)
+    if context is None:
+        return shown
+    around = 3 * AROUND if len(context) > WHOLE else None
+    return shown + marked(context, [Mark(found.start, found.end)], around=around)
 
 
 def generation_body(found: Generation) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from workbench.bench.race import Race, Result
 from workbench.bench.verdict import sentences, spelled
@@ -117,7 +117,19 @@ def numbers(race: Race) -> str:
     return html.table(heading, rows, numeric=columns[1:], wrapped=("result",))
 
 
-def facts(race: Race) -> list[tuple[str, object]]:
+class Measured(Protocol):
+    """What was measured under conditions, somewhere."""
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """How."""
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """Where."""
+
+
+def facts(race: Measured) -> list[tuple[str, object]]:
     """Return the entries of the environment, and the conditions that the line above does not spell out."""
     entries = [*race.environment.items(), *race.conditions.items()]
     return [

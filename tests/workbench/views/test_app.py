@@ -1,4 +1,4 @@
-"""The app: three panels around one model, without a front end."""
+"""The app: four panels around one model, without a front end."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from workbench.models.samples import mlp
 from workbench.views.app import TABS
 
 
-def test_the_empty_app_has_three_panels_and_a_stable_text():
+def test_the_empty_app_has_four_panels_and_a_stable_text():
     app = wb.Workbench()
     assert app.model is None
     assert app.race is None
@@ -41,11 +41,16 @@ def test_a_click_in_the_load_panel_does_the_same():
 def test_the_next_steps_lead_to_the_other_panels():
     app = wb.Workbench(mlp())
     assert app.load_panel.next.layout.display != "none"
-    inspect, race = app.load_panel.next.children
+    inspect, race, ask = app.load_panel.next.children
+    assert ask.layout.display == "none", "no pipeline is made of an ONNX model"
     inspect.click()
     assert TABS[app.tabs.selected_index] == "Inspect"
     race.click()
     assert TABS[app.tabs.selected_index] == "Race"
+    app.load("sample:tiny-bert")
+    assert ask.layout.display != "none"
+    ask.click()
+    assert TABS[app.tabs.selected_index] == "Pipelines"
     app.select("Load")
     assert app.tabs.selected_index == 0
 

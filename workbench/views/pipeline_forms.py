@@ -1,0 +1,114 @@
+"""What the Pipelines panel asks for each task: words, models to try, a text to begin with, the options of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench.models.formats import Option
+
+CLASSIFICATION, ENTITIES, ANSWERS = "text-classification", "token-classification", "question-answering"
+EMBEDDINGS, GENERATION = "feature-extraction", "text-generation"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a task is asked with.
+
+    Parameters
+    ----------
+    title
+        What it answers, in a few words.
+    about
+        The same in a sentence.
+    models
+        Models to try: hub ids, or ``sample:`` names of what is at hand.
+    text
+        A text to begin with; for question-answering the context.
+    label
+        Of the field of the text.
+    lines
+        Whether each line of it may be a text of its own.
+    options
+        Of a call.
+    opening
+        Of the task, when the pipeline is opened.
+    """
+
+    title: str
+    about: str
+    models: tuple[str, ...]
+    text: str
+    label: str = "Texts"
+    lines: bool = True
+    options: Sequence[Option] = ()
+    opening: Sequence[Option] = ()
+
+
+_CUT = ("warn", "error")
+_TRUNCATION = Option("truncation", str, "warn", "what becomes of a text that is too long", _CUT)
+_WINDOWS = Option("truncation", str, "window", "what becomes of a text that is too long", ("window", *_CUT))
+
+_STRATEGIES = ("none", "simple", "first", "average", "max")
+
+QUESTION = "Who wrote the first program?"
+
+FORMS = {
+    CLASSIFICATION: Form(
+        "What kind of text is it?",
+        "A label for each text, with its score.",
+        (
+            "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+            "ProsusAI/finbert",
+        ),
+        "The new kernel is fast, and a pleasure to use.\nIt crashed twice, and nobody answered my report.",
+        options=(Option("top_k", int, None, "labels; the best one"),),
+        opening=(_TRUNCATION,),
+    ),
+    ENTITIES: Form(
+        "Who and what is named in it?",
+        "The names in a text, with their kinds and places.",
+        ("dslim/bert-base-NER", "dslim/distilbert-NER"),
+        "Ada Lovelace met Charles Babbage in London.\nGrace Hopper worked for the Navy and for Harvard.",
+        options=(Option("aggregation", str, "simple", "how pieces of words are joined", _STRATEGIES),),
+        opening=(_WINDOWS,),
+    ),
+    ANSWERS: Form(
+        "Where is the answer?",
+        "The passage of a context that answers a question.",
+        ("distilbert/distilbert-base-cased-distilled-squad", "deepset/minilm-uncased-squad2"),
+        "Ada Lovelace translated an article about the Analytical Engine in 1843. Her notes are three times as long as "
+        "the article, and hold what is often called the first program.",
+        label="Context",
+        lines=False,
+        options=(Option("top_k", int, None, "passages; the best one"),),
+        opening=(_WINDOWS,),
+    ),
+    EMBEDDINGS: Form(
+        "Which texts mean the same?",
+        "An array of numbers for each text, and how near the texts are.",
+        ("sample:minilm", "sentence-transformers/all-MiniLM-L6-v2", "intfloat/e5-small-v2"),
+        "A cat sleeps on the sofa.\nA kitten naps on the couch.\nThe engine needs more oil.\nThe motor is low on oil.",
+        opening=(
+            Option("pooling", str, None, "what becomes of the tokens of a text", ("mean", "cls", "last-token")),
+            _TRUNCATION,
+        ),
+    ),
+    GENERATION: Form(
+        "How does it go on?",
+        "A text that continues the prompt, shown while it is written.",
+        ("distilbert/distilgpt2", "openai-community/gpt2", "HuggingFaceTB/SmolLM2-135M"),
+        "Once upon a time",
+        label="Prompt",
+        lines=False,
+        options=(
+            Option("max_new_tokens", int, 50, "at most so many"),
+            Option("temperature", float, None, "such as 0.7; draws tokens"),
+            Option("top_p", float, None, "such as 0.9; draws tokens"),
+            Option("top_k", int, None, "such as 50; draws tokens"),
+            Option("stop", str, None, "a text that ends it"),
+            Option("seed", int, None, "a number; the same again"),
+        ),
+    ),
+}
+"""By the name of the task."""
