@@ -50,7 +50,7 @@ class Int8Graph(EncoderGraph):
         if table is not self.encoder.words:
             return super().lookup(table, ids)
         pieces = self.pieces
-        quantised, scales = _by_rows(as_float32(table), 127)
+        quantised, scales = by_rows(as_float32(table), 127)
         rows = pieces.op("Gather", pieces.constant(quantised, f"{table.name}, int8"), ids)
         scale = pieces.op("Gather", pieces.constant(scales, f"{table.name}, scales"), ids)
         return str(pieces.op("Mul", pieces.op("Cast", rows, to=1), scale))  # float32
@@ -97,13 +97,13 @@ class Int8Graph(EncoderGraph):
         tensor, pieces = linear.weight, self.pieces
         names = f"{tensor.name}, int8", f"{tensor.name}, scales"
         if not pieces.has(names[0]):
-            quantised, scales = _by_rows(as_float32(tensor), self.limit)
+            quantised, scales = by_rows(as_float32(tensor), self.limit)
             pieces.constant(quantised.T, names[0])
             pieces.constant(scales[:, 0], names[1])
         return names
 
 
-def _by_rows(table: np.ndarray[Any, Any], limit: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def by_rows(table: np.ndarray[Any, Any], limit: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return a table in int8 and the scale of each row (rows, 1): the row's largest magnitude is ``limit``."""
     quantised = np.empty(table.shape, np.int8)
     scales = np.empty((len(table), 1), np.float32)

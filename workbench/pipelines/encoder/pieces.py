@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from workbench.arrays import TensorSpec
 from workbench.models.export.onnx_files import INLINE
 from workbench.models.tensor import Tensor
 from workbench.text import format_bytes
@@ -21,6 +22,7 @@ MICROSOFT = "com.microsoft"
 _OPSET, _IR_VERSION = 20, 10
 _MAPPED_FROM = 1 << 16
 """Bytes; smaller weights are written into the graph."""
+_ONNX = {"float32": "FLOAT", "int64": "INT64", "int32": "INT32"}
 _ACTIVATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gelu": ("Gelu", MICROSOFT, {}),
     "gelu_python": ("Gelu", MICROSOFT, {}),
@@ -67,12 +69,20 @@ class Pieces:
         self._mapped: dict[str, Tensor] = {}
         self._count = 0
 
-    def op(self, operator: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any) -> Any:
-        """Add a node; return the name of its output, or a list of several."""
+    def op(
+        self,
+        operator: str,
+        *inputs: str,
+        domain: str = "",
+        outputs: int = 1,
+        names: Sequence[str] = (),
+        **attributes: Any,
+    ) -> Any:
+        """Add a node; return the name of its output, or a list of several, which may be given."""
         self._count += 1
-        names = [f"{operator}_{self._count}" + (f"_{place}" if place else "") for place in range(outputs)]
-        self._nodes.append(self._onnx.make_node(operator, list(inputs), names, domain=domain, **attributes))
-        return names if outputs > 1 else names[0]
+        made = list(names) or [f"{operator}_{self._count}" + (f"_{place}" if place else "") for place in range(outputs)]
+        self._nodes.append(self._onnx.make_node(operator, list(inputs), made, domain=domain, **attributes))
+        return made if len(made) > 1 else made[0]
 
     def constant(self, value: Any, name: str = "") -> str:
         """Return the name of an array that is written into the graph; one that is the same is written once."""
@@ -120,7 +130,12 @@ class Pieces:
         return str(self.op("LayerNormalization", x, *parts, axis=-1, epsilon=epsilon))
 
     def written(self, inputs: Iterable[str], output: str, rank: int) -> Written:
-        """Return the graph from int64 inputs of (batch, sequence) to one float32 output.
+        """Return the graph from int64 inputs of (batch, sequence) to one float32 output; as :meth:`model`."""
+        taken = [TensorSpec(name, "int64", ("batch", "sequence")) for name in inputs]
+        return self.model(taken, [TensorSpec(output, "float32", (None,) * rank)], name="encoder")
+
+    def model(self, inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec], *, name: str) -> Written:
+        """Return the graph.
 
         Raises
         ------
@@ -132,7 +147,7 @@ class Pieces:
         inside = sum(array.nbytes for array in self._values.values())
         if inside > INLINE:
             raise UnfitError(f"{format_bytes(inside)} of weights that cannot be mapped from the file are too many")
-        initialisers = [numpy_helper.from_array(array, name) for name, array in self._values.items()]
+        initialisers = [numpy_helper.from_array(array, key) for key, array in self._values.items()]
         folder, places = _common_folder(self._mapped.values())
         for tensor in self._mapped.values():
             proto = TensorProto(name=tensor.name, data_type=TensorProto.FLOAT, dims=tensor.shape)
@@ -144,15 +159,21 @@ class Pieces:
         helper = self._onnx
         graph = helper.make_graph(
             self._nodes,
-            "encoder",
-            [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"]) for name in inputs],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, [None] * rank)],
+            name,
+            list(map(_value_info, inputs)),
+            list(map(_value_info, outputs)),
             initialisers,
         )
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
         nbytes = inside + sum(tensor.nbytes for tensor in self._mapped.values())
         return Written(model.SerializeToString(), folder, nbytes)
+
+
+def _value_info(spec: TensorSpec) -> Any:
+    from onnx import TensorProto, helper
+
+    return helper.make_tensor_value_info(spec.name, TensorProto.DataType.Value(_ONNX[spec.dtype]), spec.shape)
 
 
 def as_float32(tensor: Tensor) -> np.ndarray[Any, Any]:
