@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import InputError, TruncationWarning
 from workbench.models.awaited import awaited
 
+from .batched import answers, answers_awaited
 from .batching import Batcher
 from .generation.choose import open_decoder
 from .generation.decoding import Decoding
@@ -112,14 +112,7 @@ class TextGeneration(Pipeline):
             If the model fails.
         """
         jobs, one = self._jobs(prompt, options)
-        if self._batcher is None:
-            return _answer(self._write(jobs), one)
-        futures = [self._batcher.submit(job) for job in jobs]
-        try:
-            return _answer([future.result() for future in futures], one)
-        finally:
-            for future in futures:
-                future.cancel()
+        return _answer(self._write(jobs) if self._batcher is None else answers(self._batcher, jobs), one)
 
     async def arun(self, prompt: Any, **options: Any) -> Any:
         """Continue prompts as a call does, awaited; a task that is cancelled stops the work within a token."""
@@ -131,7 +124,7 @@ class TextGeneration(Pipeline):
 
             return await awaited(work)
         jobs, one = self._jobs(prompt, options)
-        return _answer(list(await asyncio.gather(*map(self._batcher.arun, jobs))), one)
+        return _answer(await answers_awaited(self._batcher, jobs), one)
 
     def stream(self, prompt: str | Sequence[Message], **options: Any) -> TextStream:
         """Continue a prompt, and give the text in pieces as it is written, to ``for`` or ``async for``.
@@ -228,14 +221,14 @@ class TextGeneration(Pipeline):
         alike: dict[GenerationOptions, list[int]] = defaultdict(list)
         for place, job in enumerate(jobs):
             alike[job.options].append(place)
-        answers: dict[int, Generation | BaseException] = {}
+        written: dict[int, Generation | BaseException] = {}
         for places in alike.values():
             try:
                 texts: Sequence[Any] = self._write([jobs[place] for place in places])
             except Exception as error:
                 texts = [error] * len(places)
-            answers.update(zip(places, texts, strict=True))
-        return [answers[place] for place in range(len(jobs))]
+            written.update(zip(places, texts, strict=True))
+        return [written[place] for place in range(len(jobs))]
 
     def _thread(self) -> Executor:
         """Return where streams that an event loop reads are computed."""

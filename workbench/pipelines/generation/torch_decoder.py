@@ -94,7 +94,11 @@ class TorchContinuation(Continuation):
             **options.for_transformers(longest),
         )
         self.draws = bool(config.do_sample)
-        self._begun = False
+        self._step: dict[str, Any] = {"is_first_iteration": True}
+        self._next: dict[str, Any] = {"next_sequence_length": 1}
+        if hasattr(module, "_get_initial_cache_position"):  # transformers 5.0, whose cache does not count its tokens
+            self._given = module._get_initial_cache_position(self._ids.shape[1], self._ids.device, self._given)
+            self._next = {}
 
     def scores(self) -> torch.Tensor:
         """Run the model over the prompts, or over the tokens appended since."""
@@ -102,11 +106,9 @@ class TorchContinuation(Continuation):
 
         module = self._module
         with torch.inference_mode():
-            step = {"next_sequence_length": 1} if self._begun else {"is_first_iteration": True}
-            inputs = module.prepare_inputs_for_generation(self._ids, **step, **self._given)
+            inputs = module.prepare_inputs_for_generation(self._ids, **self._step, **self._given)
             outputs = module(**inputs, return_dict=True)
-            self._given = module._update_model_kwargs_for_generation(outputs, self._given)
-            self._begun = True
+            self._given, self._step = module._update_model_kwargs_for_generation(outputs, self._given), self._next
             logits = outputs.logits[:, -1].to(torch.float32, copy=True)
             return self._processors(self._ids, logits)  # type: ignore[no-any-return]
 
