@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.models.formats.huggingface import HuggingFaceModel
 
     from .batching import BatchConfig, BatchMetrics
+    from .verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,45 @@ class Pipeline(ABC):
         how, options = self.opened
         of_opening = {name: changes.pop(name) for name in list(changes) if hasattr(how, name)}
         return self.open(self.model, replace(how, **of_opening), {**options, **changes})
+
+    def verdict(
+        self,
+        texts: Any,
+        quantizations: str | Sequence[str] = ("int8", "dynamic"),
+        *,
+        budget: float = 10.0,
+        seed: int = 0,
+        progress: Report | None = None,
+    ) -> Verdict:
+        """Measure on your own texts what quantisations of the model gain and change, and say whether they are worth it.
+
+        Each candidate answers all texts once, and the answers are compared with those of the model as it is. Then as
+        many of the texts as the budget allows are timed in turns, in a random order: together in one call, and one of
+        middle length alone. The rules that decide are data: :data:`workbench.pipelines.verdict.RULES`.
+
+        Parameters
+        ----------
+        texts
+            What a call takes as a list. A few hundred of your own say most.
+        quantizations
+            Which ones to weigh.
+        budget
+            Seconds of timing, beside the answers; at least 7 rounds are run.
+        seed
+            Of the order of turns.
+        progress
+            Called with a :class:`~workbench.models.export.step.Step` several times a second; what it raises ends it.
+
+        Raises
+        ------
+        workbench.errors.InputError
+            If the texts are none, a quantisation is unknown, or the task has none.
+        workbench.errors.RunError
+            If the model cannot be computed in any of these ways, with the reasons.
+        """
+        from .verdict import weigh
+
+        return weigh(self, texts, quantizations, budget=budget, seed=seed, progress=progress)
 
     def close(self) -> None:
         """Answer what was taken, give the engine back, and refuse what comes later."""
