@@ -71,7 +71,7 @@ def open_engine(
     _check_head(model, head)
     report = progress or nobody
     if str(device) != "cpu" or engine == "torch":
-        _check_torch(engine, str(device), quantization)
+        check_torch(engine, str(device), quantization)
         return TorchEngine(
             model, head, device=str(device), why="asked for: " if engine == "torch" else "for a device: "
         )
@@ -101,7 +101,8 @@ def _check_names(engine: str, quantization: str | None, head: str) -> None:
             )
 
 
-def _check_torch(engine: str, device: str, quantization: str | None) -> None:
+def check_torch(engine: str, device: str, quantization: str | None) -> None:
+    """Refuse what torch does not do, where the engine or the device asks for it."""
     if engine == "onnxruntime":
         raise InputError(
             f"engine='onnxruntime' computes on the CPU, and device={device!r} was asked for. Leave engine out, which "
