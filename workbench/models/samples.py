@@ -1,23 +1,24 @@
 """Models that are at hand without a network: ``load("sample:NAME")``.
 
-Some come with the onnx package and with the ``samples`` extra; the others are made here, the same every time.
+Some come with the onnx package and with the ``samples`` extra; the others are made here, the same every time, those for
+the tasks of pipelines by a few seconds of training.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
-import string
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InputError, LoadError, MissingLibraryError
+from workbench.errors import InputError, MissingLibraryError
 from workbench.text import did_you_mean
+
+from .trained import DESCRIPTIONS, trained
+from .trained.once import cache_folder, made_once
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def available() -> dict[str, Sample]:
     samples += [
         Sample("tiny-bert", "a small BERT with its own tokenizer, untrained, Hugging Face", tiny_bert),
         Sample("mlp", "a small perceptron with a free batch size, ONNX", mlp),
+        *(Sample(name, text, partial(trained, name)) for name, text in DESCRIPTIONS.items()),
     ]
     return {sample.name: sample for sample in samples}
 
@@ -128,27 +130,8 @@ def tiny_bert(folder: str | os.PathLike[str] | None = None) -> Path:
     pathlib.Path
         The folder, with config.json, model.safetensors and the tokenizer.
     """
-    target = Path(folder) if folder is not None else _cache_folder() / "tiny-bert-2"
-    if (target / "config.json").is_file():
-        return target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
-    except OSError as error:
-        raise LoadError(
-            f"sample:tiny-bert cannot be saved in {target.parent}: {error.strerror}. Give a folder: "
-            "workbench.models.samples.tiny_bert(folder)."
-        ) from error
-    try:
-        _save_tiny_bert(building)
-        building.chmod(0o755)
-        try:
-            building.rename(target)
-        except OSError:  # another process was faster, or the folder was there
-            shutil.copytree(building, target, dirs_exist_ok=True)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return target
+    target = Path(folder) if folder is not None else cache_folder() / "tiny-bert-2"
+    return made_once(target, _save_tiny_bert, "tiny-bert")
 
 
 _SENTENCES = [
@@ -166,30 +149,13 @@ _SENTENCES = [
 def _save_tiny_bert(folder: Path) -> None:
     import torch
     import transformers
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
     from .formats.huggingface.building import quiet
+    from .trained.words import word_tokenizer
 
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    # Whole words are learned. The trainer of word pieces breaks ties differently in each process, so the pieces of all
-    # other words are single characters.
-    tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator(_SENTENCES, trainers.WordLevelTrainer(show_progress=False))
-    learned = tokenizer.get_vocab()
-    words = [word for word in sorted(learned, key=learned.__getitem__) if len(word) > 1]
-    letters = sorted(set(string.ascii_lowercase + string.digits + string.punctuation))
-    vocabulary = [*special, *letters, *(f"##{letter}" for letter in letters), *words]
-    ids = {token: index for index, token in enumerate(vocabulary)}
-    tokenizer.model = models.WordPiece(ids, unk_token="[UNK]")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
-    )
+    tokenizer = word_tokenizer(_SENTENCES, longest=128)
     config = transformers.BertConfig(
-        vocab_size=tokenizer.get_vocab_size(),
+        vocab_size=len(tokenizer),
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -199,13 +165,9 @@ def _save_tiny_bert(folder: Path) -> None:
     with torch.random.fork_rng(devices=[]):  # the user's own random numbers go on undisturbed
         torch.manual_seed(0)
         model = transformers.BertModel(config)
-    roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
-    names = ["input_ids", "token_type_ids", "attention_mask"]
-    make_tokenizer: Any = transformers.PreTrainedTokenizerFast
-    fast = make_tokenizer(tokenizer_object=tokenizer, model_input_names=names, model_max_length=128, **roles)
     with quiet(transformers):
         model.save_pretrained(folder)
-        fast.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 _LIGHT = {
@@ -234,8 +196,3 @@ def _in_package(package: str, folder: str) -> Path | None:
     spec: Any = importlib.util.find_spec(package)
     places = [Path(place) / folder for place in (spec.submodule_search_locations or ())] if spec else []
     return next((place for place in places if place.is_dir()), None)
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
-    return Path(base or Path.home() / ".cache") / "fusion-workbench" / "samples"
