@@ -110,7 +110,7 @@ def test_a_classifier_without_padding_takes_one_text_at_a_time(tmp_path: Path) -
     assert open_engine(loaded(tmp_path), "labels").tokens_at_once == 1
 
 
-@pytest.mark.parametrize("head", ["hidden", "spans"])
+@pytest.mark.parametrize("head", ["hidden", pytest.param("spans", marks=pytest.mark.slow)])
 def test_another_architecture_is_exported(head: str, tmp_path: Path) -> None:
     save("deberta-v2", tmp_path, head)
     with_torch = open_engine(loaded(tmp_path), head)  # type: ignore[arg-type]
@@ -141,11 +141,15 @@ def test_another_architecture_in_int8_and_what_it_leaves_behind(
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_hidden_states_of_a_model_with_a_head(bert: Path, tmp_path: Path) -> None:
+def test_hidden_states_of_a_model_with_a_head(bert: Path) -> None:
     tokens = batch(types=True)
     expected = by_torch(bert, tokens)
     for engine in ("torch", "onnxruntime"):
         assert apart(open_engine(loaded(bert), "hidden", engine=engine).forward(tokens), expected, tokens) < 2e-5
+
+
+@pytest.mark.slow
+def test_hidden_states_of_an_exported_model_with_a_head(tmp_path: Path) -> None:
     save("deberta-v2", tmp_path, "labels")
     exported = open_engine(loaded(tmp_path), "hidden", engine="onnxruntime")
     assert apart(exported.forward(batch()), by_torch(tmp_path, batch()), batch()) < 1e-4

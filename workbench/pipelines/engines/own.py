@@ -23,6 +23,8 @@ _LEAST_COSINE, _MOST_APART = 0.9999, 1e-3
 """In float32, to torch."""
 _LEAST_INT8 = 0.95
 """Of the hidden states of a text, to those of float32."""
+_NARROW = 512
+"""Features up to which a batch may have twice the tokens."""
 _HOW = {"int8": "rows scaled", "dynamic": "one range of each activation"}
 
 
@@ -57,6 +59,8 @@ def own_engine(model: HuggingFaceModel, head: Head, quantization: str | None, re
     else:
         engine, least = _quantized(model, head, encoder, str(quantization), report)
         why = f"{least}; in float32 {why}"
+    if encoder.layers[0].out.weight.shape[0] <= _NARROW:
+        engine.tokens_at_once *= 2
     how = "float32" if quantization is None else f"{quantization} ({_HOW[quantization]})"
     engine.why = f"ONNX Runtime with a graph of our own for {encoder.family} in {how}: {why}"
     return engine
