@@ -45,6 +45,8 @@ def saved(folder: Path, layers: int) -> Path:
             pad_token_id=1,
         )
     )
+    with torch.no_grad():
+        model.lm_head.weight[len(words) :] = 0  # so that tokens which the tokenizer does not have never come
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     return folder

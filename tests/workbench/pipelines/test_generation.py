@@ -21,6 +21,7 @@ import workbench as wb
 from workbench.errors import ClosedError, InputError, RunError, TruncationWarning
 from workbench.models import samples
 from workbench.pipelines.batching import BatchConfig
+from workbench.pipelines.generation.decoder import Continuation
 from workbench.pipelines.pipeline import pipeline
 from workbench.pipelines.results import Generation, Results
 
@@ -41,9 +42,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generator.trained(generator.shared(tmp_path_factory.getbasetemp()))
 
 
-@pytest.fixture(scope="module")
-def pipe(folder: Path) -> Iterator[Any]:
-    with pipeline("text-generation", folder) as made:
+@pytest.fixture(scope="module", params=["torch", "onnxruntime"])
+def pipe(folder: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    with pipeline("text-generation", folder, engine=request.param) as made:
+        assert made.engine.name == request.param
         yield made
 
 
@@ -98,7 +100,7 @@ def test_tokens_are_those_of_transformers(pipe: Any, folder: Path, options: dict
 
 @pytest.mark.parametrize("options", [{}, {"repetition_penalty": 1.4}, {"temperature": 2.0, "seed": 3}], ids=str)
 def test_texts_together_are_those_one_by_one(pipe: Any, options: dict[str, Any]) -> None:
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=6, deadline=None)
     @given(
         st.lists(st.tuples(st.sampled_from(SENTENCES), st.integers(1, 40)), min_size=2, max_size=20),
         st.integers(1, 12),
@@ -111,28 +113,94 @@ def test_texts_together_are_those_one_by_one(pipe: Any, options: dict[str, Any])
     law()
 
 
-KINDS = ["gpt2", "gpt_neo", "gptj", "gpt_neox", "opt", "bloom", "falcon", "mistral", "qwen2", "qwen3", "gemma2", "phi3"]
-KINDS += ["olmo2", "stablelm", "mamba", "mixtral"]
+OWN = ["llama", "mistral", "qwen2", "qwen3", "gpt2"]
+OTHERS = ["gpt_neo", "gptj", "gpt_neox", "opt", "bloom", "falcon", "gemma2", "phi3", "olmo2", "stablelm", "mamba"]
+OTHERS += ["mixtral"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OWN + OTHERS)
 def test_every_architecture_writes_together_what_it_writes_alone(kind: str, tmp_path: Path) -> None:
+    words, model = random_model(kind, tmp_path)
+    with pipeline("text-generation", tmp_path, max_new_tokens=8) as pipe:
+        assert pipe.engine.name == ("onnxruntime" if kind in OWN else "torch")
+        alone = [pipe(prompt) for prompt in SENTENCES]
+        assert pipe(SENTENCES) == alone
+    for prompt, found in zip(SENTENCES, alone, strict=True):
+        ids = words(prompt, return_tensors="pt")
+        whole = model.generate(**ids, max_new_tokens=8, do_sample=False)[0]
+        assert prompt + found.text == words.decode(whole, skip_special_tokens=True)
+
+
+def random_model(kind: str, folder: Path, **more: Any) -> tuple[Any, Any]:
+    """Save a model with large random weights, so that no two logits are nearly the same; return it and its words."""
     words = generator.tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        model = transformers.AutoModelForCausalLM.from_config(generator.config(kind, len(words)))
+        model = transformers.AutoModelForCausalLM.from_config(generator.config(kind, len(words), **more)).eval()
         for parameter in model.parameters():
-            if parameter.ndim > 1:
-                torch.nn.init.normal_(parameter, std=0.3)
-    model.save_pretrained(tmp_path)
-    words.save_pretrained(tmp_path)
-    with pipeline("text-generation", tmp_path, max_new_tokens=8) as pipe:
-        alone = [pipe(prompt) for prompt in SENTENCES]
-        assert pipe(SENTENCES) == alone
-        for prompt, found in zip(SENTENCES, alone, strict=True):
-            ids = words(prompt, return_tensors="pt")
-            whole = pipe.engine._module.generate(**ids, max_new_tokens=8, do_sample=False)[0]
+            torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return words, model
+
+
+GRAPHS: list[tuple[str, dict[str, Any]]] = [
+    ("llama", {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True}),
+    ("llama", {"num_key_value_heads": 1, "head_dim": 32, "hidden_act": "gelu_pytorch_tanh"}),
+    ("llama", {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 5000.0}}),
+    (
+        "llama",
+        {
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 32,
+                "rope_theta": 10000.0,
+            }
+        },
+    ),
+    ("qwen2", {"tie_word_embeddings": True, "rms_norm_eps": 1e-2}),
+    ("gpt2", {"n_inner": 96, "activation_function": "relu", "layer_norm_epsilon": 1e-2}),
+]
+
+
+@pytest.mark.parametrize(("kind", "more"), GRAPHS, ids=str)
+def test_the_graph_is_the_model(kind: str, more: dict[str, Any], tmp_path: Path) -> None:
+    words, model = random_model(kind, tmp_path, **more)
+    with pipeline("text-generation", tmp_path, engine="onnxruntime", max_new_tokens=12) as pipe:
+        for prompt, found in zip(SENTENCES, pipe(SENTENCES), strict=True):
+            whole = model.generate(**words(prompt, return_tensors="pt"), max_new_tokens=12, do_sample=False)[0]
             assert prompt + found.text == words.decode(whole, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "says"),
+    [
+        ("opt", {}, "there is none for 'opt'"),
+        ("mistral", {"sliding_window": 16}, "do not see all tokens"),
+        ("llama", {"head_dim": 24}, "24 features"),
+        ("llama", {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}}, "rotated"),
+        ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx"),
+    ],
+)
+def test_what_has_no_graph_runs_on_torch(kind: str, more: dict[str, Any], says: str, tmp_path: Path) -> None:
+    random_model(kind, tmp_path, **more)
+    with pytest.raises(RunError, match=says):
+        pipeline("text-generation", tmp_path, engine="onnxruntime")
+    with pipeline("text-generation", tmp_path) as pipe:
+        assert pipe.engine.name == "torch"
+        assert says in pipe.engine.why
+        assert pipe("One").tokens
+
+
+def test_int8_continues_what_was_learned(folder: Path) -> None:
+    with pipeline("text-generation", folder, quantization="int8") as pipe, pipeline("text-generation", folder) as whole:
+        assert (pipe.engine.name, pipe.engine.quantization) == ("onnxruntime", "int8")
+        assert pipe.engine.nbytes < whole.engine.nbytes / 3
+        assert [start + pipe(start).text for start in STARTS] == SENTENCES
+        assert pipe(SENTENCES) == [pipe(sentence) for sentence in SENTENCES]
 
 
 def test_a_seed_gives_the_same_again_and_nobody_else_notices(pipe: Any) -> None:
@@ -176,7 +244,7 @@ def test_messages_go_through_the_chat_template(pipe: Any) -> None:
 def test_what_is_no_prompt_is_said(folder: Path, prompt: Any, says: str) -> None:
     model = wb.load(folder)
     model.module.generation_config.bos_token_id = None
-    with pipeline("text-generation", model) as pipe, pytest.raises(InputError, match=says):
+    with pipeline("text-generation", model, engine="torch") as pipe, pytest.raises(InputError, match=says):
         pipe(prompt)
 
 
@@ -253,10 +321,12 @@ def test_callers_of_many_threads_and_tasks_share_batches(folder: Path, pipe: Any
         assert together == apart == expected
         with pytest.raises(InputError):
             shared("one two " * 200)
+    with pipeline("text-generation", folder, batching=BatchConfig(max_batch_size=2, max_wait_ms=0, max_queue=3)) as few:
+        assert few(STARTS * 2) == expected * 2  # more than the queue holds
 
 
-def test_awaited_and_given_up(pipe: Any) -> None:
-    passes = Passes(pipe)
+def test_awaited_and_given_up(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = Passes(monkeypatch)
 
     async def main() -> None:
         assert await pipe.arun(STARTS[1]) == pipe(STARTS[1])
@@ -273,17 +343,20 @@ def test_awaited_and_given_up(pipe: Any) -> None:
 
 
 class Passes:
-    """Counts the forward passes of a pipeline's model."""
+    """Counts how often the next token is computed."""
 
-    def __init__(self, pipe: Any) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
         self._changed = threading.Condition()
-        pipe.model.module.register_forward_hook(self._add)
+        compute = Continuation.scores
 
-    def _add(self, *_: object) -> None:
-        with self._changed:
-            self.count += 1
-            self._changed.notify_all()
+        def scores(continuation: Continuation) -> torch.Tensor:
+            with self._changed:
+                self.count += 1
+                self._changed.notify_all()
+            return compute(continuation)
+
+        monkeypatch.setattr(Continuation, "scores", scores)
 
     def wait_for(self, count: int) -> None:
         with self._changed:
@@ -291,23 +364,32 @@ class Passes:
 
 
 def test_what_cannot_be_asked_of_the_engine_is_said(folder: Path, tmp_path: Path) -> None:
-    for options in ({"engine": "onnxruntime"}, {"quantization": "int8"}, {"engine": "onnx"}):
+    for options in (
+        {"engine": "torch", "quantization": "int8"},
+        {"quantization": "dynamic"},
+        {"quantization": "int4"},
+        {"engine": "onnx"},
+        {"engine": "onnxruntime", "device": "meta"},
+    ):
         with pytest.raises(InputError):
             pipeline("text-generation", folder, **options)
     with pytest.raises(InputError, match="feature-extraction"):
         pipeline("text-generation", samples.tiny_bert(tmp_path / "bert"))
 
 
-def test_logits_that_are_no_numbers_are_an_error(folder: Path) -> None:
-    model = wb.load(folder)
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_logits_that_are_no_numbers_are_an_error(tmp_path: Path, engine: str) -> None:
+    _, model = random_model("llama", tmp_path)
     with torch.no_grad():
-        model.module.lm_head.weight.fill_(float("nan"))
-    with pipeline("text-generation", model) as pipe, pytest.raises(RunError, match="logits"):
+        model.lm_head.weight.fill_(float("nan"))
+    model.save_pretrained(tmp_path)
+    with pipeline("text-generation", tmp_path, engine=engine) as pipe, pytest.raises(RunError, match="logits"):
         pipe("Once")
 
 
-def test_a_closed_pipeline_says_so(folder: Path) -> None:
-    pipe = pipeline("text-generation", folder)
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_a_closed_pipeline_says_so(folder: Path, engine: str) -> None:
+    pipe = pipeline("text-generation", folder, engine=engine)
     stream = pipe.stream("Once")
     pipe.close()
     for ask in (lambda: pipe("Once"), lambda: pipe.stream("Once"), lambda: next(stream)):

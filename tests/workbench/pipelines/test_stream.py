@@ -15,6 +15,9 @@ import pytest
 import torch
 
 from workbench.errors import ClosedError, InputError, RunError
+from workbench.pipelines.generation.decoder import Continuation
+from workbench.pipelines.generation.onnx_decoder import OnnxContinuation
+from workbench.pipelines.generation.torch_decoder import TorchContinuation
 from workbench.pipelines.pipeline import pipeline
 
 from . import generator
@@ -36,17 +39,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generator.trained(generator.shared(tmp_path_factory.getbasetemp()))
 
 
-@pytest.fixture
-def pipe(folder: Path) -> Iterator[Any]:
-    with pipeline("text-generation", folder) as made:
+@pytest.fixture(params=["torch", "onnxruntime"])
+def pipe(folder: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    with pipeline("text-generation", folder, engine=request.param) as made:
         yield made
 
 
 @pytest.fixture
-def passes(pipe: Any) -> list[int]:
-    """Return a list that grows by one entry with each forward pass of the model."""
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which each computation of a next token adds its thread."""
     seen: list[int] = []
-    pipe.model.module.register_forward_hook(lambda *_: seen.append(threading.get_ident()))
+    compute = Continuation.scores
+
+    def scores(continuation: Continuation) -> torch.Tensor:
+        seen.append(threading.get_ident())
+        return compute(continuation)
+
+    monkeypatch.setattr(Continuation, "scores", scores)
     return seen
 
 
@@ -126,8 +135,9 @@ def test_nothing_is_computed_before_it_is_read_nor_after(pipe: Any, passes: list
 
 def test_every_way_to_leave_lets_the_past_go(pipe: Any) -> None:
     def memory() -> int:
+        """Count what keeps the tokens before for a model."""
         gc.collect()
-        return sum(tensor.nbytes for tensor in gc.get_objects() if type(tensor) is torch.Tensor)
+        return sum(type(one) in (TorchContinuation, OnnxContinuation) for one in gc.get_objects())
 
     before = memory()
     closed = pipe.stream("Once", **LONG)
@@ -215,17 +225,17 @@ def test_the_reader_s_torch_is_as_it_was(pipe: Any) -> None:
         assert not torch.is_inference_mode_enabled()
 
 
-def test_an_error_in_the_middle_ends_the_stream(pipe: Any) -> None:
+def test_an_error_in_the_middle_ends_the_stream(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = pipe.stream("Once", **LONG)
     next(stream)
 
-    def fail(*_: object) -> None:
+    def fail(continuation: Continuation) -> torch.Tensor:
         raise ValueError("no more")
 
-    hook = pipe.model.module.register_forward_pre_hook(fail)
-    with pytest.raises(RunError, match="no more"):
-        list(stream)
-    hook.remove()
+    with monkeypatch.context() as patched:
+        patched.setattr(Continuation, "scores", fail)
+        with pytest.raises(RunError, match="no more"):
+            list(stream)
     assert list(stream) == []
     assert stream.result.finish == "cancelled"
 

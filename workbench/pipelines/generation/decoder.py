@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import torch
 
     from .options import GenerationOptions
+    from .prepared import Prepared
 
 DEFAULT_LENGTH = 256
 """New tokens where neither the caller nor the model says how many; as the pipeline of transformers has it."""
@@ -79,15 +80,29 @@ class Decoder(ABC):
 
 
 class Continuation(ABC):
-    """Rows of tokens that grow; used by one thread at a time."""
+    """Rows of tokens that grow; used by one thread at a time.
 
-    draws: bool
-    """Whether tokens are drawn by their probabilities."""
+    Parameters
+    ----------
+    prepared
+        Their tokens, and how scores are made of logits.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.draws = prepared.draws
+        self._ids, self._processors = prepared.ids, prepared.processors
 
     @abstractmethod
+    def logits(self) -> torch.Tensor:
+        """Compute the logits of the next token, float32 (rows, vocabulary), which nobody else refers to."""
+
     def scores(self) -> torch.Tensor:
-        """Compute the logits of the next token, as all options but the seed change them: float32 (rows, vocabulary)."""
+        """Compute the logits of the next token, as all options but the seed change them."""
+        return self._processors(self._ids, self.logits())  # type: ignore[no-any-return]
 
-    @abstractmethod
     def append(self, tokens: Sequence[int]) -> None:
         """Let each row grow by a token; for one that has ended, any."""
+        import torch
+
+        column = torch.tensor(tokens, dtype=self._ids.dtype, device=self._ids.device)[:, None]
+        self._ids = torch.cat([self._ids, column], dim=-1)

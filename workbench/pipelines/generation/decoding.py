@@ -65,11 +65,14 @@ class Decoding:
         workbench.errors.RunError
             If the model cannot compute, or gives no number.
         """
+        import torch
+
         try:
-            tokens = self._choose(self._continuation.scores())
-            pieces = [row.add(token, self._ends) for row, token in zip(self._rows, tokens, strict=True)]
-            if not self.done:
-                self._continuation.append(tokens)
+            with torch.inference_mode():  # of this thread, and of this step alone: the reader's torch stays as it is
+                tokens = self._choose(self._continuation.scores())
+                pieces = [row.add(token, self._ends) for row, token in zip(self._rows, tokens, strict=True)]
+                if not self.done:
+                    self._continuation.append(tokens)
         except WorkbenchError:
             raise
         except Exception as error:
@@ -85,21 +88,20 @@ class Decoding:
     def _choose(self, scores: torch.Tensor) -> list[int]:
         import torch
 
-        with torch.inference_mode():
-            best, tokens = scores.max(dim=-1)
-            if not best.isfinite().all():
-                raise RunError(
-                    f"The model gives {best.tolist()} as the largest logits of the next token. If numbers of a small "
-                    "dtype overflow, load a checkpoint in float32."
-                )
-            if self._generators:
-                shares = torch.softmax(scores, dim=-1)
-                drawn = [
-                    torch.multinomial(share, 1, generator=generator)
-                    for share, generator in zip(shares, self._generators, strict=True)
-                ]
-                tokens = torch.cat(drawn)
-            return list(tokens.tolist())
+        best, tokens = scores.max(dim=-1)
+        if not best.isfinite().all():
+            raise RunError(
+                f"The model gives {best.tolist()} as the largest logits of the next token. If numbers of a small "
+                "dtype overflow, load a checkpoint in float32."
+            )
+        if self._generators:
+            shares = torch.softmax(scores, dim=-1)
+            drawn = [
+                torch.multinomial(share, 1, generator=generator)
+                for share, generator in zip(shares, self._generators, strict=True)
+            ]
+            tokens = torch.cat(drawn)
+        return list(tokens.tolist())
 
 
 class Row:

@@ -1,0 +1,132 @@
+"""A decoder on ONNX Runtime, by a graph of our own that was found to compute what torch computes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.errors import RunError
+from workbench.models.export.difference import difference, format_cosine
+from workbench.models.export.step import Report, Step
+from workbench.models.torch_arrays import import_or_say
+from workbench.pipelines.encoder import UnfitError
+from workbench.pipelines.engines.agreement import Agreement, fingerprint, remembered
+
+from .causal import Causal, read_causal
+from .causal.families import FAMILIES
+from .causal.graph import CausalGraph
+from .causal.int8 import Int8CausalGraph
+from .onnx_decoder import OnnxDecoder
+from .options import GenerationOptions
+from .torch_decoder import TorchDecoder
+
+if TYPE_CHECKING:
+    from workbench.models.formats.huggingface import HuggingFaceModel
+
+    from .decoder import Decoder
+
+_LEAST_COSINE, _MOST_APART = 0.9999, 1e-3
+"""Of float32 logits to those of torch."""
+_LEAST_INT8 = 0.98
+"""Of the logits to those of float32."""
+_STEPS = 4
+"""So many tokens are tried after each prompt."""
+
+
+def own_decoder(model: HuggingFaceModel, quantization: str | None, report: Report) -> OnnxDecoder:
+    """Return the decoder.
+
+    Parameters
+    ----------
+    model
+        A checkpoint of one of the families.
+    quantization
+        ``"int8"`` or None.
+    report
+        Called as each step begins.
+
+    Raises
+    ------
+    workbench.pipelines.encoder.UnfitError
+        If there is no graph for it, or if it computes something else than torch.
+    """
+    kind = model.config.get("model_type")
+    if kind not in FAMILIES:  # before transformers is loaded
+        raise UnfitError(f"there is none for {kind!r}, but for {', '.join(FAMILIES)}")
+    report(Step("writing the graph", 0.0))
+    module = skeleton(model)
+    causal = read_causal(module.config, model.tensors)
+    graph = CausalGraph(causal).written()
+
+    def opened() -> OnnxDecoder:
+        return OnnxDecoder(graph, causal, module, model.given)
+
+    plain = opened() if quantization is None else None
+
+    def measured() -> Agreement:
+        report(Step("checking the graph against torch", 0.3))
+        return agreement(plain or opened(), TorchDecoder(model.build().float().cpu(), model.given), causal)
+
+    found, now = remembered(fingerprint(model, graph.proto, "causal"), measured)
+    if not (found.cosine >= _LEAST_COSINE and found.apart <= _MOST_APART):
+        raise UnfitError(
+            f"it differs from torch, by {found.apart:.2g} of the largest logit and in cosine "
+            f"({format_cosine(found.cosine)})"
+        )
+    when = "now" if now else "before, with these weights and libraries"
+    why = f"cosine to torch {format_cosine(found.cosine)}, checked {when}"
+    decoder = plain
+    if decoder is None:
+        report(Step("quantising the weights", 0.6))
+        written = Int8CausalGraph(causal).written()
+        decoder = OnnxDecoder(written, causal, module, model.given, quantization)
+        report(Step("measuring the error", 0.8))
+        whole = decoder
+        error, _ = remembered(fingerprint(model, written.proto, "causal"), lambda: agreement(whole, opened(), causal))
+        if not error.cosine >= _LEAST_INT8:
+            raise UnfitError(f"in int8 its logits have a cosine of {format_cosine(error.cosine)} only")
+        why = f"cosine to float32 {format_cosine(error.cosine)} at least, of the logits of random tokens; {why}"
+    how = quantization or "float32"
+    decoder.why = f"ONNX Runtime with a graph of our own for {causal.family} in {how}: {why}"
+    return decoder
+
+
+def skeleton(model: HuggingFaceModel) -> Any:
+    """Return the module of a checkpoint without its weights, which take neither time nor memory."""
+    torch, transformers = import_or_say("torch"), import_or_say("transformers")
+    folder = model._source.path
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            module = transformers.AutoModelForCausalLM.from_config(config).eval()
+    except Exception as error:
+        raise UnfitError(f"transformers does not take its configuration: {error}") from error
+    with suppress(OSError):  # where it has none, all there is to say stands in config.json
+        module.generation_config = transformers.GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return module
+
+
+def agreement(decoder: Decoder, reference: Decoder, causal: Causal) -> Agreement:
+    """Continue some prompts of random tokens with both, and compare the logits of each step."""
+    import torch
+
+    random = np.random.default_rng(0)
+    longest = reference.longest or 512
+    cosines, shares = [], []
+    for lengths in ((24, 17, 9), (1,), (200,)):
+        sizes = [min(length, longest - _STEPS) for length in lengths]
+        prompts = [random.integers(0, causal.words.shape[0], size).tolist() for size in sizes]
+        with torch.inference_mode():
+            both = [one.begin(prompts, GenerationOptions(do_sample=False), _STEPS) for one in (reference, decoder)]
+            for _ in range(_STEPS):
+                expected, found = (one.logits().numpy() for one in both)
+                apart = [difference("", *rows) for rows in zip(expected, found, strict=True)]
+                cosines += [one.cosine for one in apart]
+                shares += [one.relative for one in apart]
+                for one in both:
+                    one.append(expected.argmax(-1).tolist())
+    if not np.isfinite(cosines).all():
+        raise RunError("The logits are no numbers.")
+    return Agreement(float(min(cosines)), float(max(shares)))

@@ -1,0 +1,103 @@
+"""What transformers prepares before the first token: a cache, positions, and what options make of logits.
+
+``generate`` of transformers cannot be stopped between two tokens, draws from torch's global random numbers, and shows
+tokens only to another thread. But it hands what it prepared to a function given as ``custom_generate``, in place of its
+own loop. Ours returns it, and the loop is then run from outside, step by step, by whoever reads the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from .options import GenerationOptions
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a continuation begins with.
+
+    Parameters
+    ----------
+    ids
+        Token ids of the prompts, int64 (rows, tokens), filled up on the left.
+    processors
+        From these and logits to scores.
+    draws
+        Whether tokens are drawn by their probabilities.
+    given
+        What the module's own methods want besides the tokens.
+    """
+
+    ids: torch.Tensor
+    processors: Any
+    draws: bool
+    given: Mapping[str, Any]
+
+
+def prepared(
+    module: Any, prompts: Sequence[Sequence[int]], options: GenerationOptions, longest: int, device: Any
+) -> Prepared:
+    """Let ``generate`` of transformers prepare a continuation.
+
+    Parameters
+    ----------
+    module
+        The model; its weights are not used.
+    prompts, options, longest
+        As for :meth:`~workbench.pipelines.generation.decoder.Decoder.begin`.
+    device
+        Where the tokens are wanted.
+    """
+    ids, mask = _rectangle(prompts, _padding(module.generation_config))
+    made: Prepared = module.generate(
+        ids.to(device),
+        attention_mask=mask.to(device),
+        custom_generate=_hand_over,
+        num_beams=1,
+        num_return_sequences=1,
+        **_lengths(module.generation_config, ids.shape[1], longest),
+        **options.for_transformers(longest),
+    )
+    return made
+
+
+def _hand_over(
+    model: Any, input_ids: Any, logits_processor: Any, stopping_criteria: Any, generation_config: Any, **given: Any
+) -> Prepared:
+    """Return what ``generate`` prepared, in place of the loop that it asks for."""
+    return Prepared(input_ids, logits_processor, bool(generation_config.do_sample), given)
+
+
+def _lengths(config: Any, prompt: int, longest: int) -> dict[str, int]:
+    """Say how long a text gets, in the words that the model's own configuration uses: transformers warns of both."""
+    if config.max_new_tokens is None and config.max_length is not None:
+        return {"max_length": prompt + longest}
+    return {"max_new_tokens": longest}
+
+
+def _padding(config: Any) -> int:
+    """Return a token to fill up rows with, which the mask hides."""
+    for token in (config.pad_token_id, config.eos_token_id, config.bos_token_id):
+        if isinstance(token, list) and token:
+            return int(token[0])
+        if isinstance(token, int):
+            return token
+    return 0
+
+
+def _rectangle(prompts: Sequence[Sequence[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids and their mask, int64 (rows, tokens), filled up on the left: the text goes on at the right."""
+    import torch
+
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), padding, dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        mask[row, width - len(prompt) :] = 1
+    return ids, mask
