@@ -12,6 +12,8 @@ from playwright.sync_api import expect
 
 from workbench.models.samples import mlp
 
+from .steps import assert_not_too_wide, assert_readable, button, tab
+
 pytestmark = pytest.mark.browser
 
 APP = ".fw-app"
@@ -33,14 +35,6 @@ def app(notebook):
     return app
 
 
-def tab(app, name):
-    app.locator(".lm-TabBar-tab", has_text=re.compile(f"^{name}$")).click()
-
-
-def button(app, name):
-    return app.get_by_role("button", name=name, exact=True).locator("visible=true")
-
-
 def assert_loaded(app, name):
     expect(app.locator(".fw-header")).to_contain_text(name, timeout=20_000)
     expect(button(app, "Load")).to_be_enabled(timeout=20_000)
@@ -53,18 +47,6 @@ def run_to_its_end(app):
     said = app.locator(".fw-job .fw-status").locator("visible=true")
     expect(said).to_have_text(re.compile("^(Done|Failed|Cancelled)"), timeout=60_000)
     assert said.inner_text().startswith("Done"), app.get_by_role("alert").all_text_contents()
-
-
-def assert_never(app, script, what):
-    for _ in range(50):  # colours and figures take a moment to change
-        if not (found := app.evaluate(script)):
-            return
-        app.page.wait_for_timeout(100)
-    pytest.fail(f"{what}: {found}")
-
-
-def assert_readable(app):
-    assert_never(app, PALE_TEXT, "contrast under 4.5")
 
 
 def test_the_notebook_runs_without_an_error(notebook):
@@ -263,7 +245,7 @@ def test_the_side_column_folds_above_the_main_one_where_it_is_narrow(notebook, a
     for name in ("Load", "Inspect", "Race"):
         tab(app, name)
         notebook.picture(f"{name.lower()}-narrow")
-        assert_never(app, "app => Math.max(0, app.scrollWidth - app.clientWidth - 1)", f"{name} is too wide, by pixels")
+        assert_not_too_wide(app, name)
     assert side.bounding_box()["y"] + side.bounding_box()["height"] <= main.bounding_box()["y"] + 1
 
 
@@ -277,37 +259,3 @@ race_panel.roofline_in_process = partial(
 """
 
 PAPER = "app => getComputedStyle(app).backgroundColor"
-
-# Visible text whose contrast with what is painted behind it is under 4.5, as "text: ratio".
-PALE_TEXT = """app => {
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgba = colour => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    return canvas.getImageData(0, 0, 1, 1).data;
-  };
-  const luminance = ([r, g, b]) => [r, g, b].map(c => c / 255)
-    .map(c => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = element => {
-    for (let e = element; e; e = e.parentElement) {
-      for (const layer of ["::before", null]) {
-        const style = getComputedStyle(e, layer);
-        if (style.display === "none" || (layer && style.content === "none")) continue;
-        const colour = rgba(style.backgroundColor);
-        if (colour[3] === 255) return colour;
-      }
-    }
-    return [255, 255, 255];
-  };
-  const pale = [];
-  for (const element of app.querySelectorAll("*")) {
-    const own = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    if (!own || !element.checkVisibility() || element.closest("svg, style, script")) continue;
-    const [a, b] = [luminance(rgba(getComputedStyle(element).color)), luminance(behind(element))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) pale.push(`${element.textContent.trim().slice(0, 40)}: ${ratio.toFixed(1)}`);
-  }
-  return pale.length ? pale : null;
-}"""

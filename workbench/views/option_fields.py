@@ -73,8 +73,12 @@ class OptionFields(widgets.VBox):  # type: ignore[misc]
             value = options.get(name, self._options[self._kind][name].default)
             if isinstance(field, CacheFields):
                 field.show(value)
+            elif isinstance(field, widgets.Text):
+                field.value = "" if value is None else str(value)
+            elif isinstance(field, widgets.Dropdown) and value is None:
+                field.index = 0
             else:
-                field.value = ("" if value is None else str(value)) if isinstance(field, widgets.Text) else value
+                field.value = value
 
     def _changed(self, *_: Any) -> None:
         self.written += 1
@@ -85,8 +89,12 @@ def _field(option: Option) -> Any:
     if option.kind is CacheConfig:
         return CacheFields()
     if option.choices:
-        choices: list[Any] = [*([("by the model", None)] if option.default is None else []), *option.choices]
-        return controls.dropdown(option.name, choices, value=option.default, **told)
+        choices = [
+            *([("by the model", None)] if option.default is None else []),
+            *((one, one) for one in option.choices),
+        ]
+        index = [value for _, value in choices].index(option.default)  # None as a value would choose nothing
+        return controls.dropdown(option.name, choices, index=index, **told)
     if option.kind is bool:
         return widgets.Checkbox(value=option.default, description=option.name, indent=False, **told)
     value = "" if option.default is None else str(option.default)

@@ -8,7 +8,8 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
+from workbench.models.load import find
 from workbench.models.model import Model
 from workbench.pipelines.batching.config import BatchConfig
 
@@ -137,7 +138,7 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
             "engine": None if engine == "auto" else engine,
             "quantization": QUANTIZATIONS[self.quantization.value],
             "batching": self._batch_config() if self.batching.value else None,
-            "cache": self.cache.config if self._fetched() else None,
+            "cache": self.cache.config if self._of_the_hub() else None,
             **self.opening.chosen,
         }
         return {name: value for name, value in chosen.items() if value is not None}
@@ -153,9 +154,18 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
                 raise InputError(f"{name} is {field.value!r}, which is not {what}.") from None
         return BatchConfig(**limits)
 
-    def _fetched(self) -> bool:
-        """Return whether the model may come from the hub."""
+    def _named(self) -> bool:
+        """Return whether the model is the one that is written."""
         return self.use.value == OTHER or not self.takes(self.model)
+
+    def _of_the_hub(self) -> bool:
+        source = self.source.value.strip()
+        if not self._named() or source.startswith("sample:"):  # some samples are made when they are first opened
+            return False
+        try:
+            return find(source).hub_id is not None
+        except WorkbenchError:
+            return False  # opening it will say why
 
     def _choose_task(self, change: Any) -> None:
         form = FORMS[self.task.value]
@@ -170,9 +180,9 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
     def _changed(self, *_: Any) -> None:
         usable = self.takes(self.model)
         controls.show(self.use, usable)
-        controls.show(self.source, self._fetched())
+        controls.show(self.source, self._named())
         self.source.description = "Hub id, folder or sample" if usable else "Model"
-        controls.show(self.cache, self._fetched())
+        controls.show(self.cache, self._named())
         controls.show(self._limits, self.batching.value)
         self.hint.value = self._words()
         self.written += 1

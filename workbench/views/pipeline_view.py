@@ -152,7 +152,7 @@ def _embeddings(found: np.ndarray[Any, Any], similarities: np.ndarray[Any, Any] 
     left = len(similarities) - similarity_chart.MOST
     more = f'<p class="fw-muted">the first {similarity_chart.MOST} texts; {left:,} more are not drawn</p>'
     return (
-        f"{one + 1} and {other + 1} are closest: cosine {html.number(round(value, 2))}.",
+        f"{one + 1} and {other + 1} are closest: cosine {similarity_chart.hundredths(value)}.",
         facts + (more if left > 0 else ""),
     )
 

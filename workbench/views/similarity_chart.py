@@ -50,7 +50,7 @@ def similarity(values: np.ndarray[Any, Any], texts: Sequence[str]) -> go.Figure:
             [0.5, f"rgba({alike},0)"],
             [1.0, f"rgba({alike},{FULL})"],
         ],
-        text=[[html.number(round(float(value), 2)) for value in row] for row in values],
+        text=[[hundredths(value) for value in row] for row in values],
         texttemplate="%{text}" if count <= NUMBERS else "",
         textfont={"color": template.INK, "size": 12},
         customdata=[[f"{wholes[row]}<br><br>{wholes[column]}" for column in places] for row in places],
@@ -71,6 +71,15 @@ def similarity(values: np.ndarray[Any, Any], texts: Sequence[str]) -> go.Figure:
             "ticklabelstandoff": 8,
         },
     )
+
+
+def hundredths(value: float) -> str:
+    """Write a similarity.
+
+    >>> hundredths(0.7614), hundredths(-0.001), hundredths(-0.5)
+    ('0.76', '0.00', '\u22120.50')
+    """
+    return f"{round(float(value), 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def closest(values: np.ndarray[Any, Any]) -> tuple[int, int, float]:

@@ -21,8 +21,8 @@ def verdict_body(verdict: Verdict) -> str:
     first, *others = [_short(one) for one in candidates] or ["Nothing could be weighed."]
     doubts = verdict.sentences[len(candidates) :]
     small = [*others, f"{verdict.heading} \N{MIDDLE DOT} {verdict.conditions_text}"]
-    columns = verdict.columns
-    table = html.table(columns, verdict.rows, numeric=columns[1:-1], wrapped=columns[-1:])
+    columns = verdict.columns[:-1]  # whether it is worth it, the sentences say
+    table = html.table(columns, [row[:-1] for row in verdict.rows], numeric=columns[1:])
     facts = html.folded("Measured on", html.facts(race_card.facts(verdict))) if verdict.environment else ""
     return f'{html.answer(first, doubts, small)}<div class="fw-tight">{table}</div>{facts}'
 
