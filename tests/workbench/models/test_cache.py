@@ -242,6 +242,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(CacheError, match="Name another folder"):
         ModelCache(CacheConfig(tmp_path / "file" / "cache")).open("team/ant")
     assert not len(ModelCache(CacheConfig(tmp_path / "none")).contents())
+    assert not ModelCache(CacheConfig(tmp_path / "none")).prune().models
     assert not (tmp_path / "none").exists(), "looking makes no folder"
 
 

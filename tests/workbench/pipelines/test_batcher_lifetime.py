@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import multiprocessing
 import os
 import random
 import subprocess
@@ -24,6 +23,19 @@ from workbench.pipelines.batching import BatchConfig, Batcher, BatchMetrics
 
 def doubles(items: list[int]) -> list[int]:
     return [2 * item for item in items]
+
+
+def run(code: str) -> str:
+    """Return the words that a program prints; a process of its own has no threads that a fork would leave behind."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return " ".join(done.stdout.split())
 
 
 def threads(name: str) -> list[threading.Thread]:
@@ -69,33 +81,29 @@ def test_an_idle_thread_keeps_no_item_and_takes_no_time() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_a_forked_process_begins_anew() -> None:
-    began, go = threading.Event(), threading.Event()
-
-    def waits(items: list[int]) -> list[int]:
-        began.set()
-        assert go.wait(timeout=30)
-        return doubles(items)
-
-    with Batcher(waits, BatchConfig(max_wait_ms=0)) as batcher:
-        mine = batcher.submit(1)
-        assert began.wait(timeout=30)
-        batcher.submit(2)
-        context = multiprocessing.get_context("fork")
-        answers = context.SimpleQueue()
-
-        def child() -> None:
-            go.set()  # the child's copy
-            answers.put((batcher.metrics.waiting, batcher(21), batcher.metrics.requests))
-
-        process = context.Process(target=child)
-        process.start()
-        process.join(timeout=60)
-        assert process.exitcode == 0
-        assert answers.get() == (0, 42, 1), "nothing of the parent's is in its queue, and its thread works"
-        go.set()
-        assert mine.result(timeout=30) == 2
+    code = """
+        import os, sys, threading
+        from workbench.pipelines.batching import BatchConfig, Batcher
+        began, go = threading.Event(), threading.Event()
+        def waits(items):
+            began.set()
+            assert go.wait(timeout=30)
+            return [2 * item for item in items]
+        with Batcher(waits, BatchConfig(max_wait_ms=0)) as batcher:
+            mine = batcher.submit(1)
+            assert began.wait(timeout=30)
+            batcher.submit(2)
+            child = os.fork()
+            if not child:
+                go.set()  # the child's copy
+                print("child", batcher.metrics.waiting, batcher(21), batcher.metrics.requests, flush=True)
+                os._exit(0)
+            print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            go.set()
+            print("parent", mine.result(timeout=30))
+    """
+    assert run(code) == "child 0 42 1 ended 0 parent 2", "nothing of the parent's is in its queue, and its thread works"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -118,14 +126,7 @@ def test_a_forked_process_that_does_not_use_it_ends_at_once() -> None:
         go.set()
         print("parent", future.result())
     """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.stdout.split(), done.stderr) == (["child", "0", "parent", "7"], "")
+    assert run(code) == "child 0 parent 7"
 
 
 @pytest.mark.parametrize("state", ["idle", "waiting", "running"])
@@ -148,12 +149,8 @@ def test_the_interpreter_ends_without_waiting_for_a_batcher(state: str) -> None:
                 began.wait()
         print("end", flush=True)
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
     expected = {"idle": "ran end", "waiting": "end", "running": "end ran"}
-    assert " ".join(done.stdout.split()) == expected[state], "a run under way ends, what waits is let go"
+    assert run(code) == expected[state], "a run under way ends, what waits is let go"
 
 
 def stormed(

@@ -76,6 +76,8 @@ class Room:
 
     def prune(self, *, dry_run: bool) -> Pruned:
         """Take out the least recently used models that nobody uses, until the rest is within the budget."""
+        if not self._folder.exists():
+            return Pruned((), 0, 0, self._limit(), dry_run)
         with locks.alone(self._gate), ExitStack() as stack:
             if not dry_run:
                 self._sweep()

@@ -91,11 +91,9 @@ def _label(one: sentences.Tagged, begin: int, end: int, labels: tuple[str, ...])
 
 
 def _config(tokenizer: Any, labels: tuple[str, ...] | None = None) -> Any:
-    named = (
-        {}
-        if labels is None
-        else {"id2label": dict(enumerate(labels)), "label2id": {b: a for a, b in enumerate(labels)}}
-    )
+    named: dict[str, Any] = {}
+    if labels is not None:
+        named = {"id2label": dict(enumerate(labels)), "label2id": {label: place for place, label in enumerate(labels)}}
     return transformers.BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,

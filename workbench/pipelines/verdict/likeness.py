@@ -21,6 +21,9 @@ _Z = 1.645
 _MOST_COMPARED = 4000
 """Of so many embeddings each is compared with each other one, which takes some hundred megabytes at the most."""
 
+_AS_NEAR = 0.01
+"""Two texts whose cosines to a third differ by less are about as near to it: which one comes first means little."""
+
 
 @dataclass(frozen=True)
 class Likeness:
@@ -81,30 +84,37 @@ def at_least(same: float, count: int) -> float:
     """
     share, square = same / count, _Z * _Z / count
     spread = _Z * math.sqrt(share * (1 - share) / count + square / (4 * count))
-    return max(0.0, (share + square / 2 - spread) / (1 + square))
+    return min(share, max(0.0, (share + square / 2 - spread) / (1 + square)))
 
 
 def _embeddings(original: Any, other: Any) -> tuple[Likeness, ...]:
-    first, second = (fk.l2_normalize(np.asarray(each, np.float32)) for each in (original, other))
-    cosines = np.minimum(np.einsum("ij,ij->i", first, second, dtype=np.float64), 1.0)
+    cosines = np.array([_cosine(one, two) for one, two in zip(original, other, strict=True)])
     least, mean = float(cosines.min()), float(cosines.mean())
     measured = [
         Likeness("cosine, mean", mean, format_cosine(mean), f"cosine {format_cosine(mean)} in the mean"),
-        Likeness("cosine, least", least, format_cosine(least), f"at least {format_cosine(least)}"),
+        Likeness("cosine, least", least, format_cosine(least), f"{format_cosine(least)} at the least"),
     ]
-    count = len(first)
-    if 3 <= count <= _MOST_COMPARED:
-        same = int((_nearest(first) == _nearest(second)).sum())
-        measured.append(_share("same nearest", same, count, "the same nearest text"))
+    count = len(original)
+    if isinstance(original, np.ndarray) and 3 <= count <= _MOST_COMPARED:  # not so without pooling
+        measured.append(
+            _share("nearest kept", _nearest_kept(original, other), count, "a nearest text as near as before")
+        )
     return tuple(measured)
 
 
-def _nearest(unit: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return for each text the one that is most like it, itself excluded."""
-    similar = fk.cosine_similarity(unit, unit)
-    np.fill_diagonal(similar, -np.inf)
-    nearest: np.ndarray[Any, Any] = similar.argmax(axis=1)
-    return nearest
+def _cosine(one: np.ndarray[Any, Any], two: np.ndarray[Any, Any]) -> float:
+    a, b = one.ravel().astype(np.float64), two.ravel().astype(np.float64)
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return min(float(a @ b) / norms, 1.0) if norms else float(not (a.any() or b.any()))
+
+
+def _nearest_kept(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> int:
+    """Count the texts whose nearest other text by the second is also, or all but, the nearest by the first."""
+    similar, others = fk.cosine_similarity(first, first), fk.cosine_similarity(second, second)
+    for each in (similar, others):
+        np.fill_diagonal(each, -np.inf)
+    chosen = np.take_along_axis(similar, others.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return int((similar.max(axis=1) - chosen <= _AS_NEAR).sum())
 
 
 def _labels(original: Sequence[Any], other: Sequence[Any]) -> tuple[Likeness, ...]:
@@ -160,5 +170,5 @@ def _places(entities: Any) -> Counter[tuple[int, int, str]]:
 
 def _share(name: str, same: int, count: int, words: str) -> Likeness:
     bound = format_share(at_least(same, count))
-    sentence = f"{words} for {same:,} of {count:,} texts, which lets expect {bound} at the least"
+    sentence = f"{words} for {same:,} of {count:,} texts (expect at least {bound})"
     return Likeness(name, same / count, f"{same:,} of {count:,}", sentence)

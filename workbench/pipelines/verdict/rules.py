@@ -22,7 +22,7 @@ GRADES = ("same", "close", "near", "far")
 BOUNDS: Mapping[str, tuple[float, float, float]] = {
     "cosine, mean": (0.9995, 0.995, 0.98),
     "cosine, least": (0.998, 0.985, 0.95),
-    "same nearest": (0.99, 0.95, 0.85),
+    "nearest kept": (0.99, 0.95, 0.85),
     "same label": (0.999, 0.98, 0.95),
     "same entities": (0.999, 0.98, 0.95),
     "same answer": (0.999, 0.96, 0.90),
@@ -164,6 +164,6 @@ def factor(ratio: float) -> str:
 
 def _speed_words(what: str, gain: Ratio) -> str:
     if not gain.decided:
-        return f"{what} no difference in time"
+        return f"as fast {what}"
     words = f"{factor(gain.value)} faster" if gain.value > 1 else f"{factor(1 / gain.value)} slower"
-    return f"{what} {words}"
+    return f"{words} {what}"

@@ -18,6 +18,8 @@ ROUNDS = 7
 """At least."""
 _TRIES = 2
 """How often a sample is taken at the most, until no thread had to wait for a core."""
+_FEWEST = 8
+"""Texts in a call that has several, if there are as many."""
 _WARMED = 2
 """A sample runs a call twice: once to warm up."""
 
@@ -91,7 +93,7 @@ class Turns:
         """
         by_length = sorted(self._texts, key=_characters)
         share = budget / (ROUNDS * _WARMED * len(self._calls)) / max(slowest, 1e-9)
-        count = min(len(by_length), max(1, int(len(by_length) * share)))
+        count = min(len(by_length), max(_FEWEST, int(len(by_length) * share)))
         some = [by_length[place] for place in np.linspace(0, len(by_length) - 1, count).round().astype(int)]
         self.questions = [Question("together", some, count)] if count > 1 else []
         self.questions.append(Question("alone", by_length[len(by_length) // 2], 1))
