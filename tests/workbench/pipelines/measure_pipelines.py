@@ -1,9 +1,9 @@
 """Measure pipelines beside what others use, printed as tables.
 
 Run by hand, on an idle machine: ``python tests/workbench/pipelines/measure_pipelines.py embeddings`` (or
-``classification``, ``entities``, ``one``, ``open``, ``agreement``). The ways that are compared take turns, round by
-round, over the same texts; a number is the median of the rounds, with the least and the most. The other library takes
-part once for each batch size, and each ratio is to its best one.
+``classification``, ``entities``, ``one``, ``alone``, ``open``, ``agreement``). The ways that are compared take turns,
+round by round, over the same texts; a number is the median of the rounds, with the least and the most. The other
+library takes part once for each batch size, and each ratio is to its best one.
 
 Texts are passages of 5 to 200 words from the documentation of Python's standard library, drawn at random. The model is
 all-MiniLM-L6-v2; its heads for labels are random, which costs the same as if they were not. ``agreement`` compares the
@@ -190,6 +190,33 @@ def one(folder: Path, texts: list[str], rounds: int) -> None:
         )
 
 
+def alone(folder: Path, texts: list[str], rounds: int) -> None:
+    """One text at a time, short and long, beside sentence-transformers."""
+    from sentence_transformers import SentenceTransformer
+
+    module = SentenceTransformer(str(folder), device="cpu")
+    ways: dict[str, Way] = {
+        "ours, float32": pipeline("feature-extraction", folder),
+        "ours, int8": pipeline("feature-extraction", folder, quantization="int8"),
+        "ours, torch": pipeline("feature-extraction", folder, engine="torch"),
+        "sentence-transformers": module.encode,
+    }
+    words = " ".join(texts).split()
+    for length in (8, 40, 150):
+        print(f"a text of {length} words")
+        chosen = [" ".join(words[at * 200 : at * 200 + length]) for at in range(rounds * 10)]
+        times: dict[str, list[float]] = {name: [] for name in ways}
+        for name, way in ways.items():
+            for place, text in enumerate([*chosen[:5], *chosen]):  # each in a row, as one who asks again and again
+                began = time.perf_counter()
+                way(text)  # type: ignore[arg-type]
+                if place >= 5:
+                    times[name].append(time.perf_counter() - began)
+        for name, taken in times.items():
+            ratio = statistics.median(times["sentence-transformers"]) / statistics.median(taken)
+            print(f"  {name:24s} {statistics.median(taken) * 1e3:7.2f} ms  {ratio:5.2f}")
+
+
 def opening(folder: Path, texts: list[str], rounds: int) -> None:
     """How long it takes to open an engine whose graph was compared with torch before, and the memory that it keeps."""
     import subprocess
@@ -220,6 +247,7 @@ MEASURED = {
     "classification": classification,
     "entities": entities,
     "one": one,
+    "alone": alone,
     "open": opening,
     "agreement": agreement,
 }

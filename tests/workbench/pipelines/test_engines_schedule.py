@@ -120,6 +120,10 @@ def test_an_error_in_finishing_is_that_of_its_batch(engine: Engine) -> None:
     assert 0 < len(errors) <= 4
 
 
+def test_nothing_is_no_error(engine: Engine) -> None:
+    assert compute(engine, [], lambda *_: None) == {}
+
+
 def test_what_is_cancelled_is_left_out(engine: Engine) -> None:
     done: list[int] = []
 

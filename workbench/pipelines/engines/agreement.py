@@ -60,7 +60,9 @@ def trials(model: HuggingFaceModel, engine: Engine) -> list[Batch]:
     """Return batches of random tokens: texts of several lengths with padding, one short one, and the longest."""
     limits = model.limits
     random = np.random.default_rng(0)
-    plain = np.setdiff1d(np.arange(limits.vocabulary), sorted(limits.special))
+    known = np.arange(limits.vocabulary)
+    plain = np.setdiff1d(known, sorted(limits.special))
+    plain = plain if plain.size else known
     made = []
     for lengths in ((24, 17, 9), (5,), (_LONGEST,)):
         sizes = [limits.fitted(length) for length in lengths]
