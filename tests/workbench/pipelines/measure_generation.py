@@ -72,7 +72,7 @@ def compared(contenders: dict[str, Callable[[], object]], rounds: int, base: str
         print(f"  {name:34} {statistics.median(taken) * 1e3:9.2f} ms   x{statistics.median(ratios):.3f} of {base}")
 
 
-def measure(folder: Path, rounds: int, **opened: Any) -> None:
+def measure(folder: Path, rounds: int, *, at_once: bool, **opened: Any) -> None:
     """Measure a model of one folder."""
     import torch
     import transformers
@@ -83,6 +83,7 @@ def measure(folder: Path, rounds: int, **opened: Any) -> None:
     model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
     pipe = pipeline("text-generation", folder, **opened)
     print(pipe)
+    print(f"opened again in {seconds(lambda: pipeline('text-generation', folder, **opened).close()):.2f} s")
     ids = words(PROMPT, return_tensors="pt")
     greedy: dict[str, Any] = {"max_new_tokens": NEW, "min_new_tokens": NEW, "do_sample": False}
     print(f"prompt of {ids['input_ids'].shape[1]} tokens, {NEW} new ones, {torch.get_num_threads()} threads")
@@ -125,26 +126,27 @@ def measure(folder: Path, rounds: int, **opened: Any) -> None:
         "generate()",
     )
 
-    def at_once(count: int) -> None:
-        threads = [threading.Thread(target=lambda: list(pipe.stream(PROMPT, **greedy))) for _ in range(count)]
-        for thread in threads:
+    def threads(count: int) -> None:
+        started = [threading.Thread(target=lambda: list(pipe.stream(PROMPT, **greedy))) for _ in range(count)]
+        for thread in started:
             thread.start()
-        for thread in threads:
+        for thread in started:
             thread.join()
 
     async def loops(count: int) -> None:
         await asyncio.gather(*(awaited() for _ in range(count)))
 
-    compared(
-        {
-            "4 streams one after another": lambda: [list(pipe.stream(PROMPT, **greedy)) for _ in range(4)],
-            "4 streams in 4 threads": lambda: at_once(4),
-            "4 streams in an event loop": lambda: asyncio.run(loops(4)),
-            "4 prompts as a list": lambda: pipe([PROMPT] * 4, **greedy),
-        },
-        max(rounds // 3, 2),
-        "4 streams one after another",
-    )
+    if at_once:
+        compared(
+            {
+                "4 streams one after another": lambda: [list(pipe.stream(PROMPT, **greedy)) for _ in range(4)],
+                "4 streams in 4 threads": lambda: threads(4),
+                "4 streams in an event loop": lambda: asyncio.run(loops(4)),
+                "4 prompts as a list": lambda: pipe([PROMPT] * 4, **greedy),
+            },
+            max(rounds // 3, 2),
+            "4 streams one after another",
+        )
 
 
 def main() -> None:
@@ -154,6 +156,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--quantization", default=None)
+    parser.add_argument("--at-once", action="store_true", help="measure several streams at once too")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = (
@@ -161,7 +164,13 @@ def main() -> None:
             if chosen.layers
             else generator.trained(Path(place), max_position_embeddings=1024)
         )
-        measure(folder, chosen.rounds, engine=chosen.engine, quantization=chosen.quantization)
+        measure(
+            folder,
+            chosen.rounds,
+            at_once=chosen.at_once,
+            engine=chosen.engine,
+            quantization=chosen.quantization,
+        )
 
 
 if __name__ == "__main__":

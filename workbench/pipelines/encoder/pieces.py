@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,14 @@ class Written:
         In which the files of the weights lie that are not in ``proto``; None if all are.
     nbytes
         Bytes of all weights.
+    apart
+        Weights that are neither in ``proto`` nor in a file, by name.
     """
 
     proto: bytes
     folder: Path | None
     nbytes: int
+    apart: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
 
 class Pieces:
@@ -134,8 +137,10 @@ class Pieces:
         taken = [TensorSpec(name, "int64", ("batch", "sequence")) for name in inputs]
         return self.model(taken, [TensorSpec(output, "float32", (None,) * rank)], name="encoder")
 
-    def model(self, inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec], *, name: str) -> Written:
-        """Return the graph.
+    def model(
+        self, inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec], *, name: str, apart: bool = False
+    ) -> Written:
+        """Return the graph; ``apart`` leaves large weights that are in no file out of the proto, which holds 2 GB.
 
         Raises
         ------
@@ -144,10 +149,17 @@ class Pieces:
         """
         from onnx import TensorProto, numpy_helper
 
-        inside = sum(array.nbytes for array in self._values.values())
+        beside = {key: array for key, array in self._values.items() if apart and array.nbytes >= _MAPPED_FROM}
+        within = {key: array for key, array in self._values.items() if key not in beside}
+        inside = sum(array.nbytes for array in within.values())
         if inside > INLINE:
             raise UnfitError(f"{format_bytes(inside)} of weights that cannot be mapped from the file are too many")
-        initialisers = [numpy_helper.from_array(array, key) for key, array in self._values.items()]
+        initialisers = [numpy_helper.from_array(array, key) for key, array in within.items()]
+        for key, array in beside.items():
+            kind = self._onnx.np_dtype_to_tensor_dtype(array.dtype)
+            proto = TensorProto(name=key, data_type=kind, dims=array.shape, data_location=TensorProto.EXTERNAL)
+            proto.external_data.add(key="location", value="memory")
+            initialisers.append(proto)
         folder, places = _common_folder(self._mapped.values())
         for tensor in self._mapped.values():
             proto = TensorProto(name=tensor.name, data_type=TensorProto.FLOAT, dims=tensor.shape)
@@ -166,8 +178,9 @@ class Pieces:
         )
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-        nbytes = inside + sum(tensor.nbytes for tensor in self._mapped.values())
-        return Written(model.SerializeToString(), folder, nbytes)
+        nbytes = sum(array.nbytes for array in self._values.values())
+        nbytes += sum(tensor.nbytes for tensor in self._mapped.values())
+        return Written(model.SerializeToString(), folder, nbytes, beside)
 
 
 def _value_info(spec: TensorSpec) -> Any:

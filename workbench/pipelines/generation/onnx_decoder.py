@@ -149,6 +149,9 @@ def _session(written: Written, given: str) -> Any:
     settings.log_severity_level = 4  # what fails is raised; nothing is written to the terminal
     if written.folder is not None:
         settings.add_session_config_entry("session.model_external_initializers_file_folder_path", str(written.folder))
+    if written.apart:
+        values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in written.apart.values()]
+        settings.add_external_initializers(list(written.apart), values)
     try:
         return runtime.InferenceSession(
             written.proto, settings, providers=["CPUExecutionProvider"], enable_fallback=False

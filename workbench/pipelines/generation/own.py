@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from workbench.models.export.step import Report, Step
 from workbench.models.torch_arrays import import_or_say
 from workbench.pipelines.encoder import UnfitError
 from workbench.pipelines.engines.agreement import Agreement, fingerprint, remembered
+from workbench.text import format_bytes
 
 from .causal import Causal, read_causal
 from .causal.families import FAMILIES
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 _LEAST_COSINE, _MOST_APART = 0.9999, 1e-3
 """Of float32 logits to those of torch."""
 _LEAST_INT8 = 0.98
-"""Of the logits to those of float32."""
+"""Of the logits of int8."""
 _STEPS = 4
 """So many tokens are tried after each prompt."""
 
@@ -58,39 +60,72 @@ def own_decoder(model: HuggingFaceModel, quantization: str | None, report: Repor
     report(Step("writing the graph", 0.0))
     module = skeleton(model)
     causal = read_causal(module.config, model.tensors)
-    graph = CausalGraph(causal).written()
+    _check_memory(model, quantization)
+    return (
+        _in_float32(model, causal, module, report) if quantization is None else _in_int8(model, causal, module, report)
+    )
 
-    def opened() -> OnnxDecoder:
-        return OnnxDecoder(graph, causal, module, model.given)
 
-    plain = opened() if quantization is None else None
+def _in_float32(model: HuggingFaceModel, causal: Causal, module: Any, report: Report) -> OnnxDecoder:
+    """Return the decoder, once it is known to compute what torch computes."""
+    written = CausalGraph(causal).written()
+    decoder = OnnxDecoder(written, causal, module, model.given)
 
     def measured() -> Agreement:
         report(Step("checking the graph against torch", 0.3))
-        return agreement(plain or opened(), TorchDecoder(model.build().float().cpu(), model.given), causal)
+        return agreement(decoder, TorchDecoder(model.build().float().cpu(), model.given), causal)
 
-    found, now = remembered(fingerprint(model, graph.proto, "causal"), measured)
+    found, now = remembered(fingerprint(model, written.proto, "causal"), measured)
     if not (found.cosine >= _LEAST_COSINE and found.apart <= _MOST_APART):
         raise UnfitError(
             f"it differs from torch, by {found.apart:.2g} of the largest logit and in cosine "
             f"({format_cosine(found.cosine)})"
         )
     when = "now" if now else "before, with these weights and libraries"
-    why = f"cosine to torch {format_cosine(found.cosine)}, checked {when}"
-    decoder = plain
-    if decoder is None:
-        report(Step("quantising the weights", 0.6))
-        written = Int8CausalGraph(causal).written()
-        decoder = OnnxDecoder(written, causal, module, model.given, quantization)
-        report(Step("measuring the error", 0.8))
-        whole = decoder
-        error, _ = remembered(fingerprint(model, written.proto, "causal"), lambda: agreement(whole, opened(), causal))
-        if not error.cosine >= _LEAST_INT8:
-            raise UnfitError(f"in int8 its logits have a cosine of {format_cosine(error.cosine)} only")
-        why = f"cosine to float32 {format_cosine(error.cosine)} at least, of the logits of random tokens; {why}"
-    how = quantization or "float32"
-    decoder.why = f"ONNX Runtime with a graph of our own for {causal.family} in {how}: {why}"
+    decoder.why = (
+        f"ONNX Runtime with a graph of our own for {causal.family} in float32: cosine to torch "
+        f"{format_cosine(found.cosine)}, checked {when}"
+    )
     return decoder
+
+
+def _in_int8(model: HuggingFaceModel, causal: Causal, module: Any, report: Report) -> OnnxDecoder:
+    """Return the decoder, and say how near its logits are to those of torch."""
+    report(Step("quantising the weights", 0.1))
+    written = Int8CausalGraph(causal).written()
+    decoder = OnnxDecoder(written, causal, module, model.given, "int8")
+
+    def measured() -> Agreement:
+        report(Step("measuring the error", 0.6))
+        return agreement(decoder, TorchDecoder(model.build().float().cpu(), model.given), causal)
+
+    found, _ = remembered(fingerprint(model, written.proto, "causal", _processor()), measured)
+    if not found.cosine >= _LEAST_INT8:
+        raise UnfitError(f"in int8 its logits have a cosine of {format_cosine(found.cosine)} only")
+    decoder.why = (
+        f"ONNX Runtime with a graph of our own for {causal.family} in int8: cosine to torch "
+        f"{format_cosine(found.cosine)} at least, of the logits of random tokens"
+    )
+    return decoder
+
+
+def _check_memory(model: HuggingFaceModel, quantization: str | None) -> None:
+    """Refuse weights that would not fit: those of a narrow dtype become float32 here."""
+    if not hasattr(os, "sysconf"):
+        return
+    elements, free = model.info.parameters, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    mapped = set(model.info.dtypes) == {"float32"}
+    # the weights, as ONNX Runtime keeps them and as they are given to it; for a while torch has them too, in float32
+    needed = elements * (4 + (2 if quantization else 4 if mapped else 8))
+    if needed > free:
+        raise UnfitError(f"to open it takes about {format_bytes(needed)} of memory, and {format_bytes(free)} are free")
+
+
+def _processor() -> str:
+    """Return the name of the processor, whose instructions for int8 decide on the rounding."""
+    from llvmlite import binding
+
+    return str(binding.get_host_cpu_name())
 
 
 def skeleton(model: HuggingFaceModel) -> Any:

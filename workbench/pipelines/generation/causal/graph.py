@@ -57,7 +57,7 @@ class CausalGraph:
         x = pieces.op("GatherND", x, LAST, batch_dims=1)
         scores = self.product(self.norm(x, causal.last_norm), causal.head, outwards=False)
         pieces.op("Identity", scores, names=[LOGITS])
-        return pieces.model(*self._signature(), name="causal")
+        return pieces.model(*self._signature(), name="causal", apart=True)
 
     def lookup(self, table: Tensor) -> str:
         """Return the embeddings of the tokens."""
