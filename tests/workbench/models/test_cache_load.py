@@ -67,6 +67,17 @@ def test_a_closed_model_may_go_and_what_is_in_memory_runs_on(hub: Path, config: 
     other.close()
 
 
+def test_a_pipeline_keeps_its_model(hub: Path, config: CacheConfig) -> None:
+    pipe = wb.pipeline("feature-extraction", "team/ant", cache=config)
+    assert pipe("a fused kernel").shape == (32,)
+    assert kept(config) == [("ant", True)]
+    with pytest.raises(InputError, match="cache= says how a model is loaded"):
+        wb.pipeline("feature-extraction", pipe.model, cache=config)
+    del pipe
+    gc.collect()
+    assert kept(config) == [("ant", False)]
+
+
 def test_what_fails_keeps_nothing_from_going(hub: Path, config: CacheConfig) -> None:
     with pytest.raises(LoadError, match=r"no config\.json") as caught:
         wb.load("team/notes", cache=config)

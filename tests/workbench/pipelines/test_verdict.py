@@ -18,7 +18,7 @@ from workbench.bench.race import Ratio
 from workbench.errors import InputError, RunError
 from workbench.models import samples
 from workbench.models.export.step import Step
-from workbench.pipelines.results import Answer, Entities, Entity
+from workbench.pipelines.results import Answer, Classification, Entities, Entity, Generation
 from workbench.pipelines.verdict import BOUNDS, RULES, Verdict
 from workbench.pipelines.verdict.likeness import at_least, likeness
 from workbench.pipelines.verdict.rules import GRADES, find, grade
@@ -126,11 +126,22 @@ def test_what_cannot_be_weighed_is_refused(classifier: Any, texts: Any, options:
         classifier.verdict(texts, **options)
 
 
-def test_what_has_no_quantisation_says_so(classifier: Any) -> None:
-    with wb.pipeline("text-generation", "sample:tiny-writer") as writer, pytest.raises(InputError, match="text-gen"):
-        writer.verdict(["One, two"])
+def test_what_cannot_be_quantised_says_so(classifier: Any) -> None:
     with classifier.reopened(engine="torch") as slow, pytest.raises(RunError, match=r"nothing to weigh: .*torch"):
         slow.verdict(TEXTS)
+
+
+def test_texts_that_are_written_are_compared_until_they_part() -> None:
+    prompts = ["Once upon a time", "One, two,", "A fused kernel"]
+    with wb.pipeline("text-generation", "sample:tiny-writer", temperature=2.0) as writer:
+        found = writer.verdict(prompts, budget=0)
+    assert [one.name for one in found.candidates] == ["as it is", "int8"]
+    (parted,) = found["int8"].likeness
+    assert parted.value > 0.5, "nothing was drawn"
+    assert "dynamic was not measured: quantization='dynamic' is not there" in str(found)
+    first, second = Generation("a b c d", "", 4, "stop"), Generation("a b x d e", "", 5, "stop")
+    (parted,) = likeness("text-generation", [first], [second])
+    assert parted.value == pytest.approx(2 / 5)
 
 
 @pytest.mark.skipif("minilm" not in samples.available(), reason="all-MiniLM-L6-v2 is not installed")
@@ -175,7 +186,7 @@ def test_a_rule_applies_to_whatever_is_found_and_better_is_never_worth_less() ->
 )
 def test_findings(smaller: float, gains: dict[str, Any], value: float, worth: str, words: str) -> None:
     labels = ["a"] * 10, ["a"] * int(10 * value) + ["b"] * int(10 - 10 * value)
-    answers = [[wb.pipelines.results.Classification(label, 1.0) for label in side] for side in labels]
+    answers = [[Classification(label, 1.0) for label in side] for side in labels]
     found = find(
         smaller, {name: Ratio(*gain) for name, gain in gains.items()}, likeness("text-classification", *answers)
     )

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -151,11 +152,24 @@ def _words_shared(one: str, two: str) -> float:
     return 2 * (first & second).total() / total if total else 1.0
 
 
+def _continuations(original: Sequence[Any], other: Sequence[Any]) -> tuple[Likeness, ...]:
+    """Return the share of words before two texts part; what follows goes on from something else."""
+    kept = longest = 0
+    for one, two in zip(original, other, strict=True):
+        first, second = one.text.split(), two.text.split()
+        longest += max(len(first), len(second))
+        kept += len(list(takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))))
+    value = kept / longest if longest else 1.0
+    text = format_share(value)
+    return (Likeness("words before they part", value, text, f"{text} of the words before the texts part"),)
+
+
 MEASURES: dict[str, Callable[[Any, Any], tuple[Likeness, ...]]] = {
     "feature-extraction": _embeddings,
     "text-classification": _labels,
     "token-classification": _entities,
     "question-answering": _answers,
+    "text-generation": _continuations,
 }
 """How the answers of each task are compared."""
 

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 KNOWN = ("int8", "dynamic")
 _PIECE = 64
 """Texts that are answered between two reports."""
+
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {"text-generation": {"do_sample": False, "max_new_tokens": 32}}
+"""Of a call: a text that is drawn would differ from another for that reason alone."""
 
 
 def weigh(
@@ -83,10 +87,11 @@ def weigh(
         pipes, absent = _opened(pipe, names, stack, part(report, 0.0, 0.3))
         if len(pipes) == 1:
             raise RunError(f"There is nothing to weigh: {' '.join(dict.fromkeys(absent.values()))}")
+        calls = {name: partial(each, **_OPTIONS.get(pipe.task, {})) for name, each in pipes.items()}
         with _cuts() as cuts:
-            answers = _answers(pipes, asked, part(report, 0.3, 0.6))
+            answers = _answers(calls, asked, part(report, 0.3, 0.6))
             watch = Watch()
-            turns = Turns(pipes, asked, seed)
+            turns = Turns(calls, asked, seed)
             slowest = max(answer.seconds for answer in answers.values())
             turns.run(float(budget), slowest, part(report, 0.6, 1.0))
         conditions = {

@@ -27,6 +27,7 @@ BOUNDS: Mapping[str, tuple[float, float, float]] = {
     "same entities": (0.999, 0.98, 0.95),
     "same answer": (0.999, 0.96, 0.90),
     "words shared": (0.999, 0.98, 0.95),
+    "words before they part": (0.98, 0.9, 0.6),
 }
 """For each measure of likeness, from which value on answers are the same, close and near; else they are far."""
 
