@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
+import weakref
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
 import numpy as np
 
 from workbench.errors import InputError
 from workbench.models.awaited import Stop, awaited
 
+from .batched import answers, answers_awaited
 from .batching import Batcher, BatchMetrics
 from .engines.choose import open_engine
 from .engines.engine import Batch, Engine, Head
@@ -128,7 +128,12 @@ class EncoderTask(Pipeline, Generic[Options]):
         super().__init__(model, engine)
         self._batcher: Batcher[Job[Options], Any] | None = None
         if how.batching is not None:
-            self._batcher = Batcher(self._compute, how.batching, key=_length, name=f"workbench-{self.task}")
+            compute_all = weakref.WeakMethod(self._compute)  # the batcher's thread must not keep the pipeline alive
+
+            def together(jobs: list[Job[Options]]) -> list[Any]:
+                return cast(Callable[..., list[Any]], compute_all())(jobs)
+
+            self._batcher = Batcher(together, how.batching, key=_length, name=f"workbench-{self.task}")
 
     @abstractmethod
     def reduce(self, output: Array, batch: Batch) -> Array:
@@ -170,8 +175,8 @@ class EncoderTask(Pipeline, Generic[Options]):
     def run(self, asked: Asked[Options]) -> Any:
         """Answer."""
         jobs = self._jobs(asked)
-        answers = self._compute(jobs) if self._batcher is None else self._together(self._batcher, jobs)
-        return answers[0] if asked.one else self.gather(answers)
+        found = self._compute(jobs) if self._batcher is None else answers(self._batcher, jobs)
+        return found[0] if asked.one else self.gather(found)
 
     async def run_awaited(self, asked: Asked[Options]) -> Any:
         """Answer without keeping the event loop."""
@@ -179,12 +184,12 @@ class EncoderTask(Pipeline, Generic[Options]):
             return await awaited(lambda stop: self._stoppable(asked, stop))
         # a text takes less than going to another thread; many take long enough to be noticed
         jobs = self._jobs(asked) if asked.one else await awaited(lambda stop: self._jobs(asked))
-        answers = await _all_of(self._batcher, jobs)
-        return answers[0] if asked.one else self.gather(answers)
+        found = await answers_awaited(self._batcher, jobs)
+        return found[0] if asked.one else self.gather(found)
 
     def _stoppable(self, asked: Asked[Options], stop: Stop) -> Any:
-        answers = self._compute(self._jobs(asked), cancelled=lambda: stop.requested)
-        return answers[0] if asked.one else self.gather(answers)
+        found = self._compute(self._jobs(asked), cancelled=lambda: stop.requested)
+        return found[0] if asked.one else self.gather(found)
 
     def _jobs(self, asked: Asked[Options]) -> list[Job[Options]]:
         """Return texts with their tokens; say it once for all that were cut."""
@@ -234,44 +239,11 @@ class EncoderTask(Pipeline, Generic[Options]):
             raise errors[min(errors)]
         if cancelled is not None and cancelled():
             raise CancelledError
-        answers, begin = [], 0
+        found, begin = [], 0
         for job in jobs:
-            answers.append(self.answer(job, kept[begin : begin + len(job.pieces)]))
+            found.append(self.answer(job, kept[begin : begin + len(job.pieces)]))
             begin += len(job.pieces)
-        return answers
-
-    def _together(self, batcher: Batcher[Job[Options], Any], jobs: list[Job[Options]]) -> list[Any]:
-        """Let the texts wait for others, no more of them at a time than leave the queue to other callers too."""
-        most = max(batcher.config.max_queue // 2, 1)
-        waiting: deque[Future[Any]] = deque()
-        answers: list[Any] = []
-        try:
-            for job in jobs:
-                if len(waiting) == most:
-                    answers.append(waiting.popleft().result())
-                waiting.append(batcher.submit(job))
-            answers += [future.result() for future in waiting]
-        finally:
-            for future in waiting:
-                future.cancel()
-        return answers
-
-
-async def _all_of(batcher: Batcher[Job[Options], Any], jobs: list[Job[Options]]) -> list[Any]:
-    free = asyncio.Semaphore(max(batcher.config.max_queue // 2, 1))
-
-    async def one(job: Job[Options]) -> Any:
-        async with free:
-            return await batcher.arun(job)
-
-    if len(jobs) == 1:
-        return [await batcher.arun(jobs[0])]
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(job)) for job in jobs]
-    except* Exception as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
+        return found
 
 
 def _length(job: Job[Any]) -> float:

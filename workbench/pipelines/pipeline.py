@@ -144,9 +144,11 @@ def _loaded(model: Any, chosen: type[Pipeline], cache: Any, device: str, options
             f"and for loading the model: {', '.join(of_loading)}."
         )
     if not isinstance(model, Model):
+        if device != "cpu":
+            options["device"] = device
         if cache is not None:
-            options = {**options, "cache": cache}
-        model = load(model, device=device, **options)
+            options["cache"] = cache
+        model = load(model, **options)
     elif given := [*options, *(["cache"] if cache is not None else [])]:
         raise InputError(f"{given[0]}= says how a model is loaded, and this one is. Give it to wb.load(...).")
     if not isinstance(model, HuggingFaceModel):

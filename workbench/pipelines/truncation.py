@@ -81,13 +81,16 @@ def warn_of_the_cut(texts: Sequence[Text], cut: Sequence[tuple[int, int]], longe
         f"{what}; the model takes {longest}, so {lost}. Cut long texts into parts yourself, or have them refused: "
         "truncation='error'.",
         TruncationWarning,
-        stacklevel=_outside(),
+        stacklevel=outside(),
     )
 
 
-def _outside() -> int:
+def outside() -> int:
     """Return the level of the first caller that is not of this package, to whom a warning is told."""
     level, frame = 1, sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_HOME):
         level, frame = level + 1, cast(Any, frame.f_back)
     return level
+
+
+_outside = outside

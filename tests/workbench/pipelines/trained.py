@@ -37,15 +37,11 @@ REVIEWS = [
 ]
 
 NEWS = [
-    "{PER} met {PER} at noon",
-    "mr {PER} wrote a letter",
-    "they live in {LOC}",
-    "a train to {LOC} left late",
-    "mr {PER} flew to {LOC} at noon",
-    "we met {PER} and {PER} in {LOC}",
-    "from {LOC} to {LOC} with {PER}",
-    "nothing of note was said",
-]
+    "mr {PER}", "{PER}", "dr {PER}", "in {LOC}", "to {LOC}", "{LOC}", "from {LOC}", "met", "live", "flew", "left",
+    "and", "they", "late", "at noon", "a letter", "the train", "nothing of note",
+]  # fmt: skip
+SOUNDS = {"PER": ("lmnrv", "aei"), "LOC": ("bdgkt", "aou")}
+MARKS = [" ", " ", " ", ", ", ". ", " - "]
 
 FACTS = {
     "which person was it who came?": ("dr mr mrs miss", "anna boris clara david emma frank"),
@@ -104,20 +100,20 @@ def review(good: int, draw: random.Random) -> str:
 
 
 def tagger(folder: Path) -> None:
-    """Make one that finds persons and places by what stands around them; their names are made up, and new each time."""
+    """Make one that finds persons and places by the sound of their names, which are made up, and new each time."""
     draw = random.Random(0)
     tokenizer = tokenizer_of(words_of(NEWS))
 
     def example() -> tuple[str, list[tuple[int, int, str]]]:
         text, spans = "", []
-        for word in draw.choice(NEWS).split():
-            text += " " if text else ""
-            name, kind = "", word.strip("{}") if "{" in word else ""
+        for phrase in draw.choices(NEWS, k=draw.randint(1, 9)):
+            before, _, kind = phrase.rstrip("}").partition("{")
+            text += draw.choice(MARKS) * bool(text) + before
             if kind:
-                name = " ".join(made_up(draw) for _ in range(draw.choice((1, 1, 2))))
+                name = " ".join(made_up(draw, kind) for _ in range(draw.choice((1, 1, 2))))
                 spans.append((len(text), len(text) + len(name), kind))
-            text += name if kind else word
-        return text, spans
+                text += name
+        return text + draw.choice(["", ".", "!"]), spans
 
     def batch() -> dict[str, torch.Tensor]:
         examples = [example() for _ in range(32)]
@@ -133,7 +129,7 @@ def tagger(folder: Path) -> None:
                 labels[row, place] = LABELS.index(label)
         return {**inputs, "labels": labels}
 
-    make(folder, transformers.BertForTokenClassification, tokenizer, LABELS, batch, steps=110)
+    make(folder, transformers.BertForTokenClassification, tokenizer, LABELS, batch, steps=80)
 
 
 def finder(folder: Path) -> None:
@@ -177,9 +173,10 @@ def story(told: list[str], draw: random.Random, fillers: int) -> tuple[str, dict
 MAKERS: dict[str, Callable[[Path], None]] = {"classifier": classifier, "tagger": tagger, "finder": finder}
 
 
-def made_up(draw: random.Random) -> str:
-    """Return a name that nobody has."""
-    return "".join(draw.choice("bdfgklmnprstvz") + draw.choice("aeiou") for _ in range(draw.randint(2, 3)))
+def made_up(draw: random.Random, kind: str) -> str:
+    """Return a name that nobody has: those of persons sound soft, those of places hard."""
+    consonants, vowels = SOUNDS[kind]
+    return "".join(draw.choice(consonants) + draw.choice(vowels) for _ in range(draw.randint(2, 4)))
 
 
 def words_of(sentences: list[str]) -> list[str]:
