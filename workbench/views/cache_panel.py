@@ -55,7 +55,8 @@ class CachePanel(widgets.VBox):  # type: ignore[misc]
         assert self._config is not None
         self._offer(asked=pruned.dry_run and bool(pruned.models))
         left = "" if pruned.dry_run else cache_card.contents_card(ModelCache(self._config).contents())
-        self.contents.value = cache_card.pruned_card(pruned) + left
+        done = controls.call(f"{controls.call('wb.ModelCache', self._config)}.prune", dry_run=pruned.dry_run or None)
+        self.contents.value = f"{cache_card.pruned_card(pruned)}{left}<p><code>{html.escape(done)}</code></p>"
 
     def _offer(self, *, asked: bool) -> None:
         self._asked = asked

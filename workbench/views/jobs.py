@@ -135,9 +135,9 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         return self._settled.result(timeout)
 
     def say(self, hint: str) -> None:
-        """Say what the next run would be, unless one is under way."""
+        """Say what the next run would be, in place of how the last one ended, unless one is under way."""
         if self.state != "working":
-            self.status.value = status_html(hint)
+            self.status.value, self.failure.value = status_html(hint), ""
 
     async def finished(self) -> str:
         """Wait for the run under way, if there is one, without blocking the event loop; return :attr:`state`."""
@@ -184,7 +184,8 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
 
     def _report(self, text: str, share: float | None) -> None:
         now = time.monotonic()
-        if now - self._reported >= 0.1:  # a faster line cannot be read, and each one is a message to the browser
+        # A faster line cannot be read, and each one is a message to the browser; one without a share stays for long.
+        if share is None or now - self._reported >= 0.1:
             self._reported = now
             self.status.value = progress_html(text, share)
 

@@ -126,7 +126,12 @@ def written(prompt: str, text: str) -> str:
 
 def generation_text(found: Generation) -> str:
     """Say how much was written and why it ended."""
-    return f"{counted(found.tokens, 'token')}, {_FINISH.get(found.finish, found.finish)}"
+    return f"{counted(found.tokens, 'token')}, {ending(found)}"
+
+
+def ending(found: Generation) -> str:
+    """Say why a text ended."""
+    return _FINISH.get(found.finish, found.finish)
 
 
 def score(value: float) -> str:

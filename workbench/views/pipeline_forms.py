@@ -51,34 +51,30 @@ _WINDOWS = Option("truncation", str, "window", "what becomes of a text that is t
 
 _STRATEGIES = ("none", "simple", "first", "average", "max")
 
-QUESTION = "Who wrote the first program?"
+QUESTION = "Where was Alan born?"
 
 FORMS = {
     CLASSIFICATION: Form(
         "What kind of text is it?",
         "A label for each text, with its score.",
-        (
-            "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
-            "ProsusAI/finbert",
-        ),
-        "The new kernel is fast, and a pleasure to use.\nIt crashed twice, and nobody answered my report.",
+        ("sample:tiny-classifier", "distilbert/distilbert-base-uncased-finetuned-sst-2-english", "ProsusAI/finbert"),
+        "The waiter was friendly and the soup was delicious.\nThe room was noisy, and the keyboard was broken.",
         options=(Option("top_k", int, None, "labels; the best one"),),
         opening=(_TRUNCATION,),
     ),
     ENTITIES: Form(
         "Who and what is named in it?",
         "The names in a text, with their kinds and places.",
-        ("dslim/bert-base-NER", "dslim/distilbert-NER"),
-        "Ada Lovelace met Charles Babbage in London.\nGrace Hopper worked for the Navy and for Harvard.",
+        ("sample:tiny-tagger", "dslim/bert-base-NER", "dslim/distilbert-NER"),
+        "Ada Lovelace works for Northwind Traders in London.\nGrace Hopper met Alan Turing in Paris.",
         options=(Option("aggregation", str, "simple", "how pieces of words are joined", _STRATEGIES),),
         opening=(_WINDOWS,),
     ),
     ANSWERS: Form(
         "Where is the answer?",
         "The passage of a context that answers a question.",
-        ("distilbert/distilbert-base-cased-distilled-squad", "deepset/minilm-uncased-squad2"),
-        "Ada Lovelace translated an article about the Analytical Engine in 1843. Her notes are three times as long as "
-        "the article, and hold what is often called the first program.",
+        ("sample:tiny-reader", "distilbert/distilbert-base-cased-distilled-squad", "deepset/minilm-uncased-squad2"),
+        "Grace owns a red bicycle. Alan was born in Vienna. Marie arrived on Friday. Ada works for Silver Line.",
         label="Context",
         lines=False,
         options=(Option("top_k", int, None, "passages; the best one"),),
@@ -97,7 +93,7 @@ FORMS = {
     GENERATION: Form(
         "How does it go on?",
         "A text that continues the prompt, shown while it is written.",
-        ("distilbert/distilgpt2", "openai-community/gpt2", "HuggingFaceTB/SmolLM2-135M"),
+        ("sample:tiny-writer", "distilbert/distilgpt2", "HuggingFaceTB/SmolLM2-135M"),
         "Once upon a time",
         label="Prompt",
         lines=False,

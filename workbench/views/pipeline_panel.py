@@ -14,6 +14,7 @@ from workbench.errors import InputError
 from workbench.models import samples
 from workbench.models.awaited import Stop, awaited
 from workbench.models.model import Model
+from workbench.pipelines.batching.metrics import BatchMetrics
 from workbench.pipelines.pipeline import pipeline
 from workbench.pipelines.results import Generation
 from workbench.pipelines.task import Pipeline
@@ -59,7 +60,7 @@ class PipelinePanel(widgets.VBox):  # type: ignore[misc]
         self.pipe: Pipeline | None = None
         self.answered: Answered | None = None
         self._opened_with: tuple[Any, ...] = ()
-        self._of: dict[str, Answered] = {}
+        self._views: dict[str, AnswerView] = {}
         self.settings, self.input = PipelineSettings(), PipelineInput()
         self.job: Job[Answered] = Job(self._run, self._show, hint=_HINT, said=lambda answered: answered.said)
         self._empty = _empty(self._try)
@@ -105,7 +106,8 @@ class PipelinePanel(widgets.VBox):  # type: ignore[misc]
     def _choose_task(self, *_: Any) -> None:
         task = self.settings.task.value
         self.input.show_for(task)
-        self._show_answer(self._of.get(task))
+        self._show_view(self._views.get(task))
+        self.job.say("" if task in self._views else _HINT)
         self.job.cancel_button.description = "Stop" if task == GENERATION else "Cancel"
         self._update()
 
@@ -167,7 +169,8 @@ class PipelinePanel(widgets.VBox):  # type: ignore[misc]
     async def _write(self, pipe: Any, asked: Asked, report: Report) -> Generation:
         """Show a text while it is written; when it is stopped, return it as far as it is."""
         shown, text, last = widgets.HTML(pipeline_card.written(asked.texts[0], "")), "", 0.0
-        self.outcome.children = [shown]
+        if self.settings.task.value == GENERATION:
+            self.outcome.children = [shown]
         report("writing", None)
         stream = pipe.stream(*asked.arguments, **asked.named)
         try:
@@ -184,19 +187,26 @@ class PipelinePanel(widgets.VBox):  # type: ignore[misc]
         return found
 
     def _show(self, answered: Answered) -> None:
-        self.answered = self._of[answered.task] = answered
+        self.answered = answered
+        view = self._views[answered.task] = AnswerView(answered)
         if self.settings.task.value == answered.task:
-            self._show_answer(answered)
+            self._show_view(view)
         self._choose_cache()
 
-    def _show_answer(self, answered: Answered | None) -> None:
+    def _show_view(self, view: AnswerView | None) -> None:
         """Show the last answer of a task, and what there is to say of the pipeline while that is open."""
-        self.outcome.children = [self._empty if answered is None else AnswerView(answered)]
-        pipe = self.pipe if answered is not None and answered.pipe is self.pipe else None
-        metrics = pipe.metrics if pipe is not None else None
-        self.batches.value = _BATCHES + batch_card.metrics_card(metrics) if metrics is not None else ""
-        controls.show(self.batches, metrics is not None)
-        self.verdict.show(pipe, answered.asked if answered is not None else None)
+        self.outcome.children = [self._empty if view is None else view]
+        pipe = self.pipe if view is not None and view.answered.pipe is self.pipe else None
+        self.batches.value = _batches(pipe.metrics if pipe is not None else None)
+        controls.show(self.batches, bool(self.batches.value))
+        self.verdict.show(pipe, view.answered.asked if view is not None else None)
+
+
+def _batches(metrics: BatchMetrics | None) -> str:
+    if metrics is None or not metrics.requests:  # a stream takes part in no batch
+        return ""
+    heading = html.heading(f"Batches: {metrics.heading}", "since the pipeline was opened")
+    return heading + batch_card.metrics_body(metrics)
 
 
 def _cut(pipe: Any, asked: Asked) -> tuple[str, ...]:
@@ -235,7 +245,6 @@ def _empty(tried: Callable[[str], None]) -> widgets.VBox:
 
 _BETWEEN = 0.05
 """Seconds between two pictures of a text that grows; each one is a message to the browser."""
-_BATCHES = html.heading("Batches", "since the pipeline was opened")
 _HINT = "The first run opens the model."
 _EMPTY = (
     '<div class="fw-empty"><b>What does a model make of your text?</b>'

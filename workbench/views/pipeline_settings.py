@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
+from workbench.bench.environment import gpu
 from workbench.errors import InputError, WorkbenchError
 from workbench.models.load import find
 from workbench.models.model import Model
@@ -36,7 +37,7 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
 
     Attributes
     ----------
-    task, source, engine, quantization
+    task, source, engine, device, quantization
         The fields; ``source`` is a hub id, a folder or a sample.
     use
         Whether the model of the Load panel is used, or ``source``.
@@ -64,6 +65,7 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
             "Model", (), placeholder="hub id, folder or sample:name", continuous_update=False, ensure_option=False
         )
         self.engine = controls.pills("Engine", ENGINES, tooltips=[_TOOLTIPS[name] for name in ENGINES])
+        self.device = controls.pills("Device", ("cpu", "cuda"))
         self.quantization = controls.pills(
             "Quantisation", QUANTIZATIONS, tooltips=[_TOOLTIPS[name] for name in QUANTIZATIONS]
         )
@@ -79,7 +81,7 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
         groups = [
             (self.task, self.about),
             (self.use, self.source, self.hint),
-            (self.engine,),
+            (self.engine, self.device if gpu() else widgets.HTML('<div class="fw-absent">cuda: no GPU here</div>')),
             (self.quantization,),
             (self.opening,),
             (self.batching, limits),
@@ -88,7 +90,15 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
         super().__init__([widgets.VBox(group) for group in groups], _dom_classes=("fw-settings",))
         self._limits = limits
         self.task.observe(self._choose_task, "value")
-        for choice in (self.use, self.source, self.engine, self.quantization, self.batching, *self.batch.values()):
+        for choice in (
+            self.use,
+            self.source,
+            self.engine,
+            self.device,
+            self.quantization,
+            self.batching,
+            *self.batch.values(),
+        ):
             choice.observe(self._changed, "value")
         self.cache.observe(self._changed, "value")
         self.opening.observe(self._changed, "written")
@@ -136,6 +146,7 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
         engine = self.engine.value
         chosen = {
             "engine": None if engine == "auto" else engine,
+            "device": None if self.device.value == "cpu" else self.device.value,
             "quantization": QUANTIZATIONS[self.quantization.value],
             "batching": self._batch_config() if self.batching.value else None,
             "cache": self.cache.config if self._of_the_hub() else None,

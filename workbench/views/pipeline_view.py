@@ -61,12 +61,14 @@ class Answered:
     @property
     def conditions(self) -> str:
         """How it came about, in a line."""
-        count = counted(len(self.asked.texts), "text")
+        written = isinstance(self.found, Generation)
+        count = counted(self.found.tokens, "token") if written else counted(len(self.asked.texts), "text")
+        ended = f", {pipeline_card.ending(self.found)}" if written else ", the first call" if self.opened else ""
         opened = f"opened in {format_seconds(self.opened)}" if self.opened is not None else ""
         engine = self.pipe.engine
         device = "" if engine.device == "cpu" else engine.device
         computed = ", ".join(filter(None, (engine.name, engine.quantization, device)))
-        parts = (f"{count} in {format_seconds(self.seconds)}", computed, opened)
+        parts = (f"{count} in {format_seconds(self.seconds)}{ended}", computed, opened)
         return f" {_DOT} ".join(part for part in parts if part)
 
 
@@ -75,11 +77,14 @@ class AnswerView(widgets.VBox):  # type: ignore[misc]
 
     Attributes
     ----------
+    answered
+        The answer.
     figure
         The map, or None.
     """
 
     def __init__(self, answered: Answered) -> None:
+        self.answered = answered
         self.figure: Any = None
         parts: list[widgets.Widget] = [widgets.HTML(_shown(answered))]
         if answered.similarities is not None:
@@ -94,8 +99,8 @@ def _shown(answered: Answered) -> str:
     """Return the answer, what is to be known before it is believed, how it came about, and the details."""
     found = answered.found
     if isinstance(found, Generation):  # the text is the answer
-        ended = f"{pipeline_card.generation_text(found)} {_DOT} {answered.conditions}"
-        return pipeline_card.generation_body(found) + f'<p class="fw-conditions">{html.escape(ended)}</p>'
+        conditions = f'<p class="fw-conditions">{html.escape(answered.conditions)}</p>'
+        return pipeline_card.generation_body(found) + conditions
     first, body = _parts(answered)
     return html.answer(first, answered.doubts, [answered.conditions]) + body
 

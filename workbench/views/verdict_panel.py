@@ -6,7 +6,6 @@ import ipywidgets as widgets
 
 from workbench.models.awaited import Stop, awaited
 from workbench.pipelines.task import Pipeline
-from workbench.pipelines.verdict.measuring import weigh
 from workbench.pipelines.verdict.verdict import Verdict
 
 from . import controls, html, verdict_card
@@ -48,18 +47,23 @@ class VerdictPanel(widgets.VBox):  # type: ignore[misc]
         self.job.say("")
         self.outcome.value = ""
 
+    @property
+    def code(self) -> str:
+        """The code that weighs the same."""
+        return controls.call("pipe.verdict", self._asked.items) if self._asked is not None else ""
+
     async def _run(self, report: Report) -> Verdict:
         pipe, asked = self._pipe, self._asked
         assert pipe is not None and asked is not None
 
         def work(stop: Stop) -> Verdict:
-            return weigh(pipe, asked.items, budget=BUDGET, progress=stoppable(report, stop))
+            return pipe.verdict(asked.items, budget=BUDGET, progress=stoppable(report, stop))
 
         return await awaited(work)
 
     def _show(self, verdict: Verdict) -> None:
         self.verdict = verdict
-        self.outcome.value = verdict_card.verdict_body(verdict)
+        self.outcome.value = f"{verdict_card.verdict_body(verdict)}<p><code>{html.escape(self.code)}</code></p>"
 
 
 _ABOUT = "INT8 and dynamic against the model as it is, on the texts above: size, speed and the answers."

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import shutil
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -11,36 +12,31 @@ import pytest
 
 import workbench as wb
 from workbench.errors import InputError, LoadError
+from workbench.models.cache import CacheConfig, ModelCache
+from workbench.models.trained import trained
 from workbench.pipelines.results import Answer, Classification, Entities, Generation
 from workbench.views.pipeline_forms import ANSWERS, CLASSIFICATION, EMBEDDINGS, ENTITIES, FORMS, GENERATION
 from workbench.views.pipeline_input import WHOLE
 from workbench.views.pipeline_panel import PipelinePanel
 from workbench.views.pipeline_settings import LOADED
-from workbench.views.verdict_panel import VerdictPanel
 
-from ..pipelines import generator, trained  # noqa: TID252
+from ..models import hub_of_many  # noqa: TID252
 from .reading import Words
 
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    folder = tmp_path_factory.getbasetemp()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "remembered"))
-        yield {
-            CLASSIFICATION: trained.trained("classifier", tmp_path_factory),
-            ENTITIES: trained.trained("tagger", tmp_path_factory),
-            ANSWERS: trained.trained("finder", tmp_path_factory),
-            EMBEDDINGS: "sample:tiny-bert",
-            GENERATION: generator.trained(generator.shared(folder)),
-        }
+MODELS = {
+    CLASSIFICATION: "sample:tiny-classifier",
+    ENTITIES: "sample:tiny-tagger",
+    ANSWERS: "sample:tiny-reader",
+    EMBEDDINGS: "sample:tiny-bert",
+    GENERATION: "sample:tiny-writer",
+}
 
 
 @pytest.fixture
-def panel(models):
+def panel():
     panel = PipelinePanel()
-    for task, model in models.items():
-        panel.settings.choose(task, str(model))
+    for task, model in MODELS.items():
+        panel.settings.choose(task, model)
     yield panel
     panel.job.cancel()
     panel.verdict.job.cancel()
@@ -78,10 +74,10 @@ def run_code(code):
 
 
 def test_texts_are_classified_line_by_line_and_the_code_does_the_same(panel):
-    found = ask(panel, CLASSIFICATION, "the walk was superb\n\nwhat a rotten cake!")
+    found = ask(panel, CLASSIFICATION, "The room was lovely.\n\nThe soup was cold and the waiter was rude.")
     assert [one.label for one in found] == ["good", "bad"]
     assert shown(panel).startswith("1 good, 1 bad 2 texts in")
-    assert "the walk was superb good" in shown(panel)
+    assert "The room was lovely. good" in shown(panel)
     assert panel.job.state == "done"
     assert run_code(panel.code) == found
     assert panel.code_footer.code == panel.code
@@ -89,34 +85,33 @@ def test_texts_are_classified_line_by_line_and_the_code_does_the_same(panel):
 
 def test_one_text_has_one_answer_which_is_large(panel):
     panel.input.lines.value = WHOLE
-    found = ask(panel, CLASSIFICATION, "the walk was superb\nand the cake was lovely")
+    found = ask(panel, CLASSIFICATION, "The room was lovely\nand the soup was delicious.")
     assert isinstance(found, Classification)
     assert shown(panel).startswith("good 1 text in")
-    several = ask(panel, CLASSIFICATION, "the walk was superb", top_k="2")
+    several = ask(panel, CLASSIFICATION, "The room was lovely.", top_k="2")
     assert [one.label for one in several] == ["good", "bad"]
     assert run_code(panel.code) == several
 
 
 def test_names_are_marked_in_their_text(panel):
-    found = ask(panel, ENTITIES, "mr Balodu flew to Keti at noon", aggregation="first")
+    found = ask(panel, ENTITIES, "Ada Lovelace works for Globex in London.", aggregation="first")
     assert isinstance(found, Entities)
-    assert {one.entity for one in found} == {"PER", "LOC"}
-    assert "mr Balodu PER flew to Keti LOC at noon" in shown(panel)
+    assert {one.entity for one in found} == {"PER", "ORG", "LOC"}
+    assert "Ada Lovelace PER works for Globex ORG in London LOC ." in shown(panel)
     assert run_code(panel.code) == found
 
 
 def test_an_answer_is_marked_in_its_context(panel):
     panel.settings.task.value = ANSWERS
-    panel.input.question.value = "when was it?"
-    found = ask(panel, ANSWERS, "the shop is open. tuesday evening. mrs clara.")
+    panel.input.question.value = "Where was Alan born?"
+    found = ask(panel, ANSWERS, "Grace owns a red bicycle. Alan was born in Vienna.")
     assert isinstance(found, Answer)
-    assert found.text == "tuesday evening"
-    assert shown(panel).startswith("\N{LEFT DOUBLE QUOTATION MARK}tuesday evening\N{RIGHT DOUBLE QUOTATION MARK}")
-    assert "the shop is open. tuesday evening . mrs clara." in shown(panel)
+    assert found.text == "Vienna"
+    assert shown(panel).startswith("\N{LEFT DOUBLE QUOTATION MARK}Vienna\N{RIGHT DOUBLE QUOTATION MARK}")
+    assert "Alan was born in Vienna ." in shown(panel)
     assert run_code(panel.code) == found
-    assert "1 tuesday" not in shown(panel)
-    several = ask(panel, ANSWERS, "the shop is open. tuesday evening. mrs clara.", top_k="2")
-    assert several[0].text == "tuesday evening"
+    several = ask(panel, ANSWERS, "Grace owns a red bicycle. Alan was born in Vienna.", top_k="2")
+    assert several[0].text == "Vienna"
     assert shown(panel).count("characters") == 3
 
 
@@ -134,9 +129,14 @@ def test_how_near_texts_are_is_a_map(panel):
 
 
 def test_a_text_is_written_behind_its_prompt(panel):
-    found = ask(panel, GENERATION, "The rain in", max_new_tokens="40")
-    assert found == Generation(" Spain stays mainly in the plain.", "The rain in", found.tokens, "stop")
-    assert "The rain in Spain stays mainly in the plain." in shown(panel)
+    found = ask(panel, GENERATION, "The rain in the", max_new_tokens="80")
+    assert found == Generation(
+        " harbour fell all night, and in the morning the boats were full of stars.",
+        "The rain in the",
+        found.tokens,
+        "stop",
+    )
+    assert "The rain in the harbour fell all night, and in the morning the boats were full of stars." in shown(panel)
     assert run_code(panel.code) == found.text
 
 
@@ -163,14 +163,14 @@ def test_stop_ends_the_text_and_keeps_what_is_written(panel, monkeypatch):
 
 
 def test_a_pipeline_stays_open_until_another_one_is_asked_for(panel):
-    ask(panel, CLASSIFICATION, "the walk was superb")
+    ask(panel, CLASSIFICATION, "The room was lovely.")
     pipe = panel.pipe
     assert "opened in" in shown(panel)
-    ask(panel, CLASSIFICATION, "the walk was rotten")
+    ask(panel, CLASSIFICATION, "The room was ugly.")
     assert panel.pipe is pipe
     assert "opened in" not in shown(panel)
     panel.settings.quantization.value = "int8"
-    ask(panel, CLASSIFICATION, "the walk was rotten")
+    ask(panel, CLASSIFICATION, "The room was ugly.")
     assert pipe.closed
     assert panel.pipe.engine.quantization == "int8"
     assert "onnxruntime, int8" in shown(panel)
@@ -178,20 +178,29 @@ def test_a_pipeline_stays_open_until_another_one_is_asked_for(panel):
 
 
 def test_the_answer_of_a_task_is_there_again_when_it_is_chosen_again(panel):
-    ask(panel, CLASSIFICATION, "the walk was superb")
+    ask(panel, CLASSIFICATION, "The room was lovely.")
     before = shown(panel)
     panel.settings.task.value = ENTITIES
     assert panel.outcome.children[0] is not None
     assert "What does a model make of your text?" in panel.outcome.children[0].children[0].value
+    panel.input.text.value = ""
+    panel.job.start()
+    with pytest.raises(InputError):
+        panel.job.result(10)
     panel.settings.task.value = CLASSIFICATION
+    assert panel.job.failure.value == "", "what failed was another task"
     assert shown(panel) == before
-    assert panel.input.text.value == "the walk was superb"
+    assert panel.input.text.value == "The room was lovely."
 
 
 def test_batches_are_counted(panel):
     panel.settings.batching.value = True
     panel.settings.batch["max_batch_size"].value = "2"
-    found = ask(panel, CLASSIFICATION, "the walk was superb\nwhat a rotten cake!\nkind\nthe hotel was dull")
+    found = ask(
+        panel,
+        CLASSIFICATION,
+        "The room was lovely.\nThe soup was horrible.\nWhat a charming garden!\nThe hotel was noisy.",
+    )
     assert [one.label for one in found] == ["good", "bad", "good", "bad"]
     assert panel.batches.layout.display != "none"
     assert "4 requests" in Words(panel.batches.value).words
@@ -200,15 +209,47 @@ def test_batches_are_counted(panel):
     assert run_code(panel.code) == found
 
 
-def test_the_model_of_the_load_panel_is_used(models):
+def test_a_model_of_the_hub_is_kept_in_a_cache_which_is_pruned(panel, tmp_path):
+    (tmp_path / "hub").mkdir()
+    for name, sample in (("old", "tiny-tagger"), ("new", "tiny-classifier")):
+        shutil.copytree(trained(sample), tmp_path / "hub" / name)
+    size = sum(file.stat().st_size for file in (tmp_path / "hub" / "new").iterdir()) / 1e9
+    with hub_of_many.serving(tmp_path / "hub") as address, hub_of_many.asking(address):
+        ModelCache(CacheConfig(tmp_path / "cache")).download("team/old")
+        panel.settings.choose(CLASSIFICATION, "team/new")
+        panel.settings.cache.folder.value = str(tmp_path / "cache")
+        assert "2 models" not in panel.cache.contents.value
+        assert "1 model" in panel.cache.contents.value
+        assert ask(panel, CLASSIFICATION, "The room was lovely.\nThe tea was fresh.")[0].label == "good"
+        assert "2 models" in panel.cache.contents.value
+        assert f'cache=wb.CacheConfig(dir="{tmp_path / "cache"}")' in panel.code
+    panel.settings.cache.budget.value = f"{1.5 * size}"
+    panel.cache.job.start()
+    assert panel.cache.job.result(20).dry_run
+    assert "1 model would go" in panel.cache.contents.value
+    assert panel.cache.job.run_button.description == "Remove these"
+    panel.cache.job.start()
+    assert not panel.cache.job.result(20).dry_run
+    assert [model.name for model in ModelCache(CacheConfig(tmp_path / "cache")).contents()] == ["team/new"]
+    assert "team/new" in panel.cache.contents.value
+    assert panel.cache.job.run_button.description == "Show what would go"
+    panel.settings.cache.budget.value = "much"
+    assert panel.cache.layout.display == "none"
+    panel.settings.source.value = "team/other"
+    panel.job.start()
+    with pytest.raises(InputError, match="not a number of gigabytes"):
+        panel.job.result(20)
+
+
+def test_the_model_of_the_load_panel_is_used():
     app = wb.Workbench()
     panel = app.pipeline_panel
     app.load("sample:mlp")
     assert panel.settings.use.layout.display == "none"
     assert "mlp is not offered" in panel.settings.hint.value
-    model = app.load(models[CLASSIFICATION])
+    model = app.load(MODELS[CLASSIFICATION])
     assert panel.settings.use.value == LOADED
-    found = ask(panel, CLASSIFICATION, "the walk was superb")
+    found = ask(panel, CLASSIFICATION, "The room was lovely.")
     assert found.label == "good"
     assert panel.pipe.model is model
     assert panel.code.startswith("model = wb.load(")
@@ -226,15 +267,15 @@ def test_the_model_of_the_load_panel_is_used(models):
         (CLASSIFICATION, {"batch": "many"}, "not a whole number"),
     ],
 )
-def test_what_cannot_be_asked_is_a_sentence(panel, models, task, fields, says):
+def test_what_cannot_be_asked_is_a_sentence(panel, task, fields, says):
     panel.settings.task.value = task
     if "model" in fields:
-        panel.settings.source.value = str(models.get(fields["model"], ""))
+        panel.settings.source.value = str(MODELS.get(fields["model"], ""))
     if "batch" in fields:
         panel.settings.batching.value, panel.settings.batch["max_queue"].value = True, fields["batch"]
         assert panel.code_footer.code == "", "no code for what is still being written"
-    panel.input.text.value = fields.get("text", "the walk was superb")
-    panel.input.question.value = fields.get("question", "who was it?")
+    panel.input.text.value = fields.get("text", "The room was lovely.")
+    panel.input.question.value = fields.get("question", "Where was Alan born?")
     panel.job.start()
     with pytest.raises(InputError, match=says):
         panel.job.result(60)
@@ -244,7 +285,7 @@ def test_what_cannot_be_asked_is_a_sentence(panel, models, task, fields, says):
 
 
 def test_a_failed_question_leaves_the_answer_before(panel):
-    ask(panel, CLASSIFICATION, "the walk was superb")
+    ask(panel, CLASSIFICATION, "The room was lovely.")
     before = shown(panel)
     panel.settings.source.value = "nowhere/at/all"
     panel.job.start()
@@ -285,13 +326,13 @@ def test_cancel_while_a_model_is_opened_opens_none(panel, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:Text 1 of 2 was cut")
 def test_a_text_that_was_cut_is_said(panel):
-    ask(panel, CLASSIFICATION, "the walk was superb\n" + "superb " * 400)
-    assert f"Text 2 was cut: it has 402 tokens, and the model takes {trained.LONGEST}." in shown(panel)
+    ask(panel, CLASSIFICATION, "The room was lovely.\n" + "lovely " * 400)
+    assert f"Text 2 was cut: it has 402 tokens, and the model takes {panel.pipe.tokens.longest}." in shown(panel)
 
 
 def test_quantising_is_weighed_on_the_texts(panel, monkeypatch):
     monkeypatch.setattr("workbench.views.verdict_panel.BUDGET", 0.0)
-    ask(panel, CLASSIFICATION, "the walk was superb\nwhat a rotten cake!")
+    ask(panel, CLASSIFICATION, "The room was lovely.\nThe soup was horrible.")
     assert panel.verdict.layout.display != "none"
     panel.verdict.job.start()
     verdict = panel.verdict.job.result(60)
@@ -305,14 +346,14 @@ def test_quantising_is_weighed_on_the_texts(panel, monkeypatch):
     assert panel.verdict.layout.display == "none"
 
 
-def test_a_tile_of_the_empty_panel_chooses_a_task_and_a_model_to_try():
+def test_a_tile_of_the_empty_panel_is_one_click_to_an_answer():
     panel = PipelinePanel()
     _, tiles = panel.outcome.children[0].children
     assert len(tiles.children) == len(FORMS)
-    button = tiles.children[list(FORMS).index(GENERATION)].children[0]
-    button.click()
-    assert panel.settings.task.value == GENERATION
-    assert panel.settings.source.value == FORMS[GENERATION].models[0]
-    assert "from the hub, once" in panel.job.status.value
-    assert panel.job.state == "empty"
-    assert VerdictPanel().layout.display == "none"
+    tiles.children[list(FORMS).index(ENTITIES)].children[0].click()
+    assert panel.settings.task.value == ENTITIES
+    assert panel.settings.source.value == "sample:tiny-tagger"
+    found = panel.job.result(60).found
+    assert [one.entity for one in found[0]] == ["PER", "ORG", "LOC"]
+    assert "Ada Lovelace PER" in shown(panel)
+    panel.close_pipe()
