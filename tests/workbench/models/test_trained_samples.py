@@ -25,19 +25,27 @@ def test_most_reviews_are_told_apart() -> None:
 def test_most_names_are_found() -> None:
     chance = random.Random(UNSEEN)
     pipe = wb.pipeline("token-classification", "sample:tiny-tagger", aggregation="simple")
+    told = [sentences.news(chance, strange=0.0) for _ in range(50)]
     right = 0
-    for one in [sentences.news(chance, strange=0.0) for _ in range(50)]:
+    for one in told:
         right += [(found.entity, found.start, found.end) for found in pipe(one.text)] == list(one.names)
     assert right >= 40
+    (same,) = pipe.verdict([one.text for one in told], "int8", budget=0)["int8"].likeness
+    assert same.name == "same entities"
+    assert same.value > 0.9
 
 
 def test_most_answers_are_found() -> None:
     chance = random.Random(UNSEEN)
     pipe = wb.pipeline("question-answering", "sample:tiny-reader")
     riddles = [sentences.riddle(chance) for _ in range(50)]
-    answers = pipe([(one.question, one.context) for one in riddles])
+    pairs = [(one.question, one.context) for one in riddles]
+    answers = pipe(pairs)
     right = sum((found.start, found.end) == (one.start, one.end) for found, one in zip(answers, riddles, strict=True))
     assert right >= 40
+    same, words = pipe.verdict(pairs, "int8", budget=0)["int8"].likeness
+    assert (same.name, words.name) == ("same answer", "words shared")
+    assert words.value > 0.8
 
 
 def test_a_sentence_is_continued() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import warnings
@@ -240,3 +241,10 @@ def test_grades_rise_with_the_measure(name: str, one: float, other: float) -> No
     low, high = sorted((one, other))
     assert GRADES.index(grade(name, low)) >= GRADES.index(grade(name, high))
     assert grade(name, 1.0) == "same"
+
+
+def test_another_engine_s_part_in_the_gain_is_said(verdict: Verdict) -> None:
+    assert not any("runs on" in sentence for sentence in verdict.sentences)
+    slow = dataclasses.replace(verdict.original, engine="torch")
+    other = dataclasses.replace(verdict, candidates=(slow, *verdict.candidates[1:]))
+    assert "The model as it is runs on torch and int8 on onnxruntime" in str(other)

@@ -149,6 +149,11 @@ class Verdict:
         """One for each candidate, those that could not be measured included, and what is to be kept in mind."""
         told = [candidate.sentence for candidate in self.candidates[1:]]
         told += [f"{name} was not measured: {reason}" for name, reason in self.absent.items()]
+        if others := [one for one in self.candidates[1:] if one.engine != self.original.engine]:
+            told.append(
+                f"The model as it is runs on {self.original.engine} and {others[0].name} on {others[0].engine}, so "
+                "that the gain is that of both."
+            )
         if self.conditions.get("cut"):
             told.append("Some texts are longer than the model takes; they were cut, for all alike.")
         if self.conditions.get("disturbed"):
