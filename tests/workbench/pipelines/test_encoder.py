@@ -73,6 +73,14 @@ def test_the_largest_that_the_positions_allow(tmp_path: Path) -> None:
             own(folder).forward(batch((65,), pad=1))
 
 
+def test_types_that_roberta_never_uses(tmp_path: Path) -> None:
+    save("roberta", tmp_path, type_vocab_size=3)
+    engine = own(tmp_path)
+    assert not engine.takes_types
+    tokens = batch(pad=1)
+    assert apart(engine.forward(tokens), by_torch(tmp_path, tokens), tokens) < 2e-5
+
+
 def test_padding_within_a_text_has_no_position(tmp_path: Path) -> None:
     save("roberta", tmp_path)
     tokens = batch((12, 7), pad=1)

@@ -25,6 +25,8 @@ class Family:
         The names below begin so, with the layer's number in place of ``{}``.
     query, key, value, out, attention_norm, up, down, norm
         The parts of a layer, in the order of the computation.
+    by_type
+        Whether tokens have types of their own; else all have the first one, whatever the table holds.
     relative
         Table of biases for the distance of two tokens; empty where there is none.
     first_position
@@ -51,6 +53,7 @@ class Family:
     up: str = "intermediate.dense"
     down: str = "output.dense"
     norm: str = "output.LayerNorm"
+    by_type: bool = True
     relative: str = ""
     first_position: int | str = 0
     labels: tuple[tuple[str, str], ...] = (("{prefix}pooler.dense", "tanh"), ("classifier", ""))
@@ -62,7 +65,7 @@ class Family:
 
 _BERT = Family("bert")
 _TWO_STEPS = (("classifier.dense", "tanh"), ("classifier.out_proj", ""))
-_ROBERTA = Family("roberta", first_position="pad_token_id", labels=_TWO_STEPS)
+_ROBERTA = Family("roberta", by_type=False, first_position="pad_token_id", labels=_TWO_STEPS)
 
 FAMILIES = {
     "bert": _BERT,

@@ -82,7 +82,7 @@ class EncoderGraph:
         return str(pieces.op("Gather", table, pieces.op("Add", pieces.op("Mul", counted, real), padding)))
 
     def types(self, table: Tensor) -> str:
-        """Return the embeddings of the types; where there is one type alone, its embedding."""
+        """Return the embeddings of the types; where there is no choice, of the first one."""
         if self.encoder.takes_types:
             return self.lookup(table, "token_type_ids")
         return self.pieces.constant(as_float32(table)[0])

@@ -62,6 +62,8 @@ class Encoder:
         ``model_type`` of the configuration.
     words, positions, types
         Tables of embeddings (rows, width); ``types`` None where there are none.
+    takes_types
+        Whether a token's type is chosen; else all have the first one.
     embedding_norm
         Of their sum.
     projection
@@ -87,6 +89,7 @@ class Encoder:
     words: Tensor
     positions: Tensor
     types: Tensor | None
+    takes_types: bool
     embedding_norm: Linear
     projection: Linear | None
     layers: tuple[Layer, ...]
@@ -96,11 +99,6 @@ class Encoder:
     relative: Tensor | None
     head: tuple[Linear, ...] = ()
     from_first: bool = False
-
-    @property
-    def takes_types(self) -> bool:
-        """Whether there is a choice of types."""
-        return self.types is not None and self.types.shape[0] > 1
 
 
 def read_encoder(config: Mapping[str, Any], tensors: Mapping[str, Tensor], head: Head) -> Encoder:
@@ -142,11 +140,13 @@ class _Reader:
         epsilon = family.epsilon if isinstance(family.epsilon, float) else self._config.get(family.epsilon)
         if not isinstance(epsilon, (int, float)) or not 0 <= epsilon < 1:
             raise UnfitError(f"its configuration has {family.epsilon}={epsilon!r}")
+        types = self._tensor(f"{family.types}.weight") if family.types else None
         encoder = Encoder(
             family=self._kind,
             words=self._tensor(f"{family.words}.weight"),
             positions=self._tensor(f"{family.positions}.weight"),
-            types=self._tensor(f"{family.types}.weight") if family.types else None,
+            types=types,
+            takes_types=family.by_type and types is not None and types.shape[0] > 1,
             embedding_norm=self._linear(family.embedding_norm),
             projection=self._projection(),
             layers=tuple(self._layer(number, activation) for number in range(count)),

@@ -15,6 +15,7 @@ from workbench.models.torch_model import TorchModel
 
 from .engine import Head
 from .onnxruntime import Graph, OnnxEngine
+from .torch import is_float32, without_head
 
 _OUTPUTS: dict[Head, list[str]] = {
     "hidden": ["last_hidden_state"],
@@ -78,14 +79,12 @@ def exported_engine(
 
 
 def _taken(model: HuggingFaceModel, head: Head) -> TorchModel:
-    """Return what is exported: the model, or the part of it that has no head."""
-    if head != "hidden":
+    """Return what is exported: the model in float32, or the part of it that has no head."""
+    plain = is_float32(model)
+    module = model.module if plain else model.build().float()
+    part = without_head(module) if head == "hidden" else module
+    if plain and part is module:
         return model
-    base = model.module.base_model
-    if getattr(base.config, "is_encoder_decoder", False):
-        base = base.get_encoder()
-    if base is model.module:
-        return model
-    taken = load(base)
+    taken = load(part)
     assert isinstance(taken, TorchModel)
     return taken

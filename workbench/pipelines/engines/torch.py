@@ -51,7 +51,7 @@ class TorchEngine(Engine):
         module = _module(model, place, shared)
         self.given, self.device = model.given, str(place)
         self._whole, self._head = module, head
-        self._module = _of_hidden_states(module) if head == "hidden" else module
+        self._module = without_head(module) if head == "hidden" else module
         parameters = inspect.signature(self._module.forward).parameters
         self._options = {
             name: value for name, value in (("return_dict", True), ("use_cache", False)) if name in parameters
@@ -101,15 +101,20 @@ class TorchEngine(Engine):
 def _module(model: HuggingFaceModel, place: Any, shared: bool) -> Any:
     """Return the model's own module if it computes where and in what is wanted; else one beside it."""
     torch = import_or_say("torch")
-    stored = next((name for name in model.info.dtypes if name.startswith(("float", "bfloat"))), "float32")
-    narrow = place.type == "cpu" and stored != "float32"
+    narrow = place.type == "cpu" and not is_float32(model)
     if shared and not narrow and torch.device(model.device) == place:
         return model.module
     module = model.build()
     return module.float().to(place) if narrow else module.to(place)
 
 
-def _of_hidden_states(module: Any) -> Any:
+def is_float32(model: HuggingFaceModel) -> bool:
+    """Return whether most of the weights' bytes that are floats are float32."""
+    floats = (name for name in model.info.dtypes if name.startswith(("float", "bfloat")))
+    return next(floats, "float32") == "float32"
+
+
+def without_head(module: Any) -> Any:
     """Return the part without a head; of an encoder-decoder the encoder."""
     base = module.base_model
     return base.get_encoder() if getattr(base.config, "is_encoder_decoder", False) else base
