@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.errors import InputError, TruncationWarning
 from workbench.models.awaited import awaited
@@ -78,7 +79,12 @@ class TextGeneration(Pipeline):
         self._given, self._template = options, dict(chat_template_kwargs or {})
         self._batcher: Batcher[Job, Generation] | None = None
         if how.batching is not None:
-            self._batcher = Batcher(self._write_several, how.batching, key=_length, name=f"workbench-{self.task}")
+            write_several = weakref.WeakMethod(self._write_several)  # the batcher's thread must not keep it alive
+
+            def together(jobs: list[Job]) -> list[Generation | BaseException]:
+                return cast(Callable[..., list[Generation | BaseException]], write_several())(jobs)
+
+            self._batcher = Batcher(together, how.batching, key=_length, name=f"workbench-{self.task}")
         self._threads: ThreadPoolExecutor | None = None
 
     @classmethod

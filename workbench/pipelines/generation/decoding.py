@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -88,20 +89,30 @@ class Decoding:
     def _choose(self, scores: torch.Tensor) -> list[int]:
         import torch
 
-        best, tokens = scores.max(dim=-1)
-        if not best.isfinite().all():
+        best, tokens = _likeliest(scores)
+        if not math.isfinite(sum(best)):
             raise RunError(
-                f"The model gives {best.tolist()} as the largest logits of the next token. If numbers of a small "
-                "dtype overflow, load a checkpoint in float32."
+                f"The model gives {best} as the largest logits of the next token. If numbers of a small dtype overflow, "
+                "load a checkpoint in float32."
             )
-        if self._generators:
-            shares = torch.softmax(scores, dim=-1)
-            drawn = [
-                torch.multinomial(share, 1, generator=generator)
-                for share, generator in zip(shares, self._generators, strict=True)
-            ]
-            tokens = torch.cat(drawn)
-        return list(tokens.tolist())
+        if not self._generators:
+            return tokens
+        shares = torch.softmax(scores, dim=-1)
+        return [
+            int(torch.multinomial(share, 1, generator=generator))
+            for share, generator in zip(shares, self._generators, strict=True)
+        ]
+
+
+def _likeliest(scores: torch.Tensor) -> tuple[list[float], list[int]]:
+    """Return of each row the largest score, or NaN if there is one, and its token."""
+    if scores.device.type != "cpu":
+        best, tokens = scores.max(dim=-1)
+        return best.tolist(), tokens.tolist()
+    # NumPy searches a row without other threads: to wake torch's takes longer than the search
+    rows = scores.numpy()
+    found = rows.argmax(-1).tolist()
+    return [float(row[token]) for row, token in zip(rows, found, strict=True)], found
 
 
 class Row:

@@ -147,6 +147,9 @@ def _session(written: Written, given: str) -> Any:
     runtime = onnxruntime()
     settings = runtime.SessionOptions()
     settings.log_severity_level = 4  # what fails is raised; nothing is written to the terminal
+    # Threads that wait for the next token must not hold the cores that torch draws it on: with it a token of a model of
+    # 135M parameters took 24 ms, and 17 without.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if written.folder is not None:
         settings.add_session_config_entry("session.model_external_initializers_file_folder_path", str(written.folder))
     if written.apart:

@@ -33,6 +33,8 @@ _LEAST_COSINE, _MOST_APART = 0.9999, 1e-3
 """Of float32 logits to those of torch."""
 _LEAST_INT8 = 0.98
 """Of the logits of int8."""
+_SHARE = 0.8
+"""Of the memory of the machine, that opening a model may take."""
 _STEPS = 4
 """So many tokens are tried after each prompt."""
 
@@ -113,12 +115,12 @@ def _check_memory(model: HuggingFaceModel, quantization: str | None) -> None:
     """Refuse weights that would not fit: those of a narrow dtype become float32 here."""
     if not hasattr(os, "sysconf"):
         return
-    elements, free = model.info.parameters, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    elements, memory = model.info.parameters, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     mapped = set(model.info.dtypes) == {"float32"}
     # the weights, as ONNX Runtime keeps them and as they are given to it; for a while torch has them too, in float32
     needed = elements * (4 + (2 if quantization else 4 if mapped else 8))
-    if needed > free:
-        raise UnfitError(f"to open it takes about {format_bytes(needed)} of memory, and {format_bytes(free)} are free")
+    if needed > memory * _SHARE:
+        raise UnfitError(f"to open it takes about {format_bytes(needed)} of memory, of {format_bytes(memory)} in all")
 
 
 def _processor() -> str:
