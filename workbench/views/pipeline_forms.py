@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workbench.models import samples
 from workbench.models.formats import Option
 
 CLASSIFICATION, ENTITIES, ANSWERS = "text-classification", "token-classification", "question-answering"
@@ -108,3 +109,9 @@ FORMS = {
     ),
 }
 """By the name of the task."""
+
+
+def at_hand(task: str) -> str:
+    """Return a model to begin with: a sample that is here, or else the first one of the hub."""
+    here = {f"sample:{name}" for name in samples.available()}
+    return next(source for source in FORMS[task].models if source in here or not source.startswith("sample:"))

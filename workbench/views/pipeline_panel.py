@@ -11,7 +11,6 @@ import ipywidgets as widgets
 import numpy as np
 
 from workbench.errors import InputError
-from workbench.models import samples
 from workbench.models.awaited import Stop, awaited
 from workbench.models.model import Model
 from workbench.pipelines.batching.metrics import BatchMetrics
@@ -25,7 +24,7 @@ from .code_footer import CodeFooter
 from .jobs import Job, Report, stoppable
 from .keys import Keys
 from .pipeline_code import pipeline_code
-from .pipeline_forms import FORMS, GENERATION
+from .pipeline_forms import FORMS, GENERATION, at_hand
 from .pipeline_input import Asked, PipelineInput
 from .pipeline_settings import PipelineSettings
 from .pipeline_view import Answered, AnswerView
@@ -119,7 +118,7 @@ class PipelinePanel(widgets.VBox):  # type: ignore[misc]
 
     def _try(self, task: str) -> None:
         """Choose a task with a model to try, and run it where the model is at hand."""
-        source = _source(task)
+        source = at_hand(task)
         self.settings.choose(task, source)
         if source.startswith("sample:"):
             self.job.restart()
@@ -223,18 +222,12 @@ def _cut(pipe: Any, asked: Asked) -> tuple[str, ...]:
     return (f"{first} was cut{others}: it has {lengths[long[0]]:,} tokens, and the model takes {tokens.longest}.",)
 
 
-def _source(task: str) -> str:
-    """Return a model to try: one that is at hand, or the first one of the hub."""
-    here = {f"sample:{name}" for name in samples.available()}
-    return next(source for source in FORMS[task].models if source in here or not source.startswith("sample:"))
-
-
 def _empty(tried: Callable[[str], None]) -> widgets.VBox:
     tiles = []
     for task, form in FORMS.items():
         button = controls.button(form.title, tooltip=form.about)
         button.on_click(lambda _, task=task: tried(task))
-        source = _source(task)
+        source = at_hand(task)
         place = "at hand" if source.startswith("sample:") else "from the hub"
         words = f"{task} with {source.removeprefix('sample:').rpartition('/')[2]}, {place}"
         tiles.append(

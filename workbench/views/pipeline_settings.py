@@ -17,7 +17,7 @@ from workbench.pipelines.batching.config import BatchConfig
 from . import controls, html
 from .cache_fields import CacheFields
 from .option_fields import OptionFields
-from .pipeline_forms import FORMS
+from .pipeline_forms import FORMS, at_hand
 
 LOADED, OTHER = "the loaded one", "another"
 ENGINES = ("auto", "onnxruntime", "torch")
@@ -185,7 +185,7 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
         self.about.value = f'<p class="fw-muted">{html.escape(form.about)}</p>'
         self.opening.show_for(self.task.value)
         self.source.options = form.models
-        self.source.value = self._written_for.get(self.task.value, "")
+        self.source.value = self._written_for.get(self.task.value, at_hand(self.task.value))
         self._changed()
 
     def _changed(self, *_: Any) -> None:

@@ -1,0 +1,49 @@
+"""Kernels, runtimes and what an audit of round trips found, as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from workbench.ring.metrics import KernelMetrics, KernelStatus, RuntimeStatus
+
+from . import html
+
+
+class Audit(Protocol):
+    """What `workbench.bench.round_trip.RingAudit` has for its card."""
+
+    heading: str
+    facts: Sequence[tuple[str, str]]
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def status_card(status: KernelStatus) -> str:
+    """Return a kernel at this moment."""
+    return html.card(html.heading(status.heading), html.facts(status.facts))
+
+
+def metrics_card(metrics: KernelMetrics) -> str:
+    """Return what became of a kernel's messages."""
+    return html.card(html.heading(metrics.heading), html.facts(metrics.facts))
+
+
+def kernel_card(status: KernelStatus, metrics: KernelMetrics) -> str:
+    """Return a kernel, and what became of its messages to open."""
+    return html.card(
+        html.heading(status.heading), html.facts(status.facts), html.folded(metrics.heading, html.facts(metrics.facts))
+    )
+
+
+def runtime_card(status: RuntimeStatus) -> str:
+    """Return a runtime and its kernels."""
+    columns = ("kernel", "state", "runs", "waiting", "replies")
+    table = html.table(columns, status.rows, numeric=("waiting", "replies"), wrapped=("runs",)) if status.rows else ""
+    return html.card(html.heading(status.heading), html.facts(status.facts), table)
+
+
+def audit_card(audit: Audit) -> str:
+    """Return the times of round trips, and their conditions."""
+    table = html.table(audit.columns, audit.rows, numeric=audit.columns[1:])
+    return html.card(html.heading(audit.heading), table, html.facts(audit.facts))
