@@ -140,7 +140,9 @@ class Pieces:
     def model(
         self, inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec], *, name: str, apart: bool = False
     ) -> Written:
-        """Return the graph; ``apart`` leaves large weights that are in no file out of the proto, which holds 2 GB.
+        """Return the graph, for which the pieces are used up.
+
+        ``apart`` leaves large weights that are in no file out of the proto, which holds 2 GB.
 
         Raises
         ------
@@ -154,32 +156,30 @@ class Pieces:
         inside = sum(array.nbytes for array in within.values())
         if inside > INLINE:
             raise UnfitError(f"{format_bytes(inside)} of weights that cannot be mapped from the file are too many")
-        initialisers = [numpy_helper.from_array(array, key) for key, array in within.items()]
+        nbytes = sum(array.nbytes for array in self._values.values())
+        nbytes += sum(tensor.nbytes for tensor in self._mapped.values())
+        helper = self._onnx
+        graph = helper.make_graph(self._nodes, name, list(map(_value_info, inputs)), list(map(_value_info, outputs)))
+        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, 1)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+        # last, and one by one: a message that becomes a part of another one is copied
+        initialisers = model.graph.initializer
         for key, array in beside.items():
-            kind = self._onnx.np_dtype_to_tensor_dtype(array.dtype)
-            proto = TensorProto(name=key, data_type=kind, dims=array.shape, data_location=TensorProto.EXTERNAL)
+            kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+            proto = initialisers.add(name=key, data_type=kind, dims=array.shape, data_location=TensorProto.EXTERNAL)
             proto.external_data.add(key="location", value="memory")
-            initialisers.append(proto)
         folder, places = _common_folder(self._mapped.values())
         for tensor in self._mapped.values():
-            proto = TensorProto(name=tensor.name, data_type=TensorProto.FLOAT, dims=tensor.shape)
+            proto = initialisers.add(name=tensor.name, data_type=TensorProto.FLOAT, dims=tensor.shape)
             proto.data_location = TensorProto.EXTERNAL
             for key, value in zip(("location", "offset"), places[tensor.name], strict=True):
                 proto.external_data.add(key=key, value=str(value))
             proto.external_data.add(key="length", value=str(tensor.nbytes))
-            initialisers.append(proto)
-        helper = self._onnx
-        graph = helper.make_graph(
-            self._nodes,
-            name,
-            list(map(_value_info, inputs)),
-            list(map(_value_info, outputs)),
-            initialisers,
-        )
-        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, 1)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-        nbytes = sum(array.nbytes for array in self._values.values())
-        nbytes += sum(tensor.nbytes for tensor in self._mapped.values())
+        self._values.clear()
+        while within:
+            key, array = within.popitem()
+            initialisers.append(numpy_helper.from_array(array, key))
+            del array
         return Written(model.SerializeToString(), folder, nbytes, beside)
 
 
