@@ -19,10 +19,12 @@ class Explanation:
     operation
         Its name.
     implementation
-        ``"numba"``, or ``"numpy"`` where there is no kernel for the dtype; ``"none"`` if there is nothing to compute.
+        ``"numba"``; ``"cuda"`` for arrays on a GPU; ``"numpy"`` where there is no kernel for the dtype; ``"none"`` if
+        there is nothing to compute.
     form
         The form of the loop: ``"serial"``, ``"parallel"``, ``"streaming"``, ``"staged"`` or ``"strided"`` (see
-        `cpu.loops`), or that of a matrix product (see `cpu.gemm.cut` and `cpu.gemm.stack`).
+        `cpu.loops`), or that of a matrix product (see `cpu.gemm.cut` and `cpu.gemm.stack`); on a GPU the variant:
+        ``"warp"``, ``"block"``, ``"streaming"``, ``"several blocks"`` and others (see `cuda`).
     notes
         Why, and what is copied or converted on the way.
     rejected
@@ -65,7 +67,7 @@ def explain(operation: str | Callable[..., Any], *args: Any, **kwargs: Any) -> E
     softmax: numba, serial
       2048 bytes: too few for threads
       not numpy: it takes over only where there is no kernel for the dtype
-      not cuda: x lies on the CPU, and this version has CPU kernels only
+      not cuda: the arrays lie on the CPU
     """
     name = operation if isinstance(operation, str) else getattr(operation, "__name__", repr(operation))
     function = OPS[name].function
@@ -78,8 +80,10 @@ def explain(operation: str | Callable[..., Any], *args: Any, **kwargs: Any) -> E
     return Explanation(name, chosen, found.form, tuple(found.notes), reasons)
 
 
-_NO_CUDA = "x lies on the CPU, and this version has CPU kernels only"
+_NO_CUDA = "the arrays lie on the CPU"
+_ON_CUDA = "the arrays lie on a GPU"
 _REJECTED = {
     "numba": {"numpy": "it takes over only where there is no kernel for the dtype", "cuda": _NO_CUDA},
     "numpy": {"numba": "no kernel for this dtype", "cuda": _NO_CUDA},
+    "cuda": {"numba": _ON_CUDA, "numpy": _ON_CUDA},
 }

@@ -94,7 +94,7 @@ def test_explain_computes_nothing_and_names_copies() -> None:
     assert "x: copied, not C-contiguous" in told.notes
     assert str(told).startswith("softmax: numba, ")
     assert set(told.rejected) == {"numpy", "cuda"}
-    assert "not cuda: x lies on the CPU" in str(told)
+    assert "not cuda: the arrays lie on the CPU" in str(told)
 
 
 def test_an_array_that_was_pickled_is_taken_as_it_is() -> None:

@@ -21,16 +21,12 @@ def as_array(operation: str, name: str, value: Any) -> Array | None:
     Raises
     ------
     DtypeError
-        For anything else, and for what lies on another device.
+        For anything else.
     """
     if value is None:
         return None
     if isinstance(value, np.ma.MaskedArray):
         raise DtypeError(f"{operation}: {name} is a masked array, whose mask would be lost. Pass {name}.filled(value).")
-    if type(value).__module__.partition(".")[0] == "cupy":
-        raise DtypeError(
-            f"{operation}: {name} lies on the GPU, and this version has CPU kernels only. Pass {name}.get()."
-        )
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:

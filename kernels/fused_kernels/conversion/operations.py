@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from fused_kernels.catalog import OPS
+from fused_kernels.cuda import arrays as gpu_arrays
+from fused_kernels.dispatch import lazy_import
 
 from . import tensors
 from .arguments import as_array, as_integers, check_needed
@@ -15,6 +17,8 @@ from .dtypes import computed_in, result_dtype
 from .layout import Layout, apart, taken
 from .reference import by_reference, dry_result
 from .results import as_keyword, check_dtypes, check_number, each, finished, is_direct
+
+gpu = lazy_import("fused_kernels.cuda.call")
 
 
 def convert(
@@ -57,6 +61,10 @@ def convert(
     """
     name, received = function.__name__, {**arrays, **(integers or {})}
     check_number(name, out, results)
+    library = gpu_arrays.of((*received.values(), *each(out)))
+    if library is not None:
+        check_needed(function, received)
+        return gpu.run(function, library, arrays, options, out, integers=integers or {})
     if tensors.are_among(*received.values(), *each(out)):
         return tensors.call(function, received, options, out)
     check_needed(function, received)

@@ -1,0 +1,73 @@
+"""What a call will do on the GPU, as plain values: made without a GPU, run by a `Library`."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .source import Kernel
+
+Argument = int | float | str | None
+WARP = 32
+
+
+class Launch(NamedTuple):
+    """One kernel over a grid of blocks.
+
+    Parameters
+    ----------
+    kernel
+        What runs.
+    grid, block
+        How many blocks, and threads in each.
+    arguments
+        The fields of the kernel's struct, each of 8 bytes: numbers; names of arrays, for their addresses; None for 0.
+    """
+
+    kernel: Kernel
+    grid: int
+    block: int
+    arguments: tuple[Argument, ...]
+
+    def packed(self, addresses: Mapping[str, int]) -> bytes:
+        """Return the struct."""
+        values = [addresses[value] if isinstance(value, str) else value or 0 for value in self.arguments]
+        return struct.pack(self.format, *values)
+
+    @property
+    def format(self) -> str:
+        """The struct as `struct` writes it."""
+        return "".join("d" if isinstance(value, float) else "q" for value in self.arguments)
+
+
+class Plan(NamedTuple):
+    """What a call with arrays of some shapes, dtypes and layouts does.
+
+    Parameters
+    ----------
+    form, reason
+        For `explain`: the variant, and why this one.
+    launches
+        In order, on one stream.
+    scratch
+        Bytes of work space, which launches know as ``"work"``.
+    copies
+        Arguments that first become contiguous, since no kernel takes them as they lie.
+    """
+
+    form: str
+    reason: str
+    launches: tuple[Launch, ...] = ()
+    scratch: int = 0
+    copies: tuple[str, ...] = ()
+
+
+def grid_of(jobs: int, at_most: int) -> int:
+    """Return how many blocks work on so many jobs: each takes several in turn if they are more than ``at_most``."""
+    return max(1, min(jobs, at_most))
+
+
+def power_of_two(value: int) -> int:
+    """Return the smallest power of two that is at least ``value``."""
+    return 1 << max(0, value - 1).bit_length()

@@ -1,0 +1,15 @@
+"""l2_normalize in CUDA."""
+
+from __future__ import annotations
+
+from fused_kernels.cuda.call import Call
+from fused_kernels.cuda.launch import Plan
+from fused_kernels.cuda.rows import Description, plan_axis
+
+IN_PLACE = True
+ROWS = Description.beside(__file__, "L2Normalize")
+
+
+def plan(call: Call) -> Plan:
+    """Return what the GPU does."""
+    return plan_axis(call, ROWS)

@@ -1,0 +1,15 @@
+"""softmax in CUDA."""
+
+from __future__ import annotations
+
+from fused_kernels.cuda.call import Call
+from fused_kernels.cuda.launch import Plan
+from fused_kernels.cuda.rows import Description, plan_axis
+
+IN_PLACE = True
+ROWS = Description.beside(__file__, "Softmax")
+
+
+def plan(call: Call) -> Plan:
+    """Return what the GPU does."""
+    return plan_axis(call, ROWS)
