@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,16 @@ def test_texts_alone_take_all_cores_once_that_pays(bert: Path, quantization: str
     assert open_sessions(engine) == 2
     np.testing.assert_allclose(engine.forward_alone(alone(100)), expected, atol=2e-5 if quantization is None else 5e-2)
     assert engine.forward_alone(alone(9)).shape == (1, 9, 32)
+
+
+def test_callers_in_several_threads_get_each_their_own(bert: Path) -> None:
+    engine = open_engine(loaded(bert), "hidden")
+    engine.lanes = 2
+    lengths = [5 + 7 * at % 90 for at in range(200)]
+    expected = {length: engine.forward(alone(length)) for length in set(lengths)}
+    with ThreadPoolExecutor(4) as pool:
+        for length, found in zip(lengths, pool.map(engine.forward_alone, map(alone, lengths)), strict=True):
+            np.testing.assert_allclose(found, expected[length], atol=2e-5)
 
 
 def test_where_the_second_session_cannot_be_opened_one_goes_on(tmp_path: Path) -> None:

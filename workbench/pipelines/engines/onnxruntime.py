@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fused_kernels import get_num_threads
 from workbench.errors import RunError, WorkbenchError
 from workbench.models.formats.onnx.providers import onnxruntime
 from workbench.models.formats.onnx.reasons import reason
@@ -93,7 +94,6 @@ class OnnxEngine(Engine):
         quantization: str | None = None,
     ) -> None:
         self.given, self.pad, self.quantization, self.nbytes = given, pad, quantization, graph.nbytes
-        self.lanes = _cores()
         began = time.perf_counter()
         self._session = _session(graph, given, 1)
         self._paid = began - time.perf_counter()
@@ -103,6 +103,11 @@ class OnnxEngine(Engine):
         self._again: Callable[[], Graph] | None = again
         self._wide: Any = None
         self._lock, self._running = threading.Lock(), 0
+
+    @cached_property
+    def lanes(self) -> int:  # type: ignore[override]
+        """As many as kernels may have threads: processors, or the container's share of them."""
+        return get_num_threads()
 
     def forward(self, batch: Batch) -> np.ndarray[Any, Any]:
         """Compute a batch on one core; see :meth:`workbench.pipelines.engines.engine.Engine.forward`."""
@@ -185,8 +190,3 @@ def _session(graph: Graph, given: str, threads: int) -> Any:
         )
     except Exception as error:
         raise RunError(f"ONNX Runtime {runtime.__version__} does not take {given}: {reason(error)}.") from error
-
-
-def _cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
