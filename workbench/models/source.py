@@ -21,7 +21,7 @@ class Source:
     Parameters
     ----------
     given
-        As the user wrote it, for messages: ``"models/resnet.onnx"``, ``"the given bytes"``.
+        As the user wrote it, for messages: ``"models/resnet.onnx"``, ``"the given bytes object"``.
     label
         Short name for what is shown: the file's or folder's own name, without the path.
     path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -15,13 +16,21 @@ from workbench.errors import InputError
 from workbench.text import counted
 
 BINS = 64
-_CHUNK = 1 << 18
-"""Elements that each thread reads at once: 1 MB of float32, half of a core's cache. A multiple of each packed group."""
+_PIECE_BITS = 64 << 20
+"""Bits in the file that a thread reads, before another thread's begin: 8 MB, so that the steps of it cost little."""
+_CONVERTED_AT_ONCE = 1 << 18
+"""Elements: 1 MB of float32, which stays in a core's cache."""
+
+Scan = Callable[[int, int], Iterable[np.ndarray[Any, Any]]]
+"""Reads the elements from one place to another, as arrays one after the other; each is good until the next."""
 
 
 @dataclass(frozen=True)
 class TensorStats:
     """What the values of a tensor are like.
+
+    The kernel's own record has float64 and arrays; this one has integers without rounding, is compared by value, and
+    has a picture, of which a package that knows arrays alone cannot know.
 
     Parameters
     ----------
@@ -91,36 +100,48 @@ def tensor_stats(array: np.ndarray[Any, Any]) -> TensorStats:
       zeros 0, NaN 0, infinite 0
     """
     array = np.asarray(array)
-    dtype = dtype_name(array.dtype)
     flat = array.reshape(-1, order="A") if array.flags.forc else array.flat
-    return flat_stats(lambda first, last: flat[first:last], array.size, dtype)
+    return scanned_stats(
+        lambda: nullcontext(lambda first, last: [flat[first:last]]), array.size, dtype_name(array.dtype)
+    )
 
 
-def flat_stats(read_flat: Callable[[int, int], np.ndarray[Any, Any]], count: int, dtype: str) -> TensorStats:
-    """Return the statistics of ``count`` elements of which ``read_flat(start, stop)`` reads some; as tensor_stats.
+def scanned_stats(
+    scan: Callable[[], AbstractContextManager[Scan]], count: int, dtype: str, *, in_order: bool = False
+) -> TensorStats:
+    """Return the statistics of the ``count`` elements that ``scan`` reads; as tensor_stats.
 
-    Of each part a thread reads a megabyte or two at a time, so that what is read is measured from the cache.
+    Parameters
+    ----------
+    scan
+        Opens the elements for one thread that reads a lot of them.
+    count, dtype
+        Of the elements.
+    in_order
+        Whether they can only be read from the first to the last, by one thread.
     """
     from fused_kernels.ops.tensor_stats.pieces import tensor_stats_of_pieces
 
     form = _form(dtype)
+    piece = max(_PIECE_BITS // DTYPE_BITS.get(dtype, 128) // _CONVERTED_AT_ONCE, 1) * _CONVERTED_AT_ONCE
     extremes: list[_Extremes] = []
+    opened = ExitStack()
 
-    def reader() -> Callable[[int], np.ndarray[Any, Any]]:
-        convert = form.converter()
+    def reader() -> Callable[[int], Iterator[np.ndarray[Any, Any]]]:
+        read, convert = opened.enter_context(scan()), form.converter()
         seen = _Extremes()
         extremes.append(seen)
 
-        def read(number: int) -> np.ndarray[Any, Any]:
-            part = read_flat(number * _CHUNK, min((number + 1) * _CHUNK, count))
-            if form.exact:
-                seen.add(part)
-            return convert(part)
+        def values(number: int) -> Iterator[np.ndarray[Any, Any]]:
+            for part in read(number * piece, min((number + 1) * piece, count)):
+                if form.exact:
+                    seen.add(part)
+                yield from convert(part)
 
-        return read
+        return values
 
-    with np.errstate(all="ignore"):  # a signalling NaN is counted, not warned of
-        found = tensor_stats_of_pieces(reader, -(-count // _CHUNK), form.computed_in, bins=BINS)
+    with opened:
+        found = tensor_stats_of_pieces(reader, -(-count // piece), form.computed_in, bins=BINS, in_order=in_order)
     low, high, absmax = found.min, found.max, found.absmax
     if form.exact and found.finite:
         low, high = min(seen.low for seen in extremes), max(seen.high for seen in extremes)
@@ -157,22 +178,31 @@ class _Form:
     computed_in: np.dtype[Any]
     exact: bool
 
-    def converter(self) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
-        """Return a function that converts a part; its results share one buffer."""
-        buffer = np.empty(_CHUNK, self.computed_in)
+    def converter(self) -> Callable[[np.ndarray[Any, Any]], Iterable[np.ndarray[Any, Any]]]:
+        """Return a function that converts an array; its results, one after the other, share one buffer."""
+        buffer = np.empty(0, self.computed_in)
         table = _table(self.dtype) if self.dtype.startswith("float") and DTYPE_BITS.get(self.dtype, 32) <= 16 else None
 
-        def convert(part: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        def convert(part: np.ndarray[Any, Any]) -> Iterable[np.ndarray[Any, Any]]:
             if part.dtype == self.computed_in and part.flags.c_contiguous and part.dtype.isnative:
-                return part
-            out = buffer[: part.size]
-            if part.dtype.kind == "c":
-                np.abs(part.astype(np.complex128, copy=False), out=out)
-            elif table is not None and part.dtype.isnative:
-                table.take(part.view(f"u{part.itemsize}"), out=out, mode="clip")
-            else:
-                np.copyto(out, part, casting="unsafe")
-            return out
+                return [part]
+            return converted(part)
+
+        def converted(whole: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+            nonlocal buffer
+            if not buffer.size:
+                buffer = np.empty(_CONVERTED_AT_ONCE, self.computed_in)
+            for first in range(0, whole.size, _CONVERTED_AT_ONCE):
+                part = whole[first : first + _CONVERTED_AT_ONCE]
+                out = buffer[: part.size]
+                with np.errstate(all="ignore"):  # a signalling NaN is counted, not warned of
+                    if part.dtype.kind == "c":
+                        np.abs(part.astype(np.complex128, copy=False), out=out)
+                    elif table is not None and part.dtype.isnative:
+                        table.take(part.view(f"u{part.itemsize}"), out=out, mode="clip")
+                    else:
+                        np.copyto(out, part, casting="unsafe")
+                yield out
 
         return convert
 

@@ -16,7 +16,9 @@ from workbench.errors import LoadError
 from workbench.text import format_bytes, format_sizes
 
 if TYPE_CHECKING:
-    from .stats import TensorStats
+    from contextlib import AbstractContextManager
+
+    from .stats import Scan, TensorStats
 
 _MOST_AXES = 64  # NumPy's own limit
 ORIGINS = ("stored", "constant", "filled")
@@ -43,6 +45,11 @@ class Tensor:
     place
         The file, and the byte in it from which on the values lie as they are in memory, row by row and not packed;
         None where no file has them so. What else can map files, such as ONNX Runtime, needs no copy then.
+    scan
+        Opens the tensor for a thread that reads all of it, in the order of the file, as for
+        :func:`workbench.models.stats.scanned_stats`; None where ``read_flat`` or ``read`` do as well.
+    scan_in_order
+        Whether it can only be read so from the first element to the last.
     """
 
     name: str
@@ -53,6 +60,8 @@ class Tensor:
     read_flat: Callable[[int, int], np.ndarray[Any, Any]] | None = None
     origin: str = "stored"
     place: tuple[Path, int] | None = None
+    scan: Callable[[], AbstractContextManager[Scan]] | None = None
+    scan_in_order: bool = False
 
     @property
     def size(self) -> int:
@@ -118,12 +127,14 @@ class Tensor:
 
     @cached_property
     def _stats(self) -> TensorStats:
-        from .stats import check_numbers, flat_stats, repeated, tensor_stats
+        from .stats import check_numbers, repeated, scanned_stats, tensor_stats
 
         check_numbers(self.dtype)  # before they are read
         if self.origin == "filled" and self.read_flat and self.size:
-            return repeated(flat_stats(self.read_flat, 1, self.dtype), self.size)
-        return flat_stats(self.read_flat, self.size, self.dtype) if self.read_flat else tensor_stats(self.numpy())
+            return repeated(tensor_stats(self.read_flat(0, 1)), self.size)
+        if self.scan is None:
+            return tensor_stats(self.numpy())
+        return scanned_stats(self.scan, self.size, self.dtype, in_order=self.scan_in_order)
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}, {format_sizes(self.shape)}, {format_bytes(self.nbytes)}"

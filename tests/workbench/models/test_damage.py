@@ -31,7 +31,7 @@ def look_at_everything(content: bytes) -> bool:
     try:
         model = wb.load(content)
     except LoadError as error:
-        assert str(error).startswith(("the given bytes", "Two tensors"))
+        assert str(error).startswith(("the given bytes object", "Two tensors"))
         return False
     repr(model.info)
     repr(model.tensors)

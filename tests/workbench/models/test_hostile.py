@@ -29,11 +29,11 @@ def test_it_is_refused_or_looked_at_in_bounded_memory_and_time(case: str) -> Non
     assert done.stdout.startswith(("refused: ", "loaded"))
     assert "ran" not in done.stdout.split()
     if case.startswith(("safetensors", "pickle", "npy", "torch")):
-        assert done.stdout.startswith("refused: the given bytes is ") or done.stdout.startswith(
-            "refused: the given bytes has"
+        assert done.stdout.startswith("refused: the given bytes object is ") or done.stdout.startswith(
+            "refused: the given bytes object has"
         )
 
 
 def test_a_cycle_is_an_error_when_it_is_run() -> None:
-    with pytest.raises(LoadError, match="cannot run the given bytes"):
+    with pytest.raises(LoadError, match="cannot run the given bytes object"):
         wb.load(cyclic()).run({"x": np.ones((2, 2), np.float32)})

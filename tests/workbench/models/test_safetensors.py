@@ -141,7 +141,7 @@ def entry(dtype: str = "F32", shape: object = (2,), offsets: object = (0, 8)) ->
 def test_damage_is_named(content: bytes, rule: str, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
-    for source, name in [(str(path), str(path)), (content, "the given bytes")]:
+    for source, name in [(str(path), str(path)), (content, "the given bytes object")]:
         with pytest.raises(LoadError, match=rule) as caught:
             wb.load(source)
         assert str(caught.value).startswith(name)

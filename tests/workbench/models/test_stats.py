@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import ml_dtypes
 import numpy as np
@@ -11,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from workbench.errors import InputError
-from workbench.models.stats import flat_stats, tensor_stats
+from workbench.arrays import numpy_dtype
+from workbench.errors import InputError, LoadError
+from workbench.models.stats import Scan, scanned_stats, tensor_stats
 
 RANDOM = np.random.default_rng(1)
 
@@ -87,16 +90,37 @@ def test_layout_does_not_matter() -> None:
         assert abs(stats.mean - whole.mean) < 1e-7
 
 
-def test_parts_that_are_read_one_by_one_give_the_same_and_stay_small() -> None:
-    array = RANDOM.standard_normal(900_001)
-    sizes = []
+@pytest.mark.parametrize("in_order", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "int64", "complex64"])
+def test_parts_that_are_read_one_by_one_give_the_same(dtype: str, in_order: bool) -> None:
+    array = (RANDOM.standard_normal(9_000_001) * 10).astype(numpy_dtype(dtype))
+    asked, cut = [], 4096 * 7
 
-    def read(start: int, stop: int) -> np.ndarray:
-        sizes.append(stop - start)
-        return array[start:stop]
+    @contextmanager
+    def scan() -> Iterator[Scan]:
+        def read(first: int, last: int) -> Iterator[np.ndarray]:
+            asked.append(first)
+            yield from (array[at : min(at + cut, last)] for at in range(first, last, cut))
 
-    assert flat_stats(read, array.size, "float64") == tensor_stats(array)
-    assert max(sizes) <= 1 << 18
+        yield read
+
+    assert scanned_stats(scan, array.size, dtype, in_order=in_order) == tensor_stats(array)
+    assert len(asked) > 2
+    assert not in_order or asked == sorted(asked)
+
+
+def test_an_error_amid_the_reading_is_given_back_and_ends_all_threads() -> None:
+    asked: list[int] = []
+
+    def read(first: int, last: int) -> list[np.ndarray]:
+        asked.append(first)
+        if len(asked) == 3:
+            raise LoadError("gone")
+        return [np.zeros(last - first, np.float32)]
+
+    with pytest.raises(LoadError, match="gone"):
+        scanned_stats(lambda: nullcontext(read), 1 << 30, "float32")
+    assert len(asked) < 100
 
 
 def test_complex_numbers_are_described_by_their_magnitudes() -> None:

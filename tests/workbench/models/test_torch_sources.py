@@ -10,6 +10,7 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -99,6 +100,43 @@ def test_a_module_of_transformers_says_as_much_as_its_checkpoint(bert: Path) -> 
     ids = np.array([[2, 5, 9, 3]])
     expected = wb.load(bert).run({"input_ids": ids})["last_hidden_state"]
     assert (model.run({"input_ids": ids})["last_hidden_state"] == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("wrap", "classes"),
+    [
+        (lambda module: torch.compile(module, backend="eager"), "OptimizedModule"),
+        (nn.DataParallel, "DataParallel"),
+        (lambda module: nn.DataParallel(torch.compile(module, backend="eager")), "DataParallel, OptimizedModule"),
+    ],
+)
+def test_what_torch_wraps_a_module_in_hides_nothing_of_it(wrap: Any, classes: str) -> None:
+    module = Tied()
+    wrapped, plain = wb.load(wrap(module)), wb.load(module)
+    assert (wrapped.info.inputs, wrapped.info.name, list(wrapped.tensors)) == (
+        (*plain.info.inputs,),
+        "Tied",
+        ["embedding.weight"],
+    )
+    assert wrapped.info.metadata["wrapped in"] == classes
+    assert (wrapped.run({"ids": [[1, 2]]})["logits"] == plain.run({"ids": [[1, 2]]})["logits"]).all()
+    assert module.training
+
+
+def test_what_a_wrapper_of_somebody_else_does_is_not_left_out() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = nn.Linear(2, 2)
+
+        def forward(self, *args: torch.Tensor, **others: torch.Tensor) -> torch.Tensor:
+            return 2 * self.module(*args, **others)
+
+    x = np.ones((3, 2), np.float32)
+    model = wb.load(Twice())
+    assert list(model.tensors) == ["module.weight", "module.bias"]
+    weight, bias = (model.tensors[name].numpy() for name in model.tensors)
+    np.testing.assert_allclose(model.run({"input": x})["output"], 2 * (x @ weight.T + bias), rtol=1e-5)
 
 
 def test_a_module_without_values_can_be_looked_at() -> None:

@@ -7,9 +7,10 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, NoReturn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -21,6 +22,11 @@ from workbench.models.tensor import Tensor
 
 from .npy import Header, pickled, placed_tensor, read_header
 
+if TYPE_CHECKING:
+    from workbench.models.stats import Scan
+
+_AT_ONCE = 1 << 20
+"""Bytes that are unpacked at once for statistics."""
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, OSError, RuntimeError, ValueError, OverflowError),
@@ -36,7 +42,7 @@ def looks_like_npz(head: bytes) -> bool:
 def archive_tensors(source: Source) -> list[Tensor]:
     """Return the arrays of an archive, from their headers alone.
 
-    One that is not compressed is read where it lies, and only what is asked for; a compressed one is read whole.
+    One that is not compressed is read where it lies, and only what is asked for; a compressed one from its beginning.
 
     Raises
     ------
@@ -76,27 +82,57 @@ def _tensor(source: Source, content: Content, archive: zipfile.ZipFile, entry: z
             "download or save it again."
         )
 
-    def read() -> np.ndarray[Any, Any]:
-        return _read_compressed(source, entry, header)
-
-    return Tensor(name, dtype_name(header.dtype), header.shape, header.elements_nbytes, read)
-
-
-def _read_compressed(source: Source, entry: zipfile.ZipInfo, header: Header) -> np.ndarray[Any, Any]:
-    buffer = np.empty(header.elements_nbytes, np.uint8)
-    with _opened(source) as archive, archive.open(entry) as file:
-        file.read(header.nbytes)
-        if _fill(file, buffer) < buffer.size:
-            raise LoadError(f"{entry.filename!r} in {source.given} was cut off. Download or save it again.")
-    return header.array(buffer).reshape(header.shape, order="F" if header.fortran else "C")
+    member = _Compressed(source, entry, header)
+    return Tensor(
+        *(name, dtype_name(header.dtype), header.shape, header.elements_nbytes, member.read),
+        scan=member.scan,
+        scan_in_order=True,
+    )
 
 
-def _fill(file: IO[bytes], buffer: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
-    done = 0
-    while part := file.read(min(buffer.size - done, 1 << 22)):
-        buffer[done : done + len(part)] = np.frombuffer(part, np.uint8)
-        done += len(part)
-    return done
+@dataclass(frozen=True)
+class _Compressed:
+    """An array that can only be read from its beginning: whole, or a part after the other in bounded memory."""
+
+    source: Source
+    entry: zipfile.ZipInfo
+    header: Header
+
+    def read(self) -> np.ndarray[Any, Any]:
+        buffer = np.empty(self.header.elements_nbytes, np.uint8)
+        with self._begun() as fill:
+            fill(buffer)
+        return self.header.array(buffer).reshape(self.header.shape, order="F" if self.header.fortran else "C")
+
+    @contextmanager
+    def scan(self) -> Iterator[Scan]:
+        itemsize, buffer = self.header.dtype.itemsize, np.empty(_AT_ONCE, np.uint8)
+        with self._begun() as fill:
+
+            def read(first: int, last: int) -> Iterator[np.ndarray[Any, Any]]:
+                for at in range(first * itemsize, last * itemsize, buffer.size):
+                    part = buffer[: last * itemsize - at]
+                    fill(part)
+                    yield self.header.array(part)
+
+            yield read
+
+    @contextmanager
+    def _begun(self) -> Iterator[Callable[[np.ndarray[Any, np.dtype[np.uint8]]], None]]:
+        """Give what fills a buffer with the next bytes of the elements."""
+        with _opened(self.source) as archive, archive.open(self.entry) as file:
+            file.read(self.header.nbytes)
+
+            def fill(buffer: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+                done = 0
+                while part := file.read(min(buffer.size - done, 1 << 22)):
+                    buffer[done : done + len(part)] = np.frombuffer(part, np.uint8)
+                    done += len(part)
+                if done < buffer.size:
+                    given = f"{self.entry.filename!r} in {self.source.given}"
+                    raise LoadError(f"{given} was cut off. Download or save it again.")
+
+            yield fill
 
 
 @contextmanager

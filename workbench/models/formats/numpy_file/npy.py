@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from workbench.errors import LoadError
 from workbench.models.content import Content
 from workbench.models.source import Source
 from workbench.models.tensor import Tensor, is_possible
+
+if TYPE_CHECKING:
+    from workbench.models.stats import Scan
 
 MAGIC = b"\x93NUMPY"
 HEAD = 12
@@ -132,9 +136,16 @@ def placed_tensor(content: Content, given: str, name: str, header: Header, start
     def read_flat(first: int, last: int) -> np.ndarray[Any, Any]:
         return header.array(content.read(start + first * itemsize, (last - first) * itemsize))
 
+    @contextmanager
+    def scan() -> Iterator[Scan]:
+        with content.scan(whole=header.dtype.isnative and start % itemsize == 0) as parts:
+            yield lambda first, last: map(header.array, parts(start + first * itemsize, (last - first) * itemsize))
+
     # in Fortran's order, elements that are neighbours in the array are not neighbours in the file
     in_order = not header.fortran or len(header.shape) < 2
-    return Tensor(name, dtype_name(header.dtype), header.shape, nbytes, read, read_flat if in_order else None)
+    return Tensor(
+        name, dtype_name(header.dtype), header.shape, nbytes, read, read_flat if in_order else None, scan=scan
+    )
 
 
 def pickled(given: str) -> LoadError:

@@ -19,7 +19,11 @@ from workbench.models.tensor import is_possible
 from .graph import dtype_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from onnx import GraphProto, NodeProto, TensorProto
+
+    from workbench.models.stats import Scan
 
 _MOST_RANK = 100  # of a shape that a node fills: more is no array's, and not looked at
 _FIELDS = {
@@ -160,7 +164,10 @@ class TensorReader:
         def read() -> np.ndarray[Any, Any]:
             return content().elements(start, dtype, 0, element_count(shape), whole=True).reshape(shape)
 
-        return Tensor(name, dtype, shape, nbytes, read, read_flat, origin)
+        def scan() -> AbstractContextManager[Scan]:
+            return content().scan_elements(start, dtype)
+
+        return Tensor(name, dtype, shape, nbytes, read, read_flat, origin, scan=scan)
 
     def _filled(self, node: NodeProto, proto: TensorProto, prefix: str) -> Iterator[Tensor]:
         if proto.data_location == proto.EXTERNAL or dtype_of(proto.data_type) != "int64":

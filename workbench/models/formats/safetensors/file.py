@@ -7,6 +7,7 @@ https://huggingface.co/docs/safetensors: eight bytes with the header's length, t
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -144,7 +145,8 @@ class SafetensorsFile:
             return content.elements(start, dtype, 0, element_count(shape), whole=True).reshape(shape)
 
         place = None if self._path is None or DTYPE_BITS[dtype] < 8 else (self._path, start)
-        return Tensor(name, dtype, shape, end - begin, read, read_flat, place=place)
+        scan = functools.partial(content.scan_elements, start, dtype)
+        return Tensor(name, dtype, shape, end - begin, read, read_flat, place=place, scan=scan)
 
     def _hold(self, rule: bool, otherwise: str) -> None:
         if not rule:

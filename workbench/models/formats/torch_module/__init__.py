@@ -1,4 +1,8 @@
-"""A ``torch.nn.Module`` that is there already: its weights shared, its inputs as far as ``forward`` tells them."""
+"""A ``torch.nn.Module`` that is there already: its weights shared, its inputs as far as ``forward`` tells them.
+
+What only passes its arguments on to another module, as `torch.compile` and `DataParallel` make it, is described by that
+one and runs itself.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
 ANY = "any"
 """The dtype of an input about which ``forward`` says only its name."""
+_INNER = ("_orig_mod", "module")
+"""Where torch.compile, and DataParallel and its kind, have the module that they wrap."""
 
 
 class ModuleModel(TorchModel):
@@ -41,7 +47,9 @@ class ModuleModel(TorchModel):
 
     def __init__(self, source: Source) -> None:
         super().__init__()
-        self._module = module = source.value
+        self._module = source.value
+        self._inner, wrappers = _unwrapped(source.value)
+        module = self._inner
         self._counting, self._running = threading.Lock(), 0
         self._in_training: list[Any] = []
         name = type(module).__name__
@@ -62,7 +70,9 @@ class ModuleModel(TorchModel):
         if hasattr(module, "config") and outputs:
             self.options_of_forward = {"return_dict": True}
         metadata = {f"shared: {key}": other for key, other in shared.items()} | others
-        if module.training:
+        if wrappers:
+            metadata["wrapped in"] = ", ".join(wrappers)
+        if self._module.training:
             metadata["training"] = "the module is in training; it is run in evaluation, and put back"
         self.info = ModelInfo(
             format="torch",
@@ -109,20 +119,20 @@ class ModuleModel(TorchModel):
 
     @contextmanager
     def exporting(self) -> Iterator[Any]:
-        """Give the module in evaluation; leave it as it was."""
-        with self._evaluating() as module:
-            yield module
+        """Give the module in evaluation, without what wraps it; leave it as it was."""
+        with self._evaluating():
+            yield self._inner
 
     @property
     def limits(self) -> Limits:
         """What inputs must keep to that are made up for it."""
         from workbench.models.export.examples import Limits
 
-        config = _config(self._module)
+        config = _config(self._inner)
         return Limits(config.get("vocab_size") or 2, frozenset(), longest_text(config))
 
     @contextmanager
-    def _evaluating(self) -> Iterator[Any]:
+    def _evaluating(self) -> Iterator[None]:
         with self._counting:  # the last of several runs at the same time puts it back
             if not self._running:
                 self._in_training = [module for module in self._module.modules() if module.training]
@@ -130,7 +140,7 @@ class ModuleModel(TorchModel):
                     module.training = False
             self._running += 1
         try:
-            yield self._module
+            yield
         finally:
             with self._counting:
                 self._running -= 1
@@ -171,6 +181,28 @@ def _state(module: Any, given: str) -> tuple[dict[str, Any], dict[str, str]]:
             )
     others = {f"no tensor: {name}": type(value).__name__ for name, value in state.items() if not is_tensor(value)}
     return {name: value for name, value in state.items() if is_tensor(value)}, others
+
+
+def _unwrapped(module: Any) -> tuple[Any, list[str]]:
+    """Return the module that the outer ones pass their arguments on to, and the classes of those, outermost first.
+
+    Such a one takes whatever comes, and has nothing but the module that it passes it to. It is one of torch's own: what
+    a class of somebody else does with the result nobody knows.
+    """
+    import torch
+
+    wrappers: list[str] = []
+    while True:
+        parameters = _parameters(module).values()
+        inner = next(
+            (part for name in _INNER if isinstance(part := getattr(module, name, None), torch.nn.Module)), None
+        )
+        own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        named = any(one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters)
+        if inner is None or named or own or not type(module).__module__.startswith("torch."):
+            return module, wrappers
+        wrappers.append(type(module).__name__)
+        module = inner
 
 
 def _config(module: Any) -> Mapping[str, Any]:
