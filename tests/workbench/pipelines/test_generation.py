@@ -22,6 +22,8 @@ from workbench.errors import ClosedError, InputError, RunError, TruncationWarnin
 from workbench.models import samples
 from workbench.pipelines.batching import BatchConfig
 from workbench.pipelines.generation.decoder import Continuation
+from workbench.pipelines.generation.prompts import PromptReader
+from workbench.pipelines.generation.writer import Writer
 from workbench.pipelines.pipeline import pipeline
 from workbench.pipelines.results import Generation, Results
 
@@ -275,12 +277,23 @@ def test_what_is_no_option_is_said(pipe: Any, options: dict[str, Any], says: str
             ask("Once", **options)
 
 
+def test_a_tokenizer_in_python_does_as_well() -> None:
+    reader = PromptReader(transformers.ByT5Tokenizer(), "bytes", None)
+    ids = list(reader.read("Füße 🦊", {}).ids)
+    assert reader.decode(ids) == "Füße 🦊"
+    writer = Writer(reader.decode)
+    assert "".join([*map(writer.write, ids), writer.end()]) == "Füße 🦊"
+
+
 def test_options_of_the_pipeline_hold_for_calls_that_do_not_say(folder: Path) -> None:
     with pipeline("text-generation", folder, temperature=2.5, seed=4, max_new_tokens=9) as pipe:
         drawn = pipe(STARTS[0])
         assert pipe(STARTS[0], seed=4) == drawn
         assert drawn.tokens <= 9
         assert STARTS[0] + pipe(STARTS[0], do_sample=False, max_new_tokens=50).text == SENTENCES[0]
+        with pipe.reopened(engine="torch", temperature=None, seed=None, max_new_tokens=50) as other:
+            assert other.engine.name == "torch"
+            assert STARTS[0] + other(STARTS[0]).text == SENTENCES[0]
 
 
 def test_the_model_s_own_configuration_holds(folder: Path, tmp_path: Path) -> None:
@@ -292,6 +305,10 @@ def test_the_model_s_own_configuration_holds(folder: Path, tmp_path: Path) -> No
         assert pipe(STARTS[0]).tokens <= 6
         assert pipe("One, two").text == ""
         assert pipe("One, two").finish == "stop"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "max_new_tokens": 60, "stop_strings": ["dark"]}))
+    with pipeline("text-generation", tmp_path / "own") as pipe:
+        assert STARTS[0] + pipe(STARTS[0]).text == SENTENCES[0].partition("dark")[0]
+        assert pipe(STARTS[0], stop="fox").text == pipe(STARTS[0]).text.partition("fox")[0]
 
 
 def test_a_text_ends_where_the_positions_do(pipe: Any) -> None:

@@ -92,8 +92,8 @@ class Decoding:
         best, tokens = _likeliest(scores)
         if not math.isfinite(sum(best)):
             raise RunError(
-                f"The model gives {best} as the largest logits of the next token. If numbers of a small dtype overflow, "
-                "load a checkpoint in float32."
+                f"The model gives {best} as the largest logits of the next token. If numbers of a small dtype "
+                "overflow, load a checkpoint in float32."
             )
         if not self._generators:
             return tokens

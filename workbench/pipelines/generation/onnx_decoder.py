@@ -17,7 +17,7 @@ from workbench.pipelines.encoder.pieces import Written
 from .causal import Causal
 from .causal.graph import COSINES, IDS, LAST, LENGTHS, LOGITS, SINES, TOTAL, past
 from .decoder import Continuation, Decoder
-from .prepared import Prepared, prepared
+from .prepared import Preparation, Prepared
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +54,7 @@ class OnnxDecoder(Decoder):
         self.causal, self._module, self._given = causal, module, given
         self.generation, self.quantization, self.nbytes = module.generation_config, quantization, written.nbytes
         self.longest = longest_text(module.config.to_dict())
+        self._prepare = Preparation(module)
         self._rotations = np.zeros((2, 0, causal.head_size // 2), np.float32)
 
     def begin(self, prompts: Sequence[Sequence[int]], options: GenerationOptions, longest: int) -> OnnxContinuation:
@@ -61,7 +62,7 @@ class OnnxDecoder(Decoder):
         if self._session is None:
             raise RunError(f"The engine of {self._given} is closed. Open a new one.")
         try:
-            start = prepared(self._module, prompts, options, longest, "cpu")
+            start = self._prepare(prompts, options, longest)
             room = max(map(len, prompts)) + longest
             return OnnxContinuation(self, self._session, prompts, start, room)
         except Exception as error:

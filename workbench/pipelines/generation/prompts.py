@@ -46,7 +46,7 @@ class PromptReader:
     def __init__(self, tokenizer: Any, given: str, first: int | None) -> None:
         self._tokenizer, self._given, self._first = tokenizer, given, first
         # A copy of our own: the model's cuts and pads as it is asked to, which changes it under other threads.
-        self._backend = copy.deepcopy(tokenizer.backend_tokenizer) if tokenizer.is_fast else None
+        self._backend = copy.deepcopy(tokenizer.backend_tokenizer) if getattr(tokenizer, "is_fast", False) else None
         if self._backend is not None:
             self._backend.no_truncation()
             self._backend.no_padding()
