@@ -156,11 +156,10 @@ class TextGeneration(Pipeline):
         (job,), _ = self._jobs(prompt, options)
 
         def begin() -> Decoding:
-            self._check_open()
             limit = self.engine.limit(len(job.prompt.ids), job.options)
             return Decoding(self.engine, self.reader, [job.prompt], job.options, [limit])
 
-        return TextStream(begin, job.prompt.text, self._thread)
+        return TextStream(begin, job.prompt.text, thread=self._thread, check=self._check_open)
 
     @property
     def metrics(self) -> BatchMetrics | None:

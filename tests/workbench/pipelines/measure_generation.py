@@ -20,6 +20,8 @@ import generator
 
 PROMPT = "Once upon a time there was a fox who lived in a dark forest. " * 4
 NEW = 32
+BYTES = 260
+"""The first tokens are special ones and bytes."""
 
 
 def saved(folder: Path, layers: int) -> Path:
@@ -46,7 +48,8 @@ def saved(folder: Path, layers: int) -> Path:
         )
     )
     with torch.no_grad():
-        model.lm_head.weight[len(words) :] = 0  # so that tokens which the tokenizer does not have never come
+        model.lm_head.weight[len(words) :] = 0  # so that tokens which the tokenizer does not have never come,
+        model.lm_head.weight[:BYTES] = 0  # nor single bytes, which are no text
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     return folder

@@ -177,6 +177,16 @@ def test_the_graph_is_the_model(kind: str, more: dict[str, Any], tmp_path: Path)
             assert prompt + found.text == words.decode(whole, skip_special_tokens=True)
 
 
+def test_weights_of_half_precision_are_computed_in_float32(tmp_path: Path) -> None:
+    words, model = random_model("llama", tmp_path)
+    model.bfloat16().save_pretrained(tmp_path)
+    with pipeline("text-generation", tmp_path, max_new_tokens=12) as pipe:
+        assert pipe.engine.name == "onnxruntime"
+        found = pipe(SENTENCES[0])
+    whole = model.float().generate(**words(SENTENCES[0], return_tensors="pt"), max_new_tokens=12, do_sample=False)[0]
+    assert SENTENCES[0] + found.text == words.decode(whole, skip_special_tokens=True)
+
+
 @pytest.mark.parametrize(
     ("kind", "more", "says"),
     [

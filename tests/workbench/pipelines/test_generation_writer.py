@@ -74,6 +74,17 @@ def test_any_tokens_make_text(ids: list[int]) -> None:
     assert "".join(written(Writer(decode), ids)) == decode(ids)
 
 
+@pytest.mark.parametrize("make", [of_bytes, of_pieces_and_bytes])
+def test_bytes_that_are_no_text_are_not_waited_for(make: Callable[[], Any]) -> None:
+    tokenizer = make()
+    letter = tokenizer.token_to_id("a")
+    byte = next(token for token in range(300) if decoder(tokenizer)([token]) == "\N{REPLACEMENT CHARACTER}")
+    writer = Writer(decoder(tokenizer), [letter])
+    shown = "".join(writer.write(byte) for _ in range(20))
+    assert len(shown) == 17
+    assert shown + writer.end() == "\N{REPLACEMENT CHARACTER}" * 20
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text("ab,é", max_size=40), st.lists(st.text("ab,é", min_size=1, max_size=4), min_size=1, max_size=3))
 def test_a_text_ends_before_the_stop_string_that_is_whole_first(text: str, stop: list[str]) -> None:

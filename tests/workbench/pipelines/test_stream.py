@@ -262,6 +262,23 @@ def test_no_thread_stays_behind(folder: Path) -> None:
         pipe.stream("Once")
 
 
+def test_a_pipeline_that_closes_ends_its_streams(pipe: Any) -> None:
+    stream, other = pipe.stream("Once", **LONG), pipe.stream("Once", **LONG)
+    read = next(stream)
+
+    async def main() -> None:
+        await anext(other)
+        pipe.close()
+        with pytest.raises(ClosedError):
+            await anext(other)
+
+    asyncio.run(main())
+    with pytest.raises(ClosedError):
+        next(stream)
+    assert next(stream, None) is None
+    assert (stream.result.text, stream.result.finish, other.result.finish) == (read, "cancelled", "cancelled")
+
+
 def test_a_stream_continues_one_prompt(pipe: Any) -> None:
     with pytest.raises(InputError, match="one prompt"):
         pipe.stream(STARTS)

@@ -28,6 +28,8 @@ class TextStream:
         What is continued.
     thread
         Gives the thread in which an event loop lets it compute.
+    check
+        Raises an error before a piece if there can be none any more.
 
     Examples
     --------
@@ -37,8 +39,15 @@ class TextStream:
     ...     print(piece, end="")
     """
 
-    def __init__(self, begin: Callable[[], Decoding], prompt: str, thread: Callable[[], Executor]) -> None:
-        self._begin, self._thread = begin, thread
+    def __init__(
+        self,
+        begin: Callable[[], Decoding],
+        prompt: str,
+        *,
+        thread: Callable[[], Executor],
+        check: Callable[[], None],
+    ) -> None:
+        self._begin, self._thread, self._check = begin, thread, check
         self._decoding: Decoding | None = None
         self._made = Generation("", prompt, 0, "cancelled")
         self._read: list[str] = []
@@ -118,6 +127,7 @@ class TextStream:
         with self._computing:
             try:
                 while not self._left:
+                    self._check()
                     self._decoding = self._decoding or self._begin()
                     (piece,) = self._decoding.step()
                     self._left = self._left or self._decoding.done

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 """What a decoder makes of the bytes of a character that is not whole yet."""
+_BYTES = 3
+"""A character that is not whole yet has so many bytes at the most, and each may be decoded as a broken one."""
 _CONTEXT = 64
 """So many tokens of a prompt, at most, are decoded with the first new ones."""
 _WINDOW = 16
@@ -43,7 +45,7 @@ class Writer:
         """Return what can be shown after one more token, which may be nothing."""
         self._tokens.append(token)
         text = self._decode(self._tokens)
-        whole = text.rstrip(_BROKEN)
+        whole = text[: len(text) - self._pending(text)]
         if len(whole) <= len(self._known):
             return ""
         new, self._known = whole[len(self._known) :], whole
@@ -61,6 +63,15 @@ class Writer:
             shown += self._held
         self._held = ""
         return shown
+
+    def _pending(self, text: str) -> int:
+        """Return how many characters at the end may still become something else."""
+        broken = len(text) - len(text.rstrip(_BROKEN))
+        if broken > _BYTES:  # bytes that are no text; or the decoder breaks whole characters together with the next one
+            rest = self._decode(self._tokens[self._boundary :])
+            if len(rest) - len(rest.rstrip(_BROKEN)) > _BYTES:
+                return _BYTES
+        return broken
 
     def _cut(self) -> None:
         """Forget old tokens, up to where a whole character ended."""
