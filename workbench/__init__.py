@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .pipelines.batching.batcher import Batcher
     from .pipelines.batching.config import BatchConfig
     from .pipelines.pipeline import pipeline
+    from .ring.options import LaunchOptions
+    from .ring.runtime import Runtime
     from .views.app import Workbench
     from .views.inspector import inspect
 
@@ -33,7 +35,9 @@ _HOME = {
     "BatchConfig": "pipelines.batching.config",
     "Batcher": "pipelines.batching.batcher",
     "CacheConfig": "models.cache.config",
+    "LaunchOptions": "ring.options",
     "ModelCache": "models.cache.cache",
+    "Runtime": "ring.runtime",
     "TorchBridge": "bridge.bridge",
     "WorkbenchError": "errors",
     "Workbench": "views.app",
@@ -49,7 +53,9 @@ __all__ = [
     "BatchConfig",
     "Batcher",
     "CacheConfig",
+    "LaunchOptions",
     "ModelCache",
+    "Runtime",
     "TorchBridge",
     "Workbench",
     "WorkbenchError",
@@ -63,7 +69,13 @@ __all__ = [
 ]
 
 
+_PARTS = ("bench", "ring")
+"""Packages whose own public names are used as ``wb.bench.ring()``."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return importlib.import_module(f".{name}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module 'workbench' has no attribute {name!r}; it has {', '.join(__all__)}")
     value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
@@ -79,4 +91,4 @@ def load_ipython_extension(ipython: Any) -> None:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, *_PARTS})

@@ -39,6 +39,22 @@ class ClosedError(WorkbenchError):
     """A request to something that was closed, or whose process has ended."""
 
 
+class StateError(WorkbenchError):
+    """A step that the state of a kernel does not allow; the message names both states."""
+
+
+class ReplyTimeoutError(WorkbenchError, TimeoutError):
+    """An answer, or a reply, that did not come in time."""
+
+
+class DeadLetterError(WorkbenchError):
+    """A message that no kernel will answer; the message says why, and the runtime keeps it as a dead letter."""
+
+
+class KernelDiedError(WorkbenchError):
+    """A message of which its kernel died."""
+
+
 class CacheError(WorkbenchError):
     """A folder of models that cannot be kept within its budget, or cannot be read or written."""
 

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
+from workbench.ring.audit import RingAudit
 from workbench.ring.metrics import KernelMetrics, KernelStatus, RuntimeStatus
 
 from . import html
-
-
-class Audit(Protocol):
-    """What `workbench.bench.round_trip.RingAudit` has for its card."""
-
-    heading: str
-    facts: Sequence[tuple[str, str]]
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
 
 
 def status_card(status: KernelStatus) -> str:
@@ -43,7 +32,7 @@ def runtime_card(status: RuntimeStatus) -> str:
     return html.card(html.heading(status.heading), html.facts(status.facts), table)
 
 
-def audit_card(audit: Audit) -> str:
+def audit_card(audit: RingAudit) -> str:
     """Return the times of round trips, and their conditions."""
     table = html.table(audit.columns, audit.rows, numeric=audit.columns[1:])
     return html.card(html.heading(audit.heading), table, html.facts(audit.facts))

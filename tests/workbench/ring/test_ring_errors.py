@@ -1,0 +1,100 @@
+"""What raises reaches its own caller; what dies begins anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from workbench.errors import (
+    ClosedError,
+    KernelDiedError,
+    StateError,
+)
+from workbench.ring import KernelHandle
+from workbench.ring.options import Thread
+
+from .handlers import THREADS, count
+
+
+@pytest.mark.parametrize("thread", THREADS)
+def test_an_exception_reaches_its_own_caller(runtime: wb.Runtime, thread: Thread) -> None:
+    def divide(payload: float) -> float:
+        return 1 / payload
+
+    kernel = runtime.launch("divide", handler=divide, thread=thread)
+    with pytest.raises(ZeroDivisionError):
+        kernel.call(0)
+    assert kernel.call(2) == 0.5
+    kernel.send(0, id="zero")
+    kernel.send(4)
+    reply = kernel.receive(timeout=30)
+    assert reply.id == "zero"
+    with pytest.raises(ZeroDivisionError):
+        _ = reply.value
+    assert kernel.receive(timeout=30).value == 0.25
+    kernel.send(0, reply=False, id="unwanted")
+    assert kernel.call(1) == 1
+    (letter,) = runtime.dead_letters
+    assert letter.id == "unwanted"
+    assert isinstance(letter.error, ZeroDivisionError)
+    metrics = kernel.metrics
+    assert (metrics.answered, metrics.failed, metrics.dead) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("thread", THREADS)
+def test_a_kernel_that_dies_begins_anew(runtime: wb.Runtime, thread: Thread) -> None:
+    def handler(state: Counter[str], payload: str) -> int:
+        if payload == "die":
+            raise SystemExit(3)
+        return count(state, payload)
+
+    kernel = runtime.launch("mortal", handler=handler, state=Counter, restarts=2, thread=thread)
+    assert [kernel.call("a") for _ in range(2)] == [1, 2]
+    with pytest.raises(KernelDiedError, match=r"died of SystemExit: 3.*restart 1 of at most 2"):
+        kernel.call("die")
+    assert kernel.call("a") == 1, "with a new state"
+    kernel.send("die")
+    with pytest.raises(KernelDiedError, match="restart 2"):
+        _ = kernel.receive(timeout=30).value
+    assert kernel.status.restarts == 2
+    with pytest.raises(KernelDiedError, match="is terminated"):
+        kernel.call("die")
+    kernel.wait("terminated", timeout=30)
+    assert "SystemExit" in kernel.status.reason
+    with pytest.raises(ClosedError, match="it died of SystemExit"):
+        kernel.call("a")
+
+
+def test_a_state_that_cannot_be_made_is_a_death(runtime: wb.Runtime) -> None:
+    tries: list[int] = []
+
+    def state() -> dict[str, int]:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OSError("no such device")
+        return {}
+
+    kernel = runtime.launch("late", handler=lambda state, payload: payload, state=state)
+    for _ in range(2):
+        with pytest.raises(KernelDiedError, match="no such device"):
+            kernel.call(1)
+    assert kernel.call(1) == 1
+
+
+def test_a_kernel_cannot_wait_for_itself(runtime: wb.Runtime) -> None:
+    handles: dict[str, KernelHandle] = {}
+
+    def asks(other: str) -> Any:
+        def handler(payload: Any) -> Any:
+            return handles[other].call(payload)
+
+        return handler
+
+    for thread in THREADS:
+        handles["a"] = runtime.launch(f"a {thread}", handler=asks("b"), thread=thread)
+        handles["b"] = runtime.launch(f"b {thread}", handler=asks("a"), thread=thread)
+        with pytest.raises(StateError, match="wait for itself"):
+            handles["a"].call(1)

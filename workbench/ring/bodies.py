@@ -1,0 +1,118 @@
+"""From what a user names to what runs it: operations, formulas, pipelines, handlers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workbench.errors import InputError
+from workbench.text import did_you_mean
+
+from .body import Body, FunctionBody
+from .options import LaunchOptions
+from .similarity import RowsKept
+
+BUILT_IN: Mapping[str, tuple[Callable[..., Any], Callable[[], Any] | None]] = {
+    "similarity_matrix": (RowsKept.answer, RowsKept),
+}
+"""Kernels that come with the workbench: a handler, and what makes its state."""
+
+
+def make_body(name: str, options: LaunchOptions) -> Body:
+    """Return what runs the messages of a kernel on the CPU.
+
+    Raises
+    ------
+    workbench.errors.InputError
+        If nothing of the name is known, the handler cannot be called, or it takes other arguments.
+    """
+    handler = name if options.handler is None else options.handler
+    if isinstance(handler, str):
+        handler = _named(handler, asked=options.handler is not None)
+    if isinstance(handler, _BuiltIn):
+        return FunctionBody(handler.function, f"the kernel {handler.name}", options.state or handler.state)
+    if options.state is None and (found := _operation(handler)):
+        operation, runs = found
+        return FunctionBody(_spread(operation), runs)
+    if options.state is None and _is_pipeline(handler):
+        return FunctionBody(_spread(handler), f"a pipeline for {handler.task}")
+    if not callable(handler):
+        raise InputError(
+            f"Kernel {name!r} cannot run {handler!r}. handler is the name of an operation, a function of fused_kernels "
+            "or of @fk.elementwise, a pipeline, or a function of the payload."
+        )
+    _check_handler(name, handler, options.state)
+    return FunctionBody(handler, f"the handler {getattr(handler, '__name__', type(handler).__name__)}", options.state)
+
+
+class _BuiltIn:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.function, self.state = BUILT_IN[name]
+
+
+def _named(name: str, *, asked: bool) -> Any:
+    import fused_kernels as fk
+
+    if name in BUILT_IN:
+        return _BuiltIn(name)
+    if name in fk.OPS:
+        return fk.OPS[name].function
+    known = [*BUILT_IN, *fk.OPS]
+    what = f"handler={name!r}" if asked else f"A kernel {name!r} without a handler"
+    raise InputError(
+        f"{what} names no operation.{did_you_mean(name, known)} Give a function, LaunchOptions(handler=...), or one "
+        f"of: {', '.join(known)}."
+    )
+
+
+def _operation(handler: Any) -> tuple[Callable[..., Any], str] | None:
+    """Return an operation of the catalogue, or a formula, and what it is; None if it is neither."""
+    import fused_kernels as fk
+
+    if isinstance(handler, fk.Op):
+        return handler.function, f"the operation {handler.name}"
+    name = getattr(handler, "__name__", "")
+    if name in fk.OPS and fk.OPS[name].function is handler:
+        return handler, f"the operation {name}"
+    return (handler, f"the formula {name}") if hasattr(handler, "formula") and callable(handler) else None
+
+
+def _is_pipeline(handler: Any) -> bool:
+    from workbench.pipelines.task import Pipeline
+
+    return isinstance(handler, Pipeline)
+
+
+def _spread(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a function of one payload: a dict of arguments by name, a tuple of them, or the only one."""
+
+    def run(payload: Any) -> Any:
+        kind = type(payload)
+        if kind is tuple:
+            return function(*payload)
+        if kind is dict:
+            return function(**payload)
+        return function(payload)
+
+    return run
+
+
+def _check_handler(name: str, handler: Callable[..., Any], state: Callable[[], Any] | None) -> None:
+    called = getattr(handler, "__call__", None)  # noqa: B004 - an object whose class has an async __call__
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called):
+        raise InputError(
+            f"The handler of kernel {name!r} is a coroutine function. A kernel runs plain functions, in a thread; "
+            "await its answers with acall."
+        )
+    wanted = 1 if state is None else 2
+    try:
+        inspect.signature(handler).bind(*[None] * wanted)
+    except TypeError as error:
+        form = "handler(payload)" if state is None else "handler(state, payload)"
+        raise InputError(
+            f"The handler of kernel {name!r} is called as {form}, which it does not take: {error}."
+        ) from None
+    except ValueError:  # a function written in C that tells nothing of its arguments
+        return
