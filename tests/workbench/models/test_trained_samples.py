@@ -9,6 +9,7 @@ import torch
 
 import workbench as wb
 from workbench.models.trained import sentences, trained
+from workbench.models.trained.once import made_once
 from workbench.models.trained.writer import SENTENCES
 
 UNSEEN = 9
@@ -68,3 +69,14 @@ def test_training_leaves_torch_as_it_was(tmp_path: Path) -> None:
     written = (folder / "model.safetensors").stat().st_mtime_ns
     assert trained("tiny-writer", folder) == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == written, "made once"
+
+
+def test_of_two_who_make_the_same_the_first_one_s_files_stay(tmp_path: Path) -> None:
+    def save(folder: Path) -> None:
+        (folder / "config.json").write_text("second")
+        made_once(tmp_path / "model", lambda other: other.joinpath("config.json").write_text("first"), "model")
+
+    assert (made_once(tmp_path / "model", save, "model") / "config.json").read_text() == "first"
+    (tmp_path / "empty").mkdir()
+    assert (made_once(tmp_path / "empty", save, "empty") / "config.json").read_text() == "second"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "model"], "nothing is left lying about"

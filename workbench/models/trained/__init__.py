@@ -18,7 +18,7 @@ DESCRIPTIONS = {
     "tiny-writer": "a small Llama that continues a few sentences, trained here on first use, Hugging Face",
 }
 """What each does, in a line."""
-_VERSION = 1
+_VERSION = 2
 """In the name of a folder that is kept; changed with what is trained."""
 
 

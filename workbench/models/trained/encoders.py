@@ -66,7 +66,7 @@ def save_reader(folder: Path) -> None:
     tokenizer = word_tokenizer((f"{one.question} {one.context}" for one in shown), _LONGEST)
 
     def rows() -> Rows:
-        told = [sentences.riddle(chance) for _ in range(32)]
+        told = [sentences.riddle(chance) for _ in range(24)]
         encoded = tokenizer(
             [one.question for one in told], [one.context for one in told], padding=True, return_tensors="pt"
         )
@@ -77,7 +77,7 @@ def save_reader(folder: Path) -> None:
         starts, ends = (torch.tensor(side) for side in zip(*spans, strict=True))
         return {**encoded, "start_positions": starts, "end_positions": ends}
 
-    save(folder, train(lambda: transformers.BertForQuestionAnswering(_config(tokenizer)), rows, 450), tokenizer)
+    save(folder, train(lambda: transformers.BertForQuestionAnswering(_config(tokenizer)), rows, 220), tokenizer)
 
 
 def _label(one: sentences.Tagged, begin: int, end: int, labels: tuple[str, ...]) -> int:

@@ -49,8 +49,9 @@ def made_once(target: Path, save: Callable[[Path], None], name: str) -> Path:
         building.chmod(0o755)
         try:
             building.rename(target)
-        except OSError:  # another process was faster, or the folder was there
-            shutil.copytree(building, target, dirs_exist_ok=True)
+        except OSError:  # the folder was there; with a model in it another process was faster, and reads it already
+            if not (target / "config.json").is_file():
+                shutil.copytree(building, target, dirs_exist_ok=True)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return target

@@ -18,7 +18,7 @@ ROUNDS = 7
 """At least."""
 _TRIES = 2
 """How often a sample is taken at the most, until no thread had to wait for a core."""
-_FEWEST = 8
+_FEWEST = 4
 """Texts in a call that has several, if there are as many."""
 _WARMED = 2
 """A sample runs a call twice: once to warm up."""
