@@ -218,3 +218,22 @@ def test_rows_of_unequal_size_stay_exact_in_int8(tmp_path: Path) -> None:
 def test_buckets_of_distances_are_those_of_transformers(count: int, distance: int) -> None:
     expected = MPNetEncoder.relative_position_bucket(torch.tensor([distance]), num_buckets=count)
     assert buckets(np.array([distance]), count)[0] == int(expected[0])
+
+
+def test_int8_that_would_lose_too_much_goes_another_way(tmp_path: Path) -> None:
+    """One feature that is tiny, with weights that are huge, takes the scale of whole columns from all others."""
+    save("bert", tmp_path, intermediate_size=256)
+
+    def uneven(tensors: dict[str, Any]) -> dict[str, Any]:
+        for layer in ("encoder.layer.0", "encoder.layer.1"):
+            tensors[f"{layer}.attention.output.LayerNorm.weight"][0] = 1e-4
+            tensors[f"{layer}.attention.output.LayerNorm.bias"][0] = 0
+            tensors[f"{layer}.intermediate.dense.weight"][:, 0] *= 1e4
+            tensors[f"{layer}.output.dense.weight"] *= 20
+        return tensors
+
+    rewritten(tmp_path, uneven)
+    engine = open_engine(loaded(tmp_path), "hidden", quantization="int8")
+    assert "export of torch" in engine.why
+    assert "in int8 its hidden states have a cosine of" in engine.why
+    assert engine.quantization == "int8"

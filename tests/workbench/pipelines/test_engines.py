@@ -95,6 +95,16 @@ def test_torch_when_it_is_asked_for(bert: Path) -> None:
     assert apart(engine.forward(tokens), by_torch(bert, tokens, "labels"), tokens) == 0
 
 
+def test_without_onnx_runtime(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
+    engine = open_engine(loaded(bert), "labels")
+    assert engine.name == "torch"
+    assert "ONNX Runtime is not there" in engine.why
+    for options in ({"engine": "onnxruntime"}, {"quantization": "int8"}):
+        with pytest.raises(MissingLibraryError, match=r"pip install 'fusion-workbench\[cpu\]'"):
+            open_engine(loaded(bert), "labels", **options)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("head", ["hidden", "labels"])
 def test_a_decoder_on_torch(head: str, tmp_path: Path) -> None:
     save("gpt2", tmp_path, head, n_embd=32, n_layer=2, n_head=4, n_positions=64, pad_token_id=1, bos_token_id=2,

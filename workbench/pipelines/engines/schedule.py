@@ -70,7 +70,7 @@ def compute(
         if progress is not None:
             progress(1, 1)
         return {}
-    return _Run(engine, encodings, finish, cancelled, progress).errors
+    return _Run(engine, encodings, finish, cancelled, progress).through()
 
 
 def batches(lengths: Sequence[int], tokens_at_once: int, lanes: int) -> list[list[int]]:
@@ -118,14 +118,18 @@ class _Run:
         self._engine, self._finish, self._cancelled, self._progress = engine, finish, cancelled, progress
         self._ids = [np.array(encoding.ids, np.int64) for encoding in encodings]
         self._encodings = encodings
-        made = batches([len(ids) for ids in self._ids], engine.tokens_at_once, engine.lanes)
-        self._left: Iterator[list[int]] = iter(made)
         self._lock, self._ended = threading.Lock(), False
+        self._left: Iterator[list[int]] = iter(())
         self._done = 0
         self._raised: BaseException | None = None
+
+    def through(self) -> dict[int, Exception]:
+        """Compute all, and return the errors by place."""
+        made = batches([len(ids) for ids in self._ids], self._engine.tokens_at_once, self._engine.lanes)
+        self._left = iter(made)
         helpers = [
             threading.Thread(target=self._helps, name=f"workbench lane {lane}", daemon=True)
-            for lane in range(1, min(engine.lanes, len(made)))
+            for lane in range(1, min(self._engine.lanes, len(made)))
         ]
         for helper in helpers:
             helper.start()
@@ -137,6 +141,7 @@ class _Run:
                 helper.join()
         if self._raised is not None:
             raise self._raised
+        return self.errors
 
     def _helps(self) -> None:
         try:
