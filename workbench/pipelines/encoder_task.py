@@ -219,9 +219,10 @@ class EncoderTask(Pipeline, Generic[Options]):
         assert self.splits is not None
         if room(encoding, longest, self.splits) <= self.stride:
             raise InputError(
-                f"{which(asked.texts, place)} leaves no room for its context: of the {longest} tokens of a window, "
-                f"{longest - room(encoding, longest, self.splits)} go to the question and what stands around it, and "
-                f"two windows share {self.stride}. Shorten the question, or give a smaller stride."
+                f"{which(asked.texts, place)} leaves no room for its text: of the {longest} tokens of a window, "
+                f"{longest - room(encoding, longest, self.splits)} go to {'the question and ' * self.splits}the tokens "
+                f"around it, and two windows share {self.stride}. "
+                f"{'Shorten the question, or g' if self.splits else 'G'}ive a smaller stride."
             )
         parts = windows(encoding, longest, self.stride, self.splits)
         return Job(text, encoding, [part.tokens for part in parts], asked.options, parts)

@@ -151,7 +151,8 @@ class FeatureExtraction(EncoderTask[EmbeddingOptions]):
 
     def answer(self, job: Job[EmbeddingOptions], kept: Sequence[Array]) -> Array:
         """Return the embedding."""
-        return kept[0][: len(job.pieces[0])] if self.pooling == "none" else kept[0]
+        # a copy of the tokens: a view would keep those of the whole batch
+        return kept[0][: len(job.pieces[0])].copy() if self.pooling == "none" else kept[0]
 
     def gather(self, answers: list[Array]) -> Any:
         """Return embeddings as one array."""

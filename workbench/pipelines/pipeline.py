@@ -119,8 +119,19 @@ def pipeline(
     return chosen.open(loaded, how, of_task)
 
 
+def task_of(model: HuggingFaceModel) -> str | None:
+    """Return the task that a model is made for, by the name of its architecture; None if that says nothing."""
+    architecture = _architecture(model)
+    return next((task for end, task in _HEADS.items() if architecture.endswith(end)), None)
+
+
+def _architecture(model: HuggingFaceModel) -> str:
+    architectures = model.config.get("architectures")
+    return str(architectures[0]) if isinstance(architectures, list) and architectures else ""
+
+
 def _class(task: str) -> type[Pipeline]:
-    name = ALIASES.get(task, task)
+    name = ALIASES.get(task, task) if isinstance(task, str) else ""
     if name not in TASKS:
         raise InputError(
             f"There is no task {task!r}.{did_you_mean(task, [*TASKS, *ALIASES])} There are: {', '.join(TASKS)}."
@@ -160,11 +171,10 @@ def _loaded(model: Any, chosen: type[Pipeline], cache: Any, device: str, options
 
 
 def _check_fits(chosen: type[Pipeline], model: HuggingFaceModel) -> None:
-    architectures = model.config.get("architectures")
-    architecture = architectures[0] if isinstance(architectures, list) and architectures else ""
+    architecture = _architecture(model)
     if not architecture or not chosen.fits or architecture.endswith(chosen.fits):
         return
-    task = next((task for end, task in _HEADS.items() if architecture.endswith(end)), None)
+    task = task_of(model)
     other = f"made for {task}: wb.pipeline({task!r}, {model.given!r})" if task else "made for another task"
     raise InputError(
         f"{model.given} is a {architecture}, which has no head for {chosen.task}; it is {other}. Or give a model whose "

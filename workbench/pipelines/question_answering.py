@@ -15,7 +15,7 @@ from .questions import checked_pairs
 from .results import Answer, Results
 from .spans import passages
 from .task import Opening
-from .texts import checked_top_k
+from .texts import checked_top_k, which, whole_number
 from .windows import merged, whole
 
 if TYPE_CHECKING:
@@ -76,12 +76,10 @@ class QuestionAnswering(EncoderTask[AnswerOptions]):
         max_answer_len: int = 15,
         handle_impossible_answer: bool = False,
     ) -> None:
-        if window is not None and (isinstance(window, bool) or not isinstance(window, int) or window < 1):
-            raise InputError(f"window must be the most tokens of a window, such as 384; got {window!r}.")
-        self._options = AnswerOptions(
-            checked_top_k(top_k), _checked_length(max_answer_len), bool(handle_impossible_answer)
-        )
-        super().__init__(model, how, truncation=truncation, stride=stride, longest=window or _WINDOW)
+        window = _WINDOW if window is None else whole_number("window", window, 1)
+        length = whole_number("max_answer_len", max_answer_len, 1)
+        self._options = AnswerOptions(checked_top_k(top_k), length, bool(handle_impossible_answer))
+        super().__init__(model, how, truncation=truncation, stride=stride, longest=window)
 
     def __call__(
         self,
@@ -173,6 +171,15 @@ class QuestionAnswering(EncoderTask[AnswerOptions]):
         answers = [Answer(context[one.start : one.end], one.start, one.end, one.score) for one in found]
         return answers[0] if options.top_k is None else Results(answers)
 
+    def _jobs(self, asked: Asked[AnswerOptions]) -> list[Job[AnswerOptions]]:
+        jobs = super()._jobs(asked)
+        for place, job in enumerate(jobs):
+            if 1 not in job.encoding.sequence_ids:
+                raise InputError(
+                    f"{which(asked.texts, place)} has a context that gives no token: {job.text[1]!a:.60}. Give a text."
+                )
+        return jobs
+
     def _asked(
         self,
         pairs: Any,
@@ -186,13 +193,7 @@ class QuestionAnswering(EncoderTask[AnswerOptions]):
         if top_k is not None:
             options = replace(options, top_k=checked_top_k(top_k))
         if max_answer_len is not None:
-            options = replace(options, max_answer_len=_checked_length(max_answer_len))
+            options = replace(options, max_answer_len=whole_number("max_answer_len", max_answer_len, 1))
         if impossible is not None:
             options = replace(options, impossible=bool(impossible))
         return Asked(*checked_pairs(pairs, *sides), options)
-
-
-def _checked_length(length: Any) -> int:
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise InputError(f"max_answer_len must be a number of tokens from 1 on, got {length!r}.")
-    return length

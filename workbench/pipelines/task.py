@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from workbench.errors import ClosedError
-from workbench.text import format_bytes
+from workbench.errors import ClosedError, InputError
+from workbench.text import did_you_mean, format_bytes
 
 if TYPE_CHECKING:
     from workbench.models.export.step import Report
@@ -114,6 +114,12 @@ class Pipeline(ABC):
         """
         how, options = self.opened
         of_opening = {name: changes.pop(name) for name in list(changes) if hasattr(how, name)}
+        if unknown := [name for name in changes if name not in self.options()]:
+            known = [*vars(how), *self.options()]
+            raise InputError(
+                f"{unknown[0]}= is nothing that a {self.task} pipeline is opened with."
+                f"{did_you_mean(unknown[0], known)} There are: {', '.join(known)}."
+            )
         return self.open(self.model, replace(how, **of_opening), {**options, **changes})
 
     def verdict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,9 +51,14 @@ def checked(texts: Any, *, pairs: bool = True) -> tuple[list[Text], bool]:
 
 def checked_top_k(top_k: Any) -> int | None:
     """Return how many answers are wanted; None for the best one alone."""
-    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):
-        raise InputError(f"top_k must be a whole number of at least 1, or None for the best one alone; got {top_k!r}.")
-    return top_k
+    return None if top_k is None else whole_number("top_k", top_k, 1, ", or None for the best one alone")
+
+
+def whole_number(name: str, value: Any, least: int, more: str = "") -> int:
+    """Return an argument that counts something, NumPy's integers as Python's."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < least:
+        raise InputError(f"{name} must be a whole number of at least {least}{more}; got {value!r}.")
+    return operator.index(value)
 
 
 def _is_pair(texts: Any) -> bool:

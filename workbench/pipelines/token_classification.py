@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -156,6 +156,6 @@ def _checked_aggregation(aggregation: Any) -> Aggregation:
 
 
 def _checked_ignore(ignore: Any) -> tuple[str, ...]:
-    if isinstance(ignore, str) or not all(isinstance(label, str) for label in ignore):
+    if not isinstance(ignore, Collection) or isinstance(ignore, str) or not all(isinstance(one, str) for one in ignore):
         raise InputError(f"ignore must be a list of labels, such as ['O'], got {ignore!r}.")
     return tuple(ignore)

@@ -74,7 +74,7 @@ class Tokens:
         Raises
         ------
         workbench.errors.LoadError
-            If it has none, or one that cannot be read.
+            If it has none, or one that cannot be read, or no text has room in the model.
         """
         folder = model._source.path
         assert folder is not None
@@ -87,11 +87,19 @@ class Tokens:
 
             steps = [normalizers.Lowercase(), *([tokenizer.normalizer] if tokenizer.normalizer else [])]
             tokenizer.normalizer = normalizers.Sequence(steps)
-        limits = [limit for limit in (settings.get("model_max_length"), longest_text(model.config), longest) if limit]
+        known = [limit for limit in (settings.get("model_max_length"), longest_text(model.config), longest) if limit]
+        limit = min((int(limit) for limit in known if _is_limit(limit)), default=None)
+        special = tokenizer.num_special_tokens_to_add(False)
+        if limit is not None and limit <= special:
+            raise LoadError(
+                f"{model.given} takes {limit} tokens by its files, of which {special} go to special ones, so no "
+                "text has room. Mend model_max_length in tokenizer_config.json, or max_position_embeddings in "
+                "config.json."
+            )
         vocabulary = model.config.get("vocab_size")
         return cls(
             tokenizer,
-            min((int(limit) for limit in limits if _is_limit(limit)), default=None),
+            limit,
             vocabulary=vocabulary if isinstance(vocabulary, int) else None,
             cuts_left=settings.get("truncation_side") == "left",
         )
@@ -108,13 +116,13 @@ class Tokens:
         try:
             if len(texts) == 1:
                 text = texts[0]
-                encodings = [self.tokenizer.encode(text) if type(text) is str else self.tokenizer.encode(*text)]
+                encodings = [self.tokenizer.encode(*text) if isinstance(text, tuple) else self.tokenizer.encode(text)]
             else:
                 encodings = self.tokenizer.encode_batch(texts)
         except Exception as error:
             raise _fault(texts, error) from error
         for place, encoding in enumerate(encodings):
-            if len(encoding) <= self._special[type(texts[place]) is tuple]:
+            if len(encoding) <= self._special[isinstance(texts[place], tuple)]:
                 raise InputError(
                     f"{which(texts, place)} gives no token: {shown(texts[place])}. Leave it out, or give a text."
                 )

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 from workbench.errors import InputError, TruncationWarning
 from workbench.text import counted, did_you_mean
 
-from .texts import Text, which
+from .texts import Text, which, whole_number
 
 Truncation = Literal["window", "warn", "error"]
 """Read in windows that overlap, or where a task cannot do that, cut, with a warning; or refused."""
@@ -41,12 +41,10 @@ def check_stride(stride: Any, longest: int | None) -> int:
     """Return how many tokens two windows share: a quarter of the longest, at most 128, if it is not given."""
     if stride is None:
         return min(longest // 4, 128) if longest else 0
-    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 0 or (longest and stride >= longest):
-        raise InputError(
-            f"stride must be the number of tokens that two windows share, 0 or more and fewer than the "
-            f"{longest or 'tokens'} of a window; got {stride!r}."
-        )
-    return stride
+    shared = whole_number("stride", stride, 0, ", the tokens that two windows share")
+    if longest and shared >= longest:
+        raise InputError(f"stride={shared} tokens cannot be shared by two windows of {longest}. Give a smaller one.")
+    return shared
 
 
 def warn_of_the_cut(texts: Sequence[Text], cut: Sequence[tuple[int, int]], longest: int | None, *, left: bool) -> None:

@@ -208,8 +208,12 @@ def test_what_is_no_question_is_refused(pipe: Any, finder: Path) -> None:
         ({"question": [WHO, WHO], "context": [context] * 3}, "2 questions and 3 contexts"),
         ({"question": 3, "context": context}, "question: Got int"),
         ({"question": WHO, "context": " \n"}, "The context is blank"),
+        ({"pairs": [(WHO, context), (WHO, "\u200b")]}, r"Text 1 of 2 has a context that gives no token: .\\u200b"),
         ({"pairs": [(WHO, context), ("", context)]}, "Of pair 1 of 2 the question is blank"),
-        ({"question": "when " * 110, "context": context}, "leaves no room for its context"),
+        (
+            {"question": "when " * 110, "context": context},
+            "leaves no room for its text: of the 128 tokens of a window, 113 go to the question",
+        ),
         ({"question": WHO, "context": context, "max_answer_len": 0}, "max_answer_len must be"),
         ({"question": WHO, "context": context, "top_k": 0}, "top_k must be"),
     ):

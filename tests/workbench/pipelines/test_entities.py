@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +81,9 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_each_strategy_joins_as_transformers_does(pipe: Any, tagger: Path, strategy: str) -> None:
+def test_each_strategy_joins_as_transformers_does(pipe: Any, tagger: Path) -> None:
     theirs = transformers.pipeline("token-classification", str(tagger))
-    for text in TEXTS:
+    for strategy, text in product(STRATEGIES, TEXTS):
         for ignored in (["O"], [], ["PER", "B-PER"]):
             expected = theirs(text, aggregation_strategy=strategy, ignore_labels=ignored)
             agree(pipe(text, aggregation=strategy, ignore=ignored), expected, text)
@@ -209,8 +208,12 @@ def test_options_that_are_none_are_refused(pipe: Any, tagger: Path) -> None:
         pipe("x", aggregation="mean")
     with pytest.raises(InputError, match="ignore must be a list of labels"):
         pipe("x", ignore="O")
+    with pytest.raises(InputError, match="ignore must be a list of labels"):
+        wb.pipeline("ner", tagger, ignore=None)
     with pytest.raises(InputError, match="this task takes no pairs"):
         pipe(("x", "y"))
-    for stride in (-1, 128, 1.5):
-        with pytest.raises(InputError, match="stride must be the number of tokens"):
+    for stride in (-1, 1.5, True):
+        with pytest.raises(InputError, match="stride must be a whole number"):
             wb.pipeline("ner", tagger, stride=stride)
+    with pytest.raises(InputError, match="stride=128 tokens cannot be shared by two windows of 128"):
+        wb.pipeline("ner", tagger, stride=128)

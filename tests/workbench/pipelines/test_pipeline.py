@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
+import shutil
 import subprocess
 import sys
 import weakref
@@ -11,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import workbench as wb
@@ -137,6 +141,8 @@ def test_reopened_it_has_the_same_model_and_options_on_another_engine(classifier
     for ours, theirs in zip(pipe(TEXTS[0]), other(TEXTS[0]), strict=True):
         assert (ours.label, ours.score) == (theirs.label, pytest.approx(theirs.score, abs=1e-5))
     assert isinstance(pipe.reopened(top_k=None)(TEXTS[0]), Classification)
+    with pytest.raises(InputError, match=r"topk= is nothing that .* Did you mean 'top_k'"):
+        pipe.reopened(topk=3)
 
 
 def test_it_says_what_it_is(pipe: Any) -> None:
@@ -229,6 +235,33 @@ def test_a_folder_without_a_tokenizer_says_so(classifier: Path, tmp_path: Path) 
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(LoadError, match=r"tokenizer\.json cannot be read"):
         wb.pipeline("text-classification", tmp_path)
+
+
+def test_a_model_without_room_for_a_text_says_so(classifier: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(classifier, tmp_path / "own")
+    settings = json.loads((own / "tokenizer_config.json").read_text())
+    for limit, longest in ((2, None), (5, 5), (None, 128), (-1, 128), (1e30, 128), ("many", 128)):
+        (own / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": limit}))
+        if longest is None:
+            with pytest.raises(LoadError, match="takes 2 tokens by its files, of which 2 go to special ones"):
+                wb.pipeline("text-classification", own)
+        else:
+            assert wb.pipeline("text-classification", own).tokens.longest == longest
+
+
+def test_the_end_of_a_long_text_is_kept_where_the_tokenizer_says_so(classifier: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(classifier, tmp_path / "own")
+    settings = json.loads((own / "tokenizer_config.json").read_text())
+    (own / "tokenizer_config.json").write_text(json.dumps({**settings, "truncation_side": "left"}))
+    with pytest.warns(TruncationWarning, match="the first 24 were left out"):
+        found = wb.pipeline("text-classification", own)("rotten " * 70 + "lovely " * 80)
+    assert found == wb.pipeline("text-classification", own)("rotten " * 46 + "lovely " * 80)
+
+
+def test_strings_and_lists_of_other_libraries_are_texts_too(pipe: Any) -> None:
+    assert pipe(np.array(TEXTS)) == pipe(pd.Series(TEXTS)) == pipe(TEXTS)
+    assert pipe(np.array(TEXTS)[0]) == pipe(TEXTS[0])
+    assert pipe(np.str_("ok"), top_k=np.int64(1)) == [pipe("ok")]
 
 
 def test_the_tokenizer_needs_neither_torch_nor_transformers(classifier: Path) -> None:
