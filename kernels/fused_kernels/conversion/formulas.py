@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fused_kernels.dispatch import explain_received, ready, result
+from fused_kernels.cuda import arrays as gpu_arrays
+from fused_kernels.dispatch import explain_received, lazy_import, ready, result
 from fused_kernels.errors import ShapeError
 
 from . import tensors
@@ -20,6 +21,8 @@ from .dtypes import computed_in, read_as, result_dtype
 from .layout import taken
 from .reference import by_reference
 from .results import check_dtypes, check_number, each, finished, is_direct
+
+gpu = lazy_import("fused_kernels.cuda.elements")
 
 
 def convert_formula(operation: Any, args: tuple[Any, ...], out: Any) -> Any:
@@ -43,6 +46,9 @@ def convert_formula(operation: Any, args: tuple[Any, ...], out: Any) -> Any:
     """
     name, received = operation.__name__, dict(zip(operation.parameters, args, strict=True))
     check_number(name, out, 1)
+    library = gpu_arrays.of((*args, *each(out)))
+    if library is not None:
+        return gpu.run(operation, library, received, out)
     if tensors.are_among(*args, *each(out)):
         return tensors.call(operation, received, {}, out)
     values = {key: as_operand(name, key, value) for key, value in received.items()}

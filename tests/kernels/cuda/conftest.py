@@ -6,6 +6,7 @@ import ctypes
 import functools
 import hashlib
 import importlib
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -126,7 +127,8 @@ class Emulated:
         names = [f"kernel_{place}" for place in range(len(kernels))]
         text = program(kernels, names) + "".join(
             f'extern "C" const char* run_{name}(const void* a, unsigned grid, unsigned block, unsigned order)'
-            f"{{ return emulated::run([=] {{ {name}(*(const {kernel.arguments}*)a); }}, grid, block, order); }}\n"
+            f"{{ return emulated::run([](const void* a) {{ {name}(*(const {kernel.arguments}*)a); }},"
+            " a, grid, block, order); }\n"
             for name, kernel in zip(names, kernels, strict=True)
         )
         library = ctypes.CDLL(str(self._compiled(text)))
@@ -137,19 +139,29 @@ class Emulated:
             self._loaded[kernel] = function
 
     def _compiled(self, text: str) -> Path:
-        header = (HERE / "emulator.hpp").read_text()
-        digest = hashlib.sha256(f"{version()}{header}{text}".encode()).hexdigest()[:24]
-        built = self._folder / f"{digest}.so"
-        if not built.exists():
-            source, made = self._folder / f"{digest}.cpp", self._folder / f"{digest}.{id(self)}.so"
-            source.write_text(f'#include "{HERE}/emulator.hpp"\n{text}')
-            options = ["-std=c++17", "-O1", "-shared", "-fPIC", "-w"]
-            done = subprocess.run(
-                ["g++", *options, str(source), "-o", str(made)], capture_output=True, text=True, check=False
-            )
-            assert not done.returncode, done.stderr[:4000]
-            made.replace(built)
-        return built
+        source = f'#include "{HERE}/emulator.hpp"\n{text}'
+        return built(
+            self._folder, source, ".so", "-shared", str(built(self._folder, EMULATOR, ".o", "-c", f"-I{HERE}"))
+        )
+
+
+EMULATOR = (HERE / "emulator.cpp").read_text()
+
+
+def built(folder: Path, source: str, suffix: str, *options: str) -> Path:
+    """Compile C++ once and for all; what it depends on is part of the name."""
+    header = (HERE / "emulator.hpp").read_text()
+    digest = hashlib.sha256(f"{version()}{options}{header}{source}".encode()).hexdigest()[:24]
+    kept = folder / f"{digest}{suffix}"
+    if not kept.exists():
+        text, made = folder / f"{digest}.{os.getpid()}.cpp", folder / f"{digest}.{os.getpid()}{suffix}"
+        text.write_text(source)
+        command = ["g++", "-std=c++17", "-O1", "-fPIC", "-w", *options[:1], str(text), *options[1:], "-o", str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert not done.returncode, done.stderr[:4000]
+        made.replace(kept)
+        text.unlink()
+    return kept
 
 
 @functools.cache

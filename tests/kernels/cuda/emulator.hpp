@@ -1,20 +1,10 @@
 // CUDA's threads on a CPU: enough of them that the kernels' own source runs here, with nothing of it changed.
 //
-// The threads of a block are fibres in one thread of the machine. One runs until it waits, at __syncthreads or at an
-// exchange between the lanes of a warp; what waits goes on when all have come. In which order they run is the caller's
-// choice: a result that depends on it, or that a missing barrier spoils, shows. What no GPU would forgive is an error:
-// an address that is not aligned, a barrier that some never reach, an exchange with lanes that are not there.
+// This is what kernels see; how their threads take turns is in emulator.cpp.
 #pragma once
-#include <csetjmp>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
-#include <functional>
-#include <memory>
-#include <string>
-#include <ucontext.h>
-#include <vector>
 
 #define EMULATED
 #define __global__
@@ -27,150 +17,19 @@
 namespace emulated {
 
 struct Place {
-    unsigned x = 0, y = 0, z = 0;
+    unsigned x, y, z;
 };
 
-enum State { READY, AT_BARRIER, AT_EXCHANGE, DONE };
+extern Place *thread, block_index, block_size, grid_size;
 
-struct Fibre {
-    ucontext_t context;
-    jmp_buf here;
-    bool started = false;
-    std::unique_ptr<char[]> stack;
-    State state = DONE;
-    Place thread;
-    unsigned word = 0, distance = 0;
-};
-
-inline std::vector<std::unique_ptr<Fibre>> fibres;
-inline Fibre* current;
-inline jmp_buf scheduler;
-inline Place block_index, block_size, grid_size;
-inline std::function<void()> kernel;
-inline std::string failure;
-inline const size_t STACK = 256 << 10;
-
-inline void leave() {
-    if (!_setjmp(current->here)) _longjmp(scheduler, 1);
-}
-
-inline void fail(const std::string& message) {
-    char where[200];
-    snprintf(where, sizeof where, " (block %u of %u, thread %u of %u)", block_index.x, grid_size.x, current->thread.x, block_size.x);
-    failure = message + where;
-    _longjmp(scheduler, 1);
-}
-
-inline void main_of_fibre() {
-    for (;;) {
-        kernel();
-        current->state = DONE;
-        leave();
-    }
-}
-
-inline void resume(Fibre& fibre) {
-    current = &fibre;
-    if (_setjmp(scheduler)) return;
-    if (fibre.started) _longjmp(fibre.here, 1);
-    fibre.started = true;
-    fibre.stack.reset(new char[STACK]);
-    getcontext(&fibre.context);
-    fibre.context.uc_stack.ss_sp = fibre.stack.get();
-    fibre.context.uc_stack.ss_size = STACK;
-    fibre.context.uc_link = nullptr;
-    makecontext(&fibre.context, main_of_fibre, 0);
-    setcontext(&fibre.context);
-}
-
-inline void check_aligned(const void* address, size_t bytes) {
-    if ((uintptr_t)address % bytes) fail("an access of " + std::to_string(bytes) + " bytes is not aligned");
-}
-
-inline void barrier() {
-    current->state = AT_BARRIER;
-    leave();
-}
-
-inline unsigned exchange(unsigned mask, unsigned word, unsigned distance) {
-    if (mask != 0xffffffffu) fail("an exchange among some lanes only");
-    current->word = word, current->distance = distance, current->state = AT_EXCHANGE;
-    leave();
-    return current->word;
-}
-
-// Let go on whoever has waited for enough others; false if nobody can.
-inline bool release(unsigned threads) {
-    bool any = false, all = true, one = false;
-    for (unsigned first = 0; first < threads; first += 32) {
-        const unsigned last = first + 32 < threads ? first + 32 : threads;
-        bool whole = last - first == 32;
-        for (unsigned i = first; i < last; i++) whole = whole && fibres[i]->state == AT_EXCHANGE && fibres[i]->distance == fibres[first]->distance;
-        if (!whole) continue;
-        unsigned words[32];
-        for (unsigned i = 0; i < 32; i++) words[i] = fibres[first + i]->word;
-        for (unsigned i = 0; i < 32; i++) {
-            fibres[first + i]->word = words[i ^ fibres[first + i]->distance];
-            fibres[first + i]->state = READY;
-        }
-        any = true;
-    }
-    if (any) return true;
-    for (unsigned i = 0; i < threads; i++) {
-        all = all && fibres[i]->state == AT_BARRIER;
-        one = one || fibres[i]->state == AT_BARRIER;
-    }
-    if (!all) return false;
-    for (unsigned i = 0; i < threads; i++) fibres[i]->state = READY;
-    return one;
-}
-
-// Run all blocks, one after the other; return what went wrong, or nothing. `order` 0 runs threads from first to last,
-// 1 from last to first, any other number mixes them by it.
-inline const char* run(std::function<void()> what, unsigned grid, unsigned block, unsigned order) {
-    kernel = std::move(what);
-    failure.clear();
-    grid_size.x = grid, block_size.x = block;
-    while (fibres.size() < block) fibres.emplace_back(new Fibre);
-    std::vector<unsigned> turns(block);
-    for (unsigned i = 0; i < block; i++) turns[i] = order == 1 ? block - 1 - i : i;
-    for (unsigned i = block - 1; order > 1 && i > 0; i--) {
-        order = order * 1664525u + 1013904223u;
-        std::swap(turns[i], turns[(order >> 8) % (i + 1)]);
-        if (order < 2) order += 2;
-    }
-    for (unsigned index = 0; index < grid; index++) {
-        // Blocks come in no order either.
-        block_index.x = order == 1 ? grid - 1 - index : index;
-        for (unsigned i = 0; i < block; i++) fibres[i]->state = READY, fibres[i]->thread.x = i;
-        for (;;) {
-            unsigned done = 0;
-            for (unsigned turn : turns) {
-                if (fibres[turn]->state == READY) resume(*fibres[turn]);
-                if (!failure.empty()) break;
-                done += fibres[turn]->state == DONE;
-            }
-            if (failure.empty() && done < block && !release(block)) {
-                bool ready = false;
-                for (unsigned i = 0; i < block; i++) ready = ready || fibres[i]->state == READY;
-                if (!ready) {
-                    for (unsigned i = 0; i < block; i++) if (fibres[i]->state != DONE) current = fibres[i].get();
-                    failure = "some threads wait for others that never come: thread " + std::to_string(current->thread.x) + (current->state == AT_BARRIER ? " at a barrier" : " at an exchange");
-                }
-            }
-            if (!failure.empty()) {
-                fibres.clear();  // they stand somewhere in the middle
-                return failure.c_str();
-            }
-            if (done == block) break;
-        }
-    }
-    return nullptr;
-}
+void check_aligned(const void* address, size_t bytes);
+void barrier();
+unsigned exchange(unsigned mask, unsigned word, unsigned distance);
+const char* run(void (*kernel)(const void*), const void* argument, unsigned grid, unsigned block, unsigned order);
 
 }  // namespace emulated
 
-#define threadIdx (emulated::current->thread)
+#define threadIdx (*emulated::thread)
 #define blockIdx emulated::block_index
 #define blockDim emulated::block_size
 #define gridDim emulated::grid_size
@@ -195,7 +54,7 @@ inline float __uint_as_float(unsigned bits) {
     return x;
 }
 inline float __expf(float x) { return expf(x); }
-inline float __fdividef(float x, float y) { return x / y; }
+inline float quick_quotient(float x, float y) { return x / y; }
 inline float normcdff(float x) { return 0.5f * erfcf(-x * 0.70710678118654752f); }
 inline double normcdf(double x) { return 0.5 * erfc(-x * 0.70710678118654752); }
 
