@@ -13,6 +13,10 @@ def button(app, name):
     return app.get_by_role("button", name=name, exact=True).locator("visible=true")
 
 
+def field(app, label):
+    return app.get_by_label(label, exact=True).locator("visible=true")
+
+
 def assert_never(app, script, what):
     for _ in range(50):  # colours and figures take a moment to change
         if not (found := app.evaluate(script)):

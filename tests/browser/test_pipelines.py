@@ -9,7 +9,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from .steps import assert_not_too_wide, assert_readable, button
+from .steps import assert_not_too_wide, assert_readable, button, field
 
 pytestmark = pytest.mark.browser
 
@@ -63,10 +63,6 @@ def code(app):
 
 def verdict(app):
     return app.locator(".fw-verdict").locator("visible=true")
-
-
-def field(app, label):
-    return app.get_by_label(label, exact=True).locator("visible=true")
 
 
 def said(app):

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from workbench.models.samples import mlp
 
-from .steps import assert_not_too_wide, assert_readable, button, tab
+from .steps import assert_not_too_wide, assert_readable, button, field, tab
 
 pytestmark = pytest.mark.browser
 
@@ -64,7 +64,7 @@ def test_a_sample_is_loaded_with_one_click(notebook, app):
 
 
 def test_a_path_is_typed_and_loaded_by_keyboard(app):
-    source = app.get_by_label("Model", exact=True)
+    source = field(app, "Model")
     source.fill("small.onnx")
     source.press("Enter")
     expect(app.get_by_label("provider", exact=True)).to_be_visible()
@@ -76,7 +76,7 @@ def test_a_path_is_typed_and_loaded_by_keyboard(app):
 
 
 def test_a_wrong_path_is_a_clear_sentence(notebook, app):
-    app.get_by_label("Model", exact=True).fill("smal.onnx")
+    field(app, "Model").fill("smal.onnx")
     button(app, "Load").click()
     alert = app.get_by_role("alert")
     expect(alert).to_contain_text("Did you mean small.onnx")

@@ -90,7 +90,7 @@ def _field(option: Option) -> Any:
         return CacheFields()
     if option.choices:
         choices = [
-            *([("by the model", None)] if option.default is None else []),
+            *([("auto", None)] if option.default is None else []),
             *((one, one) for one in option.choices),
         ]
         index = [value for _, value in choices].index(option.default)  # None as a value would choose nothing

@@ -10,9 +10,11 @@ import traitlets
 
 from workbench.bench.environment import gpu
 from workbench.errors import InputError, WorkbenchError
+from workbench.models.formats.huggingface import HuggingFaceModel
 from workbench.models.load import find
 from workbench.models.model import Model
 from workbench.pipelines.batching.config import BatchConfig
+from workbench.pipelines.pipeline import task_of
 
 from . import controls, html
 from .cache_fields import CacheFields
@@ -59,7 +61,7 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
         self.model: Model | None = None
         self._written_for: dict[str, str] = {}
         self.task = controls.dropdown("Task", FORMS)
-        self.about, self.hint = widgets.HTML().add_class("fw-formula"), widgets.HTML()
+        self.about, self.hint = (widgets.HTML().add_class("fw-formula") for _ in range(2))
         self.use = controls.pills("Model", [LOADED, OTHER], value=OTHER)
         self.source = controls.combobox(
             "Model", (), placeholder="hub id, folder or sample:name", continuous_update=False, ensure_option=False
@@ -105,15 +107,17 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
         self._choose_task({"old": None})
 
     def show_model(self, model: Model | None) -> None:
-        """Offer the model of the Load panel, and choose it if a pipeline can be made of it."""
+        """Offer the model of the Load panel, and choose it and its task if a pipeline can be made of it."""
         self.model = model
         self.use.value = LOADED if self.takes(model) else OTHER
+        if isinstance(model, HuggingFaceModel) and (task := task_of(model)) is not None:
+            self.task.value = task
         self._changed()
 
     @staticmethod
     def takes(model: Model | None) -> bool:
         """Return whether a model is one that pipelines are made of."""
-        return model is not None and model.info.format == "huggingface"
+        return isinstance(model, HuggingFaceModel)
 
     def choose(self, task: str, source: str) -> None:
         """Choose a task, and a model by name."""
@@ -196,6 +200,7 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
         controls.show(self.cache, self._named())
         controls.show(self._limits, self.batching.value)
         self.hint.value = self._words()
+        controls.show(self.hint, bool(self.hint.value))
         self.written += 1
 
     def _words(self) -> str:
