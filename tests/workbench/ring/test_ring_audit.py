@@ -1,0 +1,38 @@
+"""The audit of round trips: every way is there, and says what it is worth."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+import workbench as wb
+from workbench.errors import InputError, RaceError
+from workbench.ring import audit
+
+
+def test_an_audit() -> None:
+    found = wb.bench.ring(rounds=3)
+    assert found.columns == ("way", "a number", "1 MB softmax")
+    assert [row[0] for row in found.rows] == [
+        *("plain call", "call", "call, handed over", "send, receive", "send, receive, handed over"),
+        *("ThreadPoolExecutor.submit().result()", "await acall", "await acall, handed over"),
+        "await asyncio.to_thread()",
+    ]
+    for trip in found.trips:
+        assert 0 < trip.low <= trip.seconds <= trip.high < math.inf
+    text = repr(found)
+    assert text.startswith(f"Round trips to a ring kernel: {sum(bar.met for bar in found.bars)} of 4 bars met\n")
+    assert "not timed" in found.gpu
+    assert "cuda" in found.gpu
+    assert "call, handed over" in found._repr_html_()
+    assert list(found.to_pandas().columns) == ["message", "way", "seconds", "low", "high"]
+    with pytest.raises(InputError, match="rounds"):
+        wb.bench.ring(rounds=1)
+
+
+def test_a_wrong_reply_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter(range(10**9))
+    monkeypatch.setattr(audit, "_checksum", lambda number: next(numbers))
+    with pytest.raises(RaceError, match="wrong reply"):
+        wb.bench.ring(rounds=3)
