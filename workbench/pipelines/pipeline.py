@@ -114,9 +114,16 @@ def pipeline(
     chosen = _class(task)
     of_task = {name: options.pop(name) for name in chosen.options() if name in options}
     loaded = _loaded(model, chosen, cache, device, options)
-    _check_fits(chosen, loaded)
-    how = Opening(engine, device, quantization, _checked_batching(batching), progress)
-    return chosen.open(loaded, how, of_task)
+    try:
+        _check_fits(chosen, loaded)
+        how = Opening(engine, device, quantization, _checked_batching(batching), progress)
+        pipe = chosen.open(loaded, how, of_task)
+    except BaseException:
+        if loaded is not model:  # whoever keeps the error keeps the model with it, which may go from its cache
+            loaded.close()
+        raise
+    pipe.owned = None if loaded is model else loaded
+    return pipe
 
 
 def task_of(model: HuggingFaceModel) -> str | None:

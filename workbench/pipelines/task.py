@@ -68,6 +68,8 @@ class Pipeline(ABC):
         self.closed = False
         self.opened: tuple[Opening, Mapping[str, Any]] = Opening(), {}
         """What it was opened with, by which :meth:`reopened` opens another one."""
+        self.owned: HuggingFaceModel | None = None
+        """The model if it was loaded for this pipeline alone, which then gives it back, too."""
 
     @classmethod
     def open(cls, model: HuggingFaceModel, how: Opening, options: Mapping[str, Any]) -> Self:
@@ -166,6 +168,8 @@ class Pipeline(ABC):
         if not self.closed:
             self.closed = True
             self.engine.close()
+            if self.owned is not None:
+                self.owned.close()
 
     def __enter__(self) -> Self:
         return self

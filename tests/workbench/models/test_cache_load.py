@@ -73,8 +73,17 @@ def test_a_pipeline_keeps_its_model(hub: Path, config: CacheConfig) -> None:
     assert kept(config) == [("ant", True)]
     with pytest.raises(InputError, match="cache= says how a model is loaded"):
         wb.pipeline("feature-extraction", pipe.model, cache=config)
-    del pipe
-    gc.collect()
+    with pipe.reopened(engine="torch"):
+        pass
+    assert kept(config) == [("ant", True)], "the other one did not load it"
+    pipe.close()
+    assert kept(config) == [("ant", False)]
+    model = wb.load("team/ant", cache=config)
+    wb.pipeline("feature-extraction", model).close()
+    assert kept(config) == [("ant", True)], "the model is the caller's"
+    model.close()
+    with pytest.raises(InputError, match="made for"):
+        wb.pipeline("text-classification", "team/ant", cache=config)
     assert kept(config) == [("ant", False)]
 
 
