@@ -117,7 +117,9 @@ def test_texts_together_are_those_one_by_one(pipe: Any, options: dict[str, Any])
 
 OWN = ["llama", "mistral", "qwen2", "qwen3", "gpt2"]
 OTHERS = ["gpt_neo", "gptj", "gpt_neox", "opt", "bloom", "falcon", "gemma2", "phi3", "olmo2", "stablelm", "mamba"]
-OTHERS += ["mixtral"]
+OTHERS += ["mixtral", "mpt", "rwkv"]
+HEEDLESS = ["rwkv"]
+"""Those take a mask and do not heed it."""
 
 
 @pytest.mark.parametrize("kind", OWN + OTHERS)
@@ -127,6 +129,7 @@ def test_every_architecture_writes_together_what_it_writes_alone(kind: str, tmp_
         assert pipe.engine.name == ("onnxruntime" if kind in OWN else "torch")
         alone = [pipe(prompt) for prompt in SENTENCES]
         assert pipe(SENTENCES) == alone
+        assert pipe.engine.takes_padding == (kind not in HEEDLESS)
     for prompt, found in zip(SENTENCES, alone, strict=True):
         ids = words(prompt, return_tensors="pt")
         whole = model.generate(**ids, max_new_tokens=8, do_sample=False)[0]

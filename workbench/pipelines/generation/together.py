@@ -64,7 +64,7 @@ def _groups(lengths: Sequence[int], limits: Sequence[int], decoder: Decoder) -> 
             len(group) < ROWS
             and (len(group) + 1) * (width + longest) <= TOKENS
             and (decoder.longest is None or width + longest <= decoder.longest)
-            and (decoder.takes_padding or lengths[place] == width)
+            and (lengths[place] == width or decoder.takes_padding)
         )
         if group and not fits:
             yield group

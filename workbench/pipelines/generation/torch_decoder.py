@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import RunError
@@ -11,12 +11,14 @@ from workbench.models.formats.huggingface.signature import longest_text
 from workbench.models.torch_arrays import first_line
 
 from .decoder import Continuation, Decoder
+from .options import GenerationOptions
 from .prepared import Prepared, prepared
 
 if TYPE_CHECKING:
     import torch
 
-    from .options import GenerationOptions
+_TRIED = 3
+"""So many tokens are computed to see whether padding makes a difference."""
 
 
 class TorchDecoder(Decoder):
@@ -53,7 +55,37 @@ class TorchDecoder(Decoder):
         self.why = f"{why}torch {torch.__version__} in {str(module.dtype).removeprefix('torch.')} on {self.device}"
         self.nbytes = sum(tensor.nbytes for tensor in module.parameters())
         self.longest = longest_text(module.config.get_text_config(decoder=True).to_dict())
-        self.takes_padding = "attention_mask" in inspect.signature(module.forward).parameters
+
+    @cached_property
+    def takes_padding(self) -> bool:  # type: ignore[override]
+        """Whether prompts of different lengths can be continued together; tried, the first time that it matters.
+
+        Some architectures have no mask, some take one and do not heed it, and some count positions from the padding on.
+        """
+        import torch
+
+        prompts = [
+            [token % self._module.config.get_text_config(decoder=True).vocab_size for token in range(2, length)]
+            for length in (9, 5)
+        ]
+        tolerance = 1e-3 if self._module.dtype in (torch.float32, torch.float64) else 5e-2
+        try:
+            with torch.inference_mode():
+                together, *alone = (
+                    self.begin(some, GenerationOptions(do_sample=False), _TRIED)
+                    for some in (prompts, *([prompt] for prompt in prompts))
+                )
+                for _ in range(_TRIED):
+                    expected = torch.cat([one.logits() for one in alone])
+                    if (together.logits() - expected).abs().max() > tolerance * expected.abs().max():
+                        return False
+                    tokens = expected.argmax(-1).tolist()
+                    together.append(tokens)
+                    for one, token in zip(alone, tokens, strict=True):
+                        one.append([token])
+        except Exception:
+            return False
+        return True
 
     def begin(self, prompts: Sequence[Sequence[int]], options: GenerationOptions, longest: int) -> TorchContinuation:
         """Prepare what the architecture needs; the first forward pass comes with the first scores."""
@@ -85,7 +117,8 @@ class TorchContinuation(Continuation):
         super().__init__(prepared)
         self._module, self._given = module, prepared.given
         self._step: dict[str, Any] = {"is_first_iteration": True}
-        self._next: dict[str, Any] = {"next_sequence_length": 1}
+        cached = self._given.get("use_cache", True)  # some configurations say that the past is computed anew each time
+        self._next: dict[str, Any] = {"next_sequence_length": 1 if cached else None}
         if hasattr(module, "_get_initial_cache_position"):  # transformers 5.0, whose cache does not count its tokens
             self._given = module._get_initial_cache_position(self._ids.shape[1], self._ids.device, self._given)
             self._next = {}
