@@ -92,6 +92,9 @@ class Library(Protocol):
     def matmul(self, a: Any, b: Any) -> Any:
         """Return ``a @ b`` by the library's own product of matrices."""
 
+    def linear(self, x: Any, weight: Any, bias: Any, activation: str | None) -> Any:
+        """Return ``activation(x @ weight + bias)`` if the library has it as one call; else None."""
+
     def stream(self, device: int) -> int:
         """Return the handle of the stream that is current in this thread."""
 
@@ -160,6 +163,9 @@ class CuPy:
         with a.device:
             return _cupy().matmul(a, b)
 
+    def linear(self, x: Any, weight: Any, bias: Any, activation: str | None) -> Any:
+        """Return None: CuPy has no product with an epilogue."""
+
     def stream(self, device: int) -> int:
         """Return the handle of the current stream."""
         return int(_cupy().cuda.get_current_stream(device).ptr)
@@ -226,6 +232,18 @@ class Torch:
     def matmul(self, a: Any, b: Any) -> Any:
         """Return ``a @ b``, by cuBLAS."""
         return sys.modules["torch"].matmul(a, b)
+
+    def linear(self, x: Any, weight: Any, bias: Any, activation: str | None) -> Any:
+        """Return a layer by cuBLASLt, whose epilogues are the bias, relu and the tanh approximation of gelu."""
+        torch = sys.modules["torch"]
+        if bias is None or activation not in (None, "relu", "gelu_tanh"):
+            return None
+        rows = x.reshape(-1, x.shape[-1])
+        if activation is None:
+            found = torch.addmm(bias, rows, weight)
+        else:
+            found = torch._addmm_activation(bias, rows, weight, use_gelu=activation == "gelu_tanh")
+        return found.reshape(*x.shape[:-1], weight.shape[-1])
 
     def stream(self, device: int) -> int:
         """Return the handle of the current stream."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fused_kernels import trace
-from fused_kernels.errors import DtypeError, ShapeError
+from fused_kernels.errors import DtypeError, KernelError, ShapeError
 
 from .arrays import FLOATS, Library, View
 from .dtypes import castable, common_dtype, is_integer
@@ -79,7 +80,7 @@ def run(
             views[key] = library.view(name, key, given[key])
     out_views = tuple(library.view(name, "out", item) for item in outs)
     check_outs(name, out_views, common)
-    gpu = importlib.import_module(f"fused_kernels.ops.{name}.gpu")
+    gpu = _module(name)
     direct = tuple(view for view in out_views if _is_direct(view, views, common, getattr(gpu, "IN_PLACE", False)))
     if len(direct) < len(out_views):
         direct = ()
@@ -97,16 +98,29 @@ def run(
     if trace.listeners and trace.launching("cuda", plan.form, plan.reason):
         return out
     device = next(iter(views.values())).device
-    results = outs if direct else tuple(library.empty(shape, common, device) for shape in shapes)
     if hasattr(gpu, "compute"):
-        gpu.compute(library, given, results, options, plan)
+        direct, results = (), gpu.compute(library, {**dict.fromkeys(absent), **given}, options)
     else:
+        results = outs if direct else tuple(library.empty(shape, common, device) for shape in shapes)
+        if plan.fill is not None:
+            for result in results:
+                library.fill(result, plan.fill)
         start(library, plan, name, {**given, **dict(zip(RESULTS, results, strict=False))}, device)
     if outs and not direct:
         trace.note("out: copied to, no kernel writes to it as it lies")
         for item, result in zip(outs, results, strict=True):
             library.assign(item, result)
     return out if out is not None else results if len(results) > 1 else results[0]
+
+
+def _module(name: str) -> Any:
+    """Return the module ``gpu`` of an operation."""
+    place = f"fused_kernels.ops.{name}"
+    if importlib.util.find_spec(f"{place}.gpu") is None:
+        raise KernelError(
+            f"{name}: there is no kernel for arrays on a GPU yet. Pass x.get() of a CuPy array, x.cpu() of a tensor."
+        )
+    return importlib.import_module(f"{place}.gpu")
 
 
 def start(library: Library, plan: Plan, operation: str, values: Mapping[str, Any], device: int) -> None:
@@ -186,10 +200,9 @@ def _planned(
     call = Call(views, outs, options, common, library.multiprocessors(device))
     fits = not direct or tuple(view.shape for view in direct) == shapes
     empty = not any(view.size for view in outs)
-    if empty and not hasattr(gpu, "compute"):
-        plan = Plan("none", "there is nothing to compute")
-    else:
-        plan = gpu.plan(call) if fits else Plan("", "")
+    # A plan for results that do not fit would be for nothing: the error is about to be raised.
+    nothing = Plan("none", "there is nothing to compute")
+    plan = gpu.plan(call) if fits and not empty else nothing
     if len(_plans) >= _REMEMBERED:
         _plans.clear()
     if key is not None:

@@ -54,6 +54,8 @@ class Plan(NamedTuple):
         Bytes of work space, which launches know as ``"work"``.
     copies
         Arguments that first become contiguous, since no kernel takes them as they lie.
+    fill
+        What the results are full of, if there is nothing to compute.
     """
 
     form: str
@@ -61,6 +63,7 @@ class Plan(NamedTuple):
     launches: tuple[Launch, ...] = ()
     scratch: int = 0
     copies: tuple[str, ...] = ()
+    fill: float | None = None
 
 
 def grid_of(jobs: int, at_most: int) -> int:

@@ -57,6 +57,10 @@ class Card:
         return Card.over(self, self.data.transpose(*axes))
 
     @property
+    def T(self) -> Card:
+        return Card.over(self, self.data.T)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return self.data.shape
 
@@ -103,7 +107,11 @@ class Emulated:
         target.data[...] = value
 
     def matmul(self, a: Card, b: Card) -> Card:
-        return Card(np.asarray(np.matmul(a.data, b.data)))
+        wide = np.float64 if a.dtype == np.float64 else np.float32
+        return Card(np.asarray(np.matmul(a.data.astype(wide), b.data.astype(wide)).astype(a.dtype)))
+
+    def linear(self, x: Card, weight: Card, bias: Card, activation: str | None) -> None:
+        return None
 
     def stream(self, device: int) -> int:
         return 0

@@ -73,7 +73,8 @@ def cross_entropy(
     Notes
     -----
     Names and meaning of ``torch.nn.functional.cross_entropy`` with integer targets, but classes are always the last
-    axis; for more than two axes torch has them second. The mean over no rows is NaN, as there. The softmax matrix is
+    axis; for more than two axes torch has them second. The mean over no rows is NaN, as there. On a GPU a target that is
+    no class makes the loss of its row NaN, since for an error the CPU would have to wait. The softmax matrix is
     not formed: each row is read twice, from the cache the second time, with ``label_smoothing`` too.
 
     With ``label_smoothing`` s and p = softmax(logits), the loss of a row is

@@ -1,0 +1,40 @@
+"""mean_pool in CUDA."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from fused_kernels.cuda.arrays import ITEMSIZE
+from fused_kernels.cuda.call import Call
+from fused_kernels.cuda.launch import WARP, Launch, Plan, grid_of
+from fused_kernels.cuda.rows import TYPES, vector_of
+from fused_kernels.cuda.source import Kernel, text_of
+
+_WARPS, _BLOCKS = 8, 8
+"""Of a block, and of a multiprocessor."""
+
+
+def kernel(dtype: str, mask: str, vector: int) -> Kernel:
+    """Return the kernel for values and a mask of these dtypes."""
+    source = text_of(Path(__file__).with_name("gpu.cu"))
+    kind = "bool" if mask == "bool" else "i64"
+    body = f"mean_pool<{TYPES[dtype]}, {kind}, {vector}>(a);"
+    return Kernel(source, body, "PoolArguments", _WARPS * WARP, ITEMSIZE[dtype] == 2)
+
+
+def plan(call: Call) -> Plan:
+    """Return what the GPU does."""
+    x, mask = call.arrays["x"], call.arrays["mask"]
+    assert x is not None
+    copies = tuple(name for name, view in (("x", x), ("mask", mask)) if view is not None and not view.is_contiguous)
+    if copies:
+        return Plan("", "", copies=copies)
+    tokens, width = x.shape[-2:]
+    texts = math.prod(x.shape[:-2])
+    vector = vector_of(ITEMSIZE[call.dtype], width, [x.address, call.outs[0].address], [])
+    grid = grid_of(texts * -(-width // (WARP * vector)), call.multiprocessors * _BLOCKS)
+    reason = f"{WARP * vector} columns by {_WARPS} warps that share {tokens} tokens, {grid} blocks"
+    made = kernel(call.dtype, mask.dtype if mask else "bool", vector)
+    arguments = ("x", "mask" if mask else None, "out", texts, tokens, width)
+    return Plan("tokens", reason, (Launch(made, grid, _WARPS * WARP, arguments),))

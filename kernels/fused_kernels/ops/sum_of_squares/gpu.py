@@ -1,0 +1,16 @@
+"""sum_of_squares in CUDA."""
+
+from __future__ import annotations
+
+from fused_kernels.cuda.call import Call
+from fused_kernels.cuda.launch import Plan
+from fused_kernels.cuda.sums import plan_sums
+
+
+def plan(call: Call) -> Plan:
+    """Return what the GPU does."""
+    x, axis = call.arrays["x"], call.options["axis"]
+    assert x is not None
+    axes = len(x.shape)
+    named = range(axes) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return plan_sums(call, "Square", tuple(sorted(each % axes for each in named)))
