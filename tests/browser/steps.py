@@ -18,7 +18,7 @@ def field(app, label):
 
 
 def assert_never(app, script, what):
-    for _ in range(50):  # colours and figures take a moment to change
+    for _ in range(150):  # colours and figures take a moment to change
         if not (found := app.evaluate(script)):
             return
         app.page.wait_for_timeout(100)

@@ -137,7 +137,8 @@ def ending(found: Generation) -> str:
 def score(value: float) -> str:
     """Return a score as a bar from 0 to 1 with its number."""
     share = 100 * min(max(value, 0.0), 1.0) if math.isfinite(value) else 0.0
-    return f'<span class="fw-score"><i><b style="width:{share:.1f}%"></b></i> {html.number(value)}</span>'
+    number = f"{value:.2f}" if value in (0, 1) else html.number(value)  # with digits, as the others have them
+    return f'<span class="fw-score"><i><b style="width:{share:.1f}%"></b></i> {number}</span>'
 
 
 def _card(*parts: str) -> str:

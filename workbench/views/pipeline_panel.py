@@ -152,7 +152,7 @@ class PipelinePanel(widgets.VBox):  # type: ignore[misc]
         wanted = (task, given, options)
         if self.pipe is not None and not self.pipe.closed and self._opened_with == wanted:
             return None
-        self.close_pipe()
+        await asyncio.to_thread(self.close_pipe)  # which waits for what its batcher has taken
         begin = time.perf_counter()
 
         def make(stop: Stop) -> Pipeline:

@@ -102,7 +102,7 @@ def test_lists_are_tables():
     assert words(several) == "2 answers label score good 0.900 bad 0.100"
     assert "one text good" in words_of(results_html(several, ["one text", "another"]))
     each = Results([several, Results([Classification("bad", 1.0)])])
-    assert words(each) == "2 answers text label score 0 good 0.900 bad 0.100 1 bad 1"
+    assert words(each) == "2 answers text label score 0 good 0.900 bad 0.100 1 bad 1.00"
     assert "no answer 0.900" in words(Results([Answer("", 0, 0, 0.9)]))
     assert words(Results([])).startswith("0 answers")
     assert "Once upon" in words(Results([Generation(" upon", "Once", 1, "stop")])).replace("  ", " ")

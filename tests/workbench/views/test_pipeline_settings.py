@@ -157,6 +157,19 @@ def test_cancel_while_a_model_is_opened_opens_none(panel, monkeypatch):
     assert not made, "the next step of opening ends it"
 
 
+def test_a_pipeline_says_the_same_in_text_and_in_html(panel):
+    ask(panel, CLASSIFICATION, "The room was lovely.")
+    page = panel.pipe._repr_html_()
+    told = " ".join(Words(page).words.split())
+    assert page == panel.pipe._repr_html_()
+    assert told.startswith("text-classification: tiny-classifier")
+    for name, value in panel.pipe.facts:
+        assert f"{name} {value}" in told or not value
+        assert value in repr(panel.pipe)
+    panel.close_pipe()
+    assert panel.pipe is None
+
+
 @pytest.mark.filterwarnings("ignore:Text 1 of 2 was cut")
 def test_a_text_that_was_cut_is_said(panel):
     ask(panel, CLASSIFICATION, "The room was lovely.\n" + "lovely " * 400)
