@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -176,13 +177,15 @@ def open_sessions(engine: Engine) -> int:
 
 
 @pytest.mark.parametrize("quantization", [None, "int8"])
-def test_texts_alone_take_all_cores_once_that_pays(bert: Path, quantization: str | None) -> None:
+def test_texts_that_follow_one_another_take_all_cores_once_that_pays(bert: Path, quantization: str | None) -> None:
     engine = open_engine(loaded(bert), "hidden", quantization=quantization)
     engine.lanes = 2
     expected = engine.forward(alone(100))
-    for _ in range(20):
+    for _ in range(50):
         engine.forward(alone(100))  # batches do not count
-        engine.forward_alone(alone(9))  # nor do short texts
+    for _ in range(20):
+        engine.forward_alone(alone(100))  # nor do texts that come now and then
+        time.sleep(0.003)
     assert open_sessions(engine) == 1
     for _ in range(10_000):
         found = engine.forward_alone(alone(100))
@@ -213,6 +216,7 @@ def test_where_the_second_session_cannot_be_opened_one_goes_on(tmp_path: Path) -
     engine._paid = 0.0  # as after many texts
     for _ in range(3):
         np.testing.assert_allclose(engine.forward_alone(alone(100)), expected, atol=1e-6)
+    assert engine._again is None  # it was tried
     assert engine.sessions == 1
 
 

@@ -21,13 +21,14 @@ from .engine import Batch, Engine
 
 _TOKENS = 256
 """At which a batch is fastest for layers of 768 features: a core's cache does not hold the activations of more."""
-_WIDE_FROM = 16
-"""Tokens of a text from which on several cores are faster than one."""
 _WIDE_MOST = 8
 """Threads that share a text: its matrices are small, and each operator waits for the slowest."""
-_SPIN = "1000"
-"""Microseconds for which a second thread waits awake. Asleep it misses its part in the next operator: 64 tokens take as
-long as on one core with 500, and half with 1000 or more. ONNX Runtime's own choice keeps a core busy for 30 ms."""
+_SPIN = 1e-3
+"""Seconds for which a second thread waits awake. With less it misses its part in the next operator: 64 tokens take as
+long as on one core with 0.5 ms, and half with 1. ONNX Runtime's own choice keeps a core busy for 30 ms.
+
+A text that comes later finds it asleep, and then the system often wakes it on the caller's core: 128 tokens in int8
+took 14 ms on two cores and 8 on one, when they came 10 ms apart, and 4 and 7 one after the other."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class Graph:
 class OnnxEngine(Engine):
     """A graph on ONNX Runtime, on the CPU.
 
-    Batches are computed by a session that takes one core for each. A text alone takes all cores, in a second session;
-    that one is opened once texts alone have taken as long as it takes to open it, and needs the memory of the packed
-    weights once more.
+    Batches are computed by a session that takes one core for each. Texts alone that follow one another take all cores,
+    in a second session; that one is opened once they have taken as long as it takes to open it, and needs the memory of
+    the packed weights once more.
 
     Parameters
     ----------
@@ -97,7 +98,9 @@ class OnnxEngine(Engine):
         began = time.perf_counter()
         self._session = _session(graph, given, 1)
         self._paid = began - time.perf_counter()
-        """Seconds that texts alone have taken, less those that a second session takes to open."""
+        """Seconds that texts which follow one another have taken, less those that a second session takes to open."""
+        self._ended = 0.0
+        """When the last text alone was done."""
         self._outputs = list(outputs or (one.name for one in self._session.get_outputs()))
         self.takes_types = any(one.name == "token_type_ids" for one in self._session.get_inputs())
         self._again: Callable[[], Graph] | None = again
@@ -120,26 +123,33 @@ class OnnxEngine(Engine):
                 self._running -= 1
 
     def forward_alone(self, batch: Batch) -> np.ndarray[Any, Any]:
-        """Compute a text on all cores, once that pays and while nothing else is computed; else as :meth:`forward`."""
-        if self._wide is None and (self._again is None or self.lanes == 1 or batch.ids.size < _WIDE_FROM):
+        """Compute a text on all cores, if it follows another one at once and nothing else is computed.
+
+        Else on one core, as :meth:`forward`.
+        """
+        if self.lanes == 1 or (self._wide is None and self._again is None):
             return self.forward(batch)
+        began = time.perf_counter()
+        follows = began - self._ended < _SPIN
         with self._lock:
-            alone = self._running == 0
+            wide = follows and self._running == 0
             self._running += 1
-            opens = alone and self._paid >= 0 and self._again is not None
-            again, self._again = (self._again, None) if opens else (None, self._again)
+            again = self._again if wide and self._paid >= 0 else None
+            if again is not None:
+                self._again = None
         try:
             if again is not None:
                 self._open_wide(again)
-            if alone and self._wide is not None and batch.ids.size >= _WIDE_FROM:
+            if wide and self._wide is not None:
                 return self._run(self._wide, batch)
-            began = time.perf_counter()
             output = self._run(self._session, batch)
-            self._paid += time.perf_counter() - began
+            if follows:
+                self._paid += time.perf_counter() - began
             return output
         finally:
             with self._lock:
                 self._running -= 1
+            self._ended = time.perf_counter()
 
     @property
     def sessions(self) -> int:
@@ -177,7 +187,7 @@ def _session(graph: Graph, given: str, threads: int) -> Any:
     settings = runtime.SessionOptions()
     settings.log_severity_level = 4  # what fails is raised; nothing is written to the terminal
     settings.intra_op_num_threads = threads
-    settings.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN)
+    settings.add_session_config_entry("session.intra_op.spin_duration_us", f"{_SPIN * 1e6:.0f}")
     if graph.folder is not None:
         settings.add_session_config_entry("session.model_external_initializers_file_folder_path", str(graph.folder))
     try:
