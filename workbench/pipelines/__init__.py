@@ -1,1 +1,1 @@
-"""Pipelines over models: requests that run together as batches."""
+"""Pipelines: models that answer texts, many callers in one batch, and whether a quantised model is worth it."""

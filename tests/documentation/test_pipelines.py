@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.pipelines.verdict import BOUNDS, RULES
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "pipelines.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "pipelines.md"
 
 
 def test_the_examples_run_from_top_to_bottom() -> None:
