@@ -31,10 +31,12 @@ def make_body(name: str, options: LaunchOptions) -> Body:
     if isinstance(handler, str):
         handler = _named(handler, asked=options.handler is not None)
     if isinstance(handler, _BuiltIn):
-        return FunctionBody(handler.function, f"the kernel {handler.name}", options.state or handler.state)
+        return FunctionBody(
+            handler.function, f"the kernel {handler.name}", options.state or handler.state, computes=True
+        )
     if options.state is None and (found := _operation(handler)):
         operation, runs = found
-        return FunctionBody(_spread(operation), runs)
+        return FunctionBody(_spread(operation), runs, computes=True)
     if options.state is None and _is_pipeline(handler):
         return FunctionBody(_spread(handler), f"a pipeline for {handler.task}")
     if not callable(handler):

@@ -21,10 +21,13 @@ class Body(Protocol):
         What it runs, for a person: ``"the operation softmax"``.
     device
         Where: ``"cpu"`` or ``"cuda:0"``.
+    computes
+        Whether it does nothing but compute, and so never waits for what its caller might do next.
     """
 
     runs: str
     device: str
+    computes: bool
 
     def open(self) -> None:
         """Make its state; called before the first payload, and again after a death."""
@@ -47,12 +50,21 @@ class FunctionBody:
         As in :class:`Body`.
     state
         Makes the state; None if there is none.
+    computes
+        As in :class:`Body`.
     """
 
     device = "cpu"
 
-    def __init__(self, function: Callable[..., Any], runs: str, state: Callable[[], Any] | None = None) -> None:
-        self.runs = runs
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        runs: str,
+        state: Callable[[], Any] | None = None,
+        *,
+        computes: bool = False,
+    ) -> None:
+        self.runs, self.computes = runs, computes
         self._function, self._state = function, state
         self.run: Callable[[Any], Any] = function if state is None else self._not_open
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Hashable
 from types import TracebackType
@@ -19,14 +18,12 @@ from .metrics import KernelMetrics, KernelStatus
 from .network import callers
 from .states import State
 from .steps import Time, checked
-from .turns import NOT_HERE, SHORT
+from .turns import INFINITE, NOT_HERE
 from .waiting import LoopWaiter, ThreadWaiter, Waiter
 
 if TYPE_CHECKING:
     from .runtime import Runtime
 
-_ENOUGH = 0.1
-"""A call runs its message itself if the handler lately took at most this share of the time that the call has."""
 _YIELD = 1e-3
 """Seconds after which a task that runs messages itself lets others of its loop run."""
 
@@ -89,7 +86,7 @@ class KernelHandle:
             If the caller is in the kernel's own handler, so that it would wait for itself.
         """
         kernel = self._kernel
-        value = kernel.call_here(payload, math.inf if timeout is None else checked(timeout) * _ENOUGH)
+        value = kernel.call_here(payload, INFINITE if timeout is None else checked(timeout) * kernel.share)
         if value is not NOT_HERE and type(value) is not Forward:
             return value
         message = self._message(payload, ThreadWaiter())
@@ -101,7 +98,7 @@ class KernelHandle:
     async def acall(self, payload: Any, *, timeout: float | None = None) -> Any:
         """Await the answer to a message; as :meth:`call`, and a task that is cancelled takes its message back."""
         kernel = self._kernel
-        limit = SHORT if timeout is None else min(SHORT, checked(timeout) * _ENOUGH)
+        limit = kernel.short if timeout is None else min(kernel.short, checked(timeout) * kernel.share)
         value = kernel.call_here(payload, limit)
         if value is not NOT_HERE and type(value) is not Forward:
             await _share(kernel)
@@ -280,7 +277,7 @@ class KernelHandle:
     def _send_here(self, message: Message) -> bool:
         """Run a message that takes less time than waking the kernel's thread; False if it is to be handed over."""
         kernel = self._kernel
-        if not kernel.enter(SHORT):
+        if not kernel.enter(kernel.short):
             return False
         try:
             if not kernel.may_answer(message):

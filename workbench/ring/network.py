@@ -55,24 +55,26 @@ def callers() -> tuple[Traffic, ...]:
     """Return the kernels whose handlers run in this thread, or wait for what runs in it."""
     thread = threading.get_ident()
     found: list[Traffic] = []
-    for network in list(_networks):
-        for kernel in list(network.kernels.values()):
-            if kernel.runner == thread:
-                found += [kernel, *kernel.chain]
+    for reference in list(_networks):
+        if (network := reference()) is not None:
+            for kernel in list(network.kernels.values()):
+                if kernel.runner == thread:
+                    found += [kernel, *kernel.chain]
     return tuple(found)
 
 
-_networks: weakref.WeakSet[Network] = weakref.WeakSet()
+_networks: set[weakref.ref[Network]] = set()
 _watching: list[bool] = []
 
 
 def _remember(network: Network) -> None:
-    _networks.add(network)
+    _networks.add(weakref.ref(network, _networks.discard))
     if not _watching and hasattr(os, "register_at_fork"):
         _watching.append(True)
         os.register_at_fork(after_in_child=_after_fork)
 
 
 def _after_fork() -> None:
-    for network in list(_networks):
-        network.begin_again()
+    for reference in list(_networks):
+        if (network := reference()) is not None:
+            network.begin_again()

@@ -12,7 +12,7 @@ from workbench.errors import InputError
 from workbench.text import did_you_mean
 
 WhenFull = Literal["block", "refuse", "drop-oldest"]
-Thread = Literal["any", "own"]
+Thread = Literal["auto", "any", "own"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,12 @@ class LaunchOptions:
         received. ``"refuse"``: who sends gets a QueueFullError; the reply becomes a dead letter. ``"drop-oldest"``: the
         one that has waited the longest becomes a dead letter.
     thread
-        ``"any"``: a caller that has to wait anyway, or whose message takes less time than waking another thread, runs
-        the handler itself while the kernel is idle. ``"own"``: only the kernel's own thread does. Never do two at once.
+        Who runs the handler; never two at once. ``"auto"``: the kernel's own thread, or, while the kernel is idle, a
+        caller that waits for the answer anyway, without a time-out. What only computes, an operation or a formula, is
+        run as with ``"any"``. ``"any"``: also who sends, awaits, or has a time-out, if the handler lately took less
+        time than waking another thread, or than a tenth of the time-out. For handlers that never wait for anything:
+        one that suddenly did would hold up its sender, its event loop, or its time-out. ``"own"``: always the kernel's
+        own thread.
     restarts
         How often a kernel that dies begins anew. An Exception of a handler goes to its caller and is no death; a
         SystemExit is one, and so is a state that cannot be made.
@@ -70,7 +74,7 @@ class LaunchOptions:
     reply_capacity: int = 1024
     when_full: WhenFull = "block"
     when_replies_full: WhenFull = "block"
-    thread: Thread = "any"
+    thread: Thread = "auto"
     restarts: int = 3
     route: str | None = None
     max_hops: int = 16

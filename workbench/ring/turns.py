@@ -2,8 +2,10 @@
 
 Two locks. The *turn* belongs to whoever runs the handler: the kernel's own thread, or a caller that found the kernel
 idle and runs its message itself. To wake another thread and to be woken by it takes 20 to 40 us, the handler of a small
-message one; so a caller that would wait anyway is quicker alone, and the kernel's order and state are the same. The
-*guard* is held for a moment, to look at the queues or to change the state; never while a handler runs.
+message one; so a caller that waits anyway is quicker alone, and the kernel's order and state are the same. One that
+must go on, a sender, an event loop, a call with a time-out, does that only where the handler cannot wait for it in turn
+(`LaunchOptions.thread`). The *guard* is held for a moment, to look at the queues or to change the state; never while a
+handler runs.
 """
 
 from __future__ import annotations
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
 SHORT = 20e-6
 """Seconds: a handler that lately took less is run by who sends, since waking the kernel's thread would take longer."""
 INFINITE = math.inf
+_SHARE = 0.1
+"""The part of its time-out that a message may take that is run by its caller, who cannot leave it."""
 _FORGETS = 0.8
 """What is left of the longest run after each further one, so that one slow run counts for some tens of messages."""
 
 
 NOT_HERE: Any = object()
-"""What `Kernel.call_here` gives if the caller is not to run the message."""
+"""What `Turns.call_here` gives if the caller is not to run the message."""
 
 
 class Turns(Traffic):
@@ -54,6 +58,11 @@ class Turns(Traffic):
         self.takes_turns = False
         """Whether callers may run their messages themselves."""
         self._own = options.thread == "own"
+        may_hold_up = options.thread == "any" or (options.thread == "auto" and body.computes)
+        self.short = SHORT if may_hold_up else -1.0
+        """Seconds that a message may take that is run by who must go on; negative if none is."""
+        self.share = _SHARE if may_hold_up else -1.0
+        """The same, as a share of the time-out of a call."""
         super().__init__(name, options, network)
 
     def begin(self) -> None:
@@ -168,7 +177,9 @@ class Turns(Traffic):
             self.tally.handed_over += 1
             try:
                 self.process(message)
-            except KeyboardInterrupt as error:  # raised by a handler, since nobody can press a key in this thread
+            except BaseException as error:  # a handler's KeyboardInterrupt, or no memory: nobody else is here to tell
+                if message.fate is None:
+                    self.settle(message, Fate.FAILED, error=error)
                 self.died(error)
             return True
 

@@ -82,6 +82,7 @@ class Worker:
         if self._process != os.getpid() or thread is None:
             return  # a forked child: the thread is not here
         self._kernel.abandoned = True
-        self._kernel.inbox.items.clear()
+        with self._kernel.guard:
+            self._kernel.inbox.items.clear()
         self.poke()
         thread.join(_AT_EXIT)

@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.ring.options import Thread
 
-THREADS: list[Thread] = ["any", "own"]
+THREADS: list[Thread] = ["auto", "any", "own"]
 
 
 def same(payload: Any) -> Any:

@@ -115,16 +115,56 @@ def test_who_runs_the_handler(runtime: wb.Runtime) -> None:
     assert len(threads) == 1, "always the same one"
     assert here not in threads
     assert own.metrics.here == 0
-    free = runtime.launch("any", handler=lambda _: threading.current_thread())
-    assert free.call(1) is here, "an idle kernel's turn is taken by the caller, who would wait anyway"
-    assert free.metrics.here == 1
-    slow = runtime.launch("slow", handler=lambda _: (time.sleep(0.002), threading.current_thread())[1])
-    slow.send(1)
-    assert slow.receive(timeout=30).value is not here, "nothing is known of the handler, and who sends does not wait"
-    slow.send(1)
-    assert slow.receive(timeout=30).value is not here, "it takes longer than waking a thread"
+    auto = runtime.launch("auto", handler=lambda _: threading.current_thread())
+    assert auto.call(1) is here, "an idle kernel's turn is taken by the caller, who waits anyway"
+    assert auto.metrics.here == 1
+    for _ in range(100):
+        assert auto.call(1) is here
+    assert auto.call(1, timeout=30) is not here, "the handler might suddenly take longer"
+    auto.send(1)
+    assert auto.receive(timeout=30).value is not here, "or wait for what the sender does next"
+    free = runtime.launch("any", handler=lambda _: threading.current_thread(), thread="any")
+    free.send(1)
+    assert free.receive(timeout=30).value is not here, "nothing is known of the handler yet"
+    for _ in range(100):
+        free.call(1)
+    free.send(1)
+    assert free.receive().value is here
+    assert free.call(1, timeout=30) is here
+    slow = runtime.launch("slow", handler=lambda _: (time.sleep(0.002), threading.current_thread())[1], thread="any")
+    for _ in range(2):
+        slow.send(1)
+        assert slow.receive(timeout=30).value is not here, "it takes longer than waking a thread"
     assert slow.call(1, timeout=0.01) is not here, "a run may last too long for the time that is given"
     assert slow.call(1, timeout=30) is here
+
+
+def test_who_runs_an_operation(runtime: wb.Runtime) -> None:
+    x = np.ones(8, np.float32)
+    relu = runtime.launch("relu")
+    for _ in range(100):
+        relu.call(x)
+    before = relu.metrics
+    relu.send(x)
+    assert relu.receive().value.tolist() == [1] * 8
+    relu.call(x, timeout=30)
+    after = relu.metrics
+    assert before.here == after.here == 1, "it only computes, so that nobody can wait for the other"
+
+
+def test_a_time_out_is_kept_by_a_handler_that_was_quick_before(runtime: wb.Runtime) -> None:
+    gate = threading.Event()
+    kernel = runtime.launch("sudden", handler=lambda wait: wait and gate.wait(30))
+    for _ in range(200):
+        kernel.call(False)
+        kernel.call(False, timeout=30)
+    with pytest.raises(ReplyTimeoutError, match=r"no answer within 10\.0 ms"):
+        kernel.call(True, timeout=0.01)
+    kernel.send(True)  # does not wait for what comes after it
+    gate.set()
+    assert kernel.receive(timeout=30).value is True
+    assert kernel.call(False) is False
+    assert kernel.metrics.timed_out == 1
 
 
 def test_states_and_steps_that_are_not_allowed(runtime: wb.Runtime) -> None:

@@ -66,7 +66,7 @@ def test_the_loop_stays_free_while_a_handler_runs(runtime: wb.Runtime) -> None:
 
 
 def test_a_task_that_never_waits_lets_others_run(runtime: wb.Runtime) -> None:
-    kernel = runtime.launch("same", handler=same)
+    kernel = runtime.launch("same", handler=same, thread="any")
     kernel.call(0)
 
     async def both() -> int:
@@ -146,7 +146,7 @@ def test_routes_and_deaths_awaited(runtime: wb.Runtime) -> None:
             raise SystemExit
         return Forward("double", payload)
 
-    first = runtime.launch("first", handler=dies)
+    first = runtime.launch("first", handler=dies, thread="any")
     runtime.launch("double", handler=lambda x: 2 * x)
 
     async def asks() -> list[int]:

@@ -15,17 +15,17 @@ def test_an_audit() -> None:
     found = wb.bench.ring(rounds=3)
     assert found.columns == ("way", "a number", "1 MB softmax")
     assert [row[0] for row in found.rows] == [
-        *("plain call", "call", "call, handed over", "send, receive", "send, receive, handed over"),
-        *("ThreadPoolExecutor.submit().result()", "await acall", "await acall, handed over"),
+        *("plain call", "call", 'call, thread="own"', "send, receive", 'send, receive, thread="any"'),
+        *("ThreadPoolExecutor.submit().result()", "await acall", 'await acall, thread="any"'),
         "await asyncio.to_thread()",
     ]
     for trip in found.trips:
         assert 0 < trip.low <= trip.seconds <= trip.high < math.inf
     text = repr(found)
-    assert text.startswith(f"Round trips to a ring kernel: {sum(bar.met for bar in found.bars)} of 4 bars met\n")
+    assert text.startswith(f"Round trips to a ring kernel: {sum(bar.met for bar in found.bars)} of 5 bars met\n")
     assert "not timed" in found.gpu
     assert "cuda" in found.gpu
-    assert "call, handed over" in found._repr_html_()
+    assert "send, receive" in found._repr_html_()
     assert list(found.to_pandas().columns) == ["message", "way", "seconds", "low", "high"]
     with pytest.raises(InputError, match="rounds"):
         wb.bench.ring(rounds=1)

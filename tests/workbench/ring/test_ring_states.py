@@ -26,7 +26,7 @@ CAPACITY = 4
 class Life(RuleBasedStateMachine):
     """A kernel, and what it should be; the model knows states, what waits, and replies."""
 
-    @initialize(thread=st.sampled_from(["any", "own"]), active=st.booleans())
+    @initialize(thread=st.sampled_from(["auto", "any", "own"]), active=st.booleans())
     def launch(self, thread: Any, active: bool) -> None:
         self.runtime = wb.Runtime("cpu")
         self.kernel: KernelHandle = self.runtime.launch(

@@ -16,8 +16,9 @@ from .stress import Storm
 
 POLICIES: dict[str, dict[str, Any]] = {
     "waits": {},
+    "any thread": {"thread": "any"},
     "own thread": {"thread": "own"},
-    "drops": {"when_full": "drop-oldest", "when_replies_full": "drop-oldest"},
+    "drops": {"thread": "any", "when_full": "drop-oldest", "when_replies_full": "drop-oldest"},
     "refuses": {"when_full": "refuse", "when_replies_full": "refuse"},
 }
 
