@@ -7,6 +7,7 @@ begins a new entity, one with ``I-``, or without either, goes on.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,14 +92,16 @@ def entities(
         first, last = starts, np.append(starts[1:], len(scores)) - 1
         best, sure = _of_words(scores, best, first, last, aggregation)
     tags = kinds.tags[best]
-    new = np.concatenate([[True], (tags[1:] != tags[:-1]) | kinds.begins[best[1:]]])
-    edges = [*np.flatnonzero(new).tolist(), len(best)]
+    new = tags[1:] != tags[:-1]
+    new |= kinds.begins[best[1:]]
+    edges = [0, *(np.flatnonzero(new) + 1).tolist(), len(best)]
+    sums = list(itertools.accumulate(sure.tolist(), initial=0.0))
     made = []
-    for begin, end in zip(edges, edges[1:], strict=False):  # noqa: RUF007  pairwise would copy the list as well
+    for begin, end in itertools.pairwise(edges):
         kind = kinds.names[best[begin]].split("-", 1)[-1]
         if kind not in ignored:
-            stands = offsets[first[begin]][0], offsets[last[end - 1]][1]
-            made.append(_entity(text, kind, sure[begin:end].mean(), *stands))
+            score = (sums[end] - sums[begin]) / (end - begin)
+            made.append(_entity(text, kind, score, offsets[first[begin]][0], offsets[last[end - 1]][1]))
     return made
 
 

@@ -75,18 +75,21 @@ def passages(
         begins, ends = begins[1:], ends[1:]
     longest = min(max_answer_len, count)
     # scores[token, length - 1]; what would go beyond the last token has an end of probability -1
-    reach = np.lib.stride_tricks.sliding_window_view(np.append(ends, np.full(longest - 1, -1, ends.dtype)), longest)
+    reach = np.append(ends, np.full(longest - 1, -1, ends.dtype))[np.add.outer(np.arange(count), np.arange(longest))]
     scores = (begins[:, np.newaxis] * reach).ravel()
     wanted = min(2 * top_k + 10, scores.size)  # some of them are the same words
-    places = np.argpartition(-scores, wanted - 1)[:wanted]
-    places = places[np.argsort(-scores[places], kind="stable")]
-    first_of, last_of = np.searchsorted(words, words, "left"), np.searchsorted(words, words, "right") - 1
+    places = scores.argpartition(scores.size - wanted)[scores.size - wanted :]
+    places = places[scores[places] >= 0]
+    first, length = np.divmod(places, longest)
+    stands = zip(
+        words.searchsorted(words[first], "left").tolist(),
+        (words.searchsorted(words[first + length], "right") - 1).tolist(),
+        strict=True,
+    )
     found: dict[tuple[int, int], float] = {}
-    for place in places[scores[places] >= 0].tolist():
-        begin, length = divmod(place, longest)
-        stands = offsets[first_of[begin]][0], offsets[last_of[begin + length]][1]
-        found[stands] = found.get(stands, 0.0) + float(scores[place])
-    answers = [Passage(start, end, score) for (start, end), score in found.items()]
+    for span, score in zip(stands, scores[places].tolist(), strict=True):
+        found[span] = found.get(span, 0.0) + score
+    answers = [Passage(offsets[one][0], offsets[last][1], score) for (one, last), score in found.items()]
     if impossible:
         answers.append(Passage(0, 0, none))
-    return sorted(answers, key=lambda passage: -passage.score)[:top_k]
+    return sorted(answers, key=lambda passage: (-passage.score, passage.start, passage.end))[:top_k]
