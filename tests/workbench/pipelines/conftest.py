@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from . import generator
 from .trained import trained
 
 
@@ -33,3 +34,16 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a model that finds who, when, where, which colour and how much."""
     return trained("finder", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model that goes on with what it has learned."""
+    return generator.trained(generator.shared(tmp_path_factory.getbasetemp()))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread, which is faster for small models."""
+    with generator.one_thread():
+        yield

@@ -24,24 +24,14 @@ from . import generator
 
 SENTENCES = generator.SENTENCES
 STARTS = generator.STARTS
+pytestmark = pytest.mark.usefixtures("one_thread")
 LONG: dict[str, Any] = {"min_new_tokens": 90, "max_new_tokens": 100}
 """A text that does not end while a test looks at it."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    with generator.one_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return generator.trained(generator.shared(tmp_path_factory.getbasetemp()))
-
-
 @pytest.fixture(params=["torch", "onnxruntime"])
-def pipe(folder: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
-    with pipeline("text-generation", folder, engine=request.param) as made:
+def pipe(causal: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    with pipeline("text-generation", causal, engine=request.param) as made:
         yield made
 
 
@@ -240,12 +230,12 @@ def test_an_error_in_the_middle_ends_the_stream(pipe: Any, monkeypatch: pytest.M
     assert stream.result.finish == "cancelled"
 
 
-def test_no_thread_stays_behind(folder: Path) -> None:
+def test_no_thread_stays_behind(causal: Path) -> None:
     def threads() -> set[str]:
         return {thread.name for thread in threading.enumerate() if thread.name.startswith("workbench-text")}
 
     before = threads()
-    pipe = pipeline("text-generation", folder)
+    pipe = pipeline("text-generation", causal)
 
     async def main() -> None:
         async for _ in pipe.stream("Once", **LONG):

@@ -31,12 +31,15 @@ class TextStream:
     check
         Raises an error before a piece if there can be none any more.
 
-    Examples
-    --------
-    >>> for piece in pipe.stream("Once upon a time"):     # doctest: +SKIP
-    ...     print(piece, end="")
-    >>> async for piece in pipe.stream("Once upon"):      # doctest: +SKIP
-    ...     print(piece, end="")
+    Notes
+    -----
+    ::
+
+        for piece in pipe.stream("Once upon a time"):
+            print(piece, end="")
+
+        async for piece in pipe.stream("Once upon a time"):
+            print(piece, end="")
     """
 
     def __init__(
