@@ -98,7 +98,7 @@ def measure(folder: Path, rounds: int, *, at_once: bool, **opened: Any) -> None:
             model(**ids, logits_to_keep=1, use_cache=True)
 
     def first() -> None:
-        stream = pipe.stream(PROMPT, **greedy)
+        stream = pipe.stream(PROMPT, max_new_tokens=NEW, do_sample=False)
         next(stream)
         stream.close()
 
