@@ -23,7 +23,7 @@ from .generation.stream import TextStream
 from .generation.together import write
 from .results import Generation, Results
 from .task import Pipeline
-from .truncation import _outside
+from .truncation import outside
 
 if TYPE_CHECKING:
     from workbench.models.formats.huggingface import HuggingFaceModel
@@ -215,7 +215,7 @@ class TextGeneration(Pipeline):
                 f"positions for {longest - width} more: the text ends there at the latest. Cut the prompt, or ask for "
                 "less.",
                 TruncationWarning,
-                stacklevel=_outside(),
+                stacklevel=outside(),
             )
 
     def _write(self, jobs: Sequence[Job], cancelled: Callable[[], bool] = lambda: False) -> list[Generation]:

@@ -89,6 +89,3 @@ def outside() -> int:
     while frame is not None and frame.f_code.co_filename.startswith(_HOME):
         level, frame = level + 1, cast(Any, frame.f_back)
     return level
-
-
-_outside = outside
