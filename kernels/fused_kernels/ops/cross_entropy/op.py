@@ -73,9 +73,9 @@ def cross_entropy(
     Notes
     -----
     Names and meaning of ``torch.nn.functional.cross_entropy`` with integer targets, but classes are always the last
-    axis; for more than two axes torch has them second. The mean over no rows is NaN, as there. On a GPU a target that is
-    no class makes the loss of its row NaN, since for an error the CPU would have to wait. The softmax matrix is
-    not formed: each row is read twice, from the cache the second time, with ``label_smoothing`` too.
+    axis; for more than two axes torch has them second. The mean over no rows is NaN, as there. On a GPU a target that
+    is no class makes the loss of its row NaN, since for an error the CPU would have to wait. The softmax matrix is not
+    formed: each row is read twice, from the cache the second time, with ``label_smoothing`` too.
 
     With ``label_smoothing`` s and p = softmax(logits), the loss of a row is
     ``(1 - s) * -log(p[target]) + s * mean(-log(p))``: the cross entropy with a target of which s is spread evenly
