@@ -12,7 +12,7 @@ import numpy as np
 from workbench.arrays import TensorSpec
 from workbench.errors import InputError, WorkbenchError
 
-from .inputs import InputRules, check_outputs
+from .inputs import InputRules, check_outputs, kind_of
 from .outputs import Outputs
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Batches:
         """Run each set and return its outputs, or the error that it alone caused, in order; see ``Model.run_batch``."""
         if isinstance(sets, (Mapping, str, bytes)) or not isinstance(sets, Iterable):
             raise InputError(
-                f"run_batch was given a {type(sets).__name__}; give a list with a dict of arrays by name for each run."
+                f"run_batch was given {kind_of(sets)}; give a list with a dict of arrays by name for each run."
             )
         given = list(sets)
         if outputs is not None and self._model.info.outputs:

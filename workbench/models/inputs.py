@@ -43,8 +43,7 @@ class InputRules:
         """
         if not isinstance(inputs, Mapping):
             raise InputError(
-                f"The inputs are a {type(inputs).__name__}; give a dict of arrays by name. The model takes "
-                f"{self._takes()}."
+                f"The inputs are {kind_of(inputs)}; give a dict of arrays by name. The model takes {self._takes()}."
             )
         feeds = {}
         for name, value in inputs.items():
@@ -120,6 +119,16 @@ def check_outputs(asked: Iterable[str], known: Iterable[str]) -> list[str]:
     return asked
 
 
+def kind_of(value: Any) -> str:
+    """Return what a value is, with its article, for a message.
+
+    >>> kind_of(3), kind_of([]), kind_of(np.ones(2)), kind_of(None)
+    ('an int', 'a list', 'an ndarray', 'None')
+    """
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeioAEIO' or name.startswith('nd') else 'a'} {name}"
+
+
 _UNKNOWN: Any = object()
 _Rule = tuple[np.dtype[Any], int | None, tuple[tuple[int, int], ...]]
 
@@ -141,9 +150,7 @@ def _fit_any(spec: TensorSpec, value: Any) -> Any:
         return None if value is None else _fit_any(TensorSpec(spec.name, inner, None), value)
     if kind == "sequence":
         if not isinstance(value, (list, tuple)):
-            raise InputError(
-                f"Input {spec.name!r} is a {type(value).__name__}; give a list, since the model takes {spec}."
-            )
+            raise InputError(f"Input {spec.name!r} is {kind_of(value)}; give a list, since the model takes {spec}.")
         return [_fit_any(TensorSpec(f"{spec.name}[{place}]", inner, None), item) for place, item in enumerate(value)]
     if kind == "map":
         keys, _, values = inner.partition(", ")
@@ -153,7 +160,7 @@ def _fit_any(spec: TensorSpec, value: Any) -> Any:
 
 def _fit_map(spec: TensorSpec, keys: str, values: str, value: Any) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
-        raise InputError(f"Input {spec.name!r} is a {type(value).__name__}; give a dict, since the model takes {spec}.")
+        raise InputError(f"Input {spec.name!r} is {kind_of(value)}; give a dict, since the model takes {spec}.")
     wanted = str if keys == "string" else int
     for key in value:
         if type(key) is not wanted:
@@ -173,8 +180,7 @@ def _fit(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
             array = to_numpy(value) if is_tensor(value) else np.asarray(value)
         except Exception as error:
             raise InputError(
-                f"Input {spec.name!r} is a {type(value).__name__} that NumPy cannot take ({error}). The model takes "
-                f"{spec}."
+                f"Input {spec.name!r} is {kind_of(value)} that NumPy cannot take ({error}). The model takes {spec}."
             ) from error
     if array.dtype.kind in "OUST":
         array = _texts(spec, array)
@@ -187,7 +193,8 @@ def _fit(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
         return array
     if array.ndim != len(spec.shape):
         raise InputError(
-            f"{got} It has {array.ndim} axes instead of {len(spec.shape)}: reshape it, or add axes of size 1."
+            f"{got} It has {array.ndim} {'axis' if array.ndim == 1 else 'axes'} instead of {len(spec.shape)}: reshape "
+            "it, or add axes of size 1."
         )
     for axis, (have, want) in enumerate(zip(array.shape, spec.shape, strict=True)):
         if isinstance(want, int) and have != want:
@@ -216,7 +223,8 @@ def _refuse_objects(spec: TensorSpec, array: np.ndarray[Any, Any]) -> NoReturn:
     if wrong is None and None not in array.reshape(-1).tolist():
         said = "numbers that no dtype holds together"
     else:
-        said = f"{str(wrong)[:40]!r}, a {type(wrong).__name__}, which is no {kind}"
+        shown = "None" if wrong is None else f"{str(wrong)[:40]!r}, {kind_of(wrong)}"
+        said = f"{shown}, which is no {kind}"
     raise InputError(f"Input {spec.name!r} holds {said}. The model takes {spec}.")
 
 
@@ -230,7 +238,7 @@ def _from_python(spec: TensorSpec, value: Any) -> np.ndarray[Any, Any]:
         ) from error
     except Exception as error:
         raise InputError(
-            f"Input {spec.name!r} is a {type(value).__name__} that NumPy cannot take ({error}). The model takes {spec}."
+            f"Input {spec.name!r} is {kind_of(value)} that NumPy cannot take ({error}). The model takes {spec}."
         ) from error
     if not array.size or (array.dtype.kind in "biuf" and _values_fit(array, spec.dtype)):
         return array.astype(numpy_dtype(spec.dtype))

@@ -95,7 +95,8 @@ def find(source: Any) -> Source:
         try:
             data = source.read()
         except Exception as error:
-            raise LoadError(f"{given} cannot be read: {error}. Open it for reading bytes: open(path, 'rb').") from error
+            said = str(error).rstrip(".")
+            raise LoadError(f"{given} cannot be read: {said}. Open it for reading bytes: open(path, 'rb').") from error
         if not isinstance(data, bytes):
             raise LoadError(f"{given} gives {type(data).__name__}, not bytes. Open it with open(path, 'rb').")
         return Source(given=given, label=Path(given).name if isinstance(path, str) else "file", data=data)
@@ -193,7 +194,7 @@ def _nearby(path: Path) -> tuple[str, bool]:
     if near:
         return f" Did you mean {' or '.join(near)} in {place}?", True
     if not names:
-        return f" {place} is empty.", False
+        return f" There is nothing in {place}.", False
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return f" In {place} there are: {', '.join(names[:8])}{more}.", False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,9 @@ def slice2d(
 ) -> np.ndarray[Any, Any]:
     """Return a window over the last two axes of a tensor; see :meth:`workbench.models.model.Tensor.slice2d`."""
     *outer, rows, columns = (1, 1, *tensor.shape)[-max(len(tensor.shape), 2) :]
-    leading = leading or (0,) * len(outer)
+    if not isinstance(leading, Sequence):
+        raise InputError(f"leading={leading!r} is no tuple; give an index for each axis before the last two.")
+    leading = tuple(leading) or (0,) * len(outer)
     if len(leading) != len(outer):
         raise InputError(
             f"{tensor!r} has {len(outer)} axes before its last two and leading={leading} has {len(leading)} indices; "

@@ -204,3 +204,8 @@ def test_every_light_model_of_onnx_is_told_in_full(path: Path) -> None:
     cost = wb.load(path).cost()
     assert cost.macs > 0
     assert cost.untold == ()
+
+
+def test_inputs_that_are_no_dict_are_named() -> None:
+    with pytest.raises(InputError, match="inputs=3 is no dict"):
+        wb.load("sample:mlp").cost(3)

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 import workbench as wb
 
 LIST = """
-import json, sys
+import json, sys, time
 import workbench as wb
 
 wb.load((2).to_bytes(8, "little") + b"{}")  # what modules read while they are imported is not the model's
@@ -23,13 +23,14 @@ wb.load((2).to_bytes(8, "little") + b"{}")  # what modules read while they are i
 def bytes_read():
     return int(next(line for line in open("/proc/self/io") if line.startswith("rchar")).split()[1])
 
-before = bytes_read()
+before, began = bytes_read(), time.perf_counter()
 model = wb.load(sys.argv[1])
-listed = bytes_read() - before
+tensors = [(name, tensor.dtype, tensor.shape, tensor.nbytes) for name, tensor in model.tensors.items()]
+seconds, listed = time.perf_counter() - began, bytes_read() - before
 peak = int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1000
 last = model.tensors["layers.29.59.weight"].slice2d(4090, 4090)
 print(json.dumps({
-    "tensors": len(model.tensors), "nbytes": model.info.nbytes, "listed": listed, "megabytes": peak,
+    "tensors": len(tensors), "seconds": seconds, "nbytes": model.info.nbytes, "listed": listed, "megabytes": peak,
     "last": last.astype("float32").tolist(), "format": model.info.format,
 }))
 """

@@ -88,7 +88,7 @@ def test_a_window_shows_the_part_that_was_asked_for(tmp_path: Path) -> None:
     assert (tensors["w"].slice2d(5, height=2, width=90) == values[0, 0, 5:7]).all()
     assert tensors["v"].slice2d(0, 88).tolist() == [[88, 89]]
     assert tensors["s"].slice2d().tolist() == [[0]]
-    for wrong in [{"row": 100}, {"column": -1}, {"leading": (2, 0)}, {"leading": (0,)}, {"height": 0}]:
+    for wrong in [{"row": 100}, {"column": -1}, {"leading": (2, 0)}, {"leading": (0,)}, {"leading": 3}, {"height": 0}]:
         with pytest.raises(InputError):
             tensors["w"].slice2d(**wrong)
 

@@ -46,7 +46,7 @@ def graph_cost(
     inputs, symbols
         As the user gave them.
     """
-    shapes = _shapes(specs, inputs or {}, symbols)
+    shapes = _shapes(specs, {} if inputs is None else inputs, symbols)
     inferred = infer(proto, given, shapes)
     untold: list[str] = []
     needed = {*inferred.values, *inferred.outputs, *(name for node in inferred.nodes for name in _used(node))}
@@ -69,6 +69,8 @@ def _shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Return the shape of each input, from arrays or shapes and from the sizes of symbolic dimensions."""
     known = {spec.name for spec in specs}
+    if not isinstance(inputs, Mapping):
+        raise InputError(f"inputs={inputs!r:.60} is no dict; give a shape or an array for each name of an input.")
     names = list(dict.fromkeys(size for spec in specs for size in spec.shape or () if isinstance(size, str)))
     for name in inputs:
         if name not in known:

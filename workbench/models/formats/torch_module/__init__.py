@@ -20,7 +20,7 @@ from workbench.errors import InputError, LoadError
 from workbench.models.formats import Format
 from workbench.models.formats.huggingface.probing import probed
 from workbench.models.formats.huggingface.signature import Signature, longest_text, signature
-from workbench.models.inputs import InputRules
+from workbench.models.inputs import InputRules, kind_of
 from workbench.models.model import ModelInfo, TensorTable
 from workbench.models.pickled import shared_tensor
 from workbench.models.source import Source
@@ -96,7 +96,7 @@ class ModuleModel(TorchModel):
         """Return what the module is given, as arrays; their dtypes and sizes are the module's to judge."""
         if not isinstance(inputs, Mapping):
             raise InputError(
-                f"The inputs are a {type(inputs).__name__}; give a dict of arrays by name: "
+                f"The inputs are {kind_of(inputs)}; give a dict of arrays by name: "
                 f"{', '.join(spec.name for spec in self.info.inputs) or 'those of forward()'}."
             )
         arrays = arrays_of(inputs)
@@ -106,7 +106,7 @@ class ModuleModel(TorchModel):
         for name, value in arrays.items():
             array = np.asarray(value)
             if array.dtype.kind not in "biufcV":
-                raise InputError(f"Input {name!r} is a {type(value).__name__}, which makes no array of numbers.")
+                raise InputError(f"Input {name!r} is {kind_of(value)}, which makes no array of numbers.")
             # numbers that have no dtype of their own take torch's
             made_here = not hasattr(value, "dtype") and array.dtype == np.float64
             feeds[name] = array.astype(np.float32) if made_here else array
