@@ -75,7 +75,13 @@ class TextGeneration(Pipeline):
             model, engine=how.engine, device=how.device, quantization=how.quantization, progress=how.progress
         )
         super().__init__(model, decoder)
-        self.reader = PromptReader(model.tokenizer._tokenizer, model.given, decoder.first)
+        vocabulary = model.config.get("vocab_size")
+        self.reader = PromptReader(
+            model.tokenizer._tokenizer,
+            model.given,
+            decoder.first,
+            vocabulary if isinstance(vocabulary, int) else None,
+        )
         self._given, self._template = options, dict(chat_template_kwargs or {})
         self._batcher: Batcher[Job, Generation] | None = None
         if how.batching is not None:

@@ -87,6 +87,14 @@ def test_a_tokenizer_in_python_does_as_well() -> None:
     assert "".join([*map(writer.write, ids), writer.end()]) == "Füße 🦊"
 
 
+def test_tokens_that_the_model_does_not_have_are_said() -> None:
+    words = generator.tokenizer()
+    reader = PromptReader(words, "the model", None, vocabulary=max(words("Once")["input_ids"]))
+    assert reader.read("O", {}).ids
+    with pytest.raises(InputError, match="belongs to another model"):
+        reader.read("Once", {})
+
+
 def test_options_of_the_pipeline_hold_for_calls_that_do_not_say(causal: Path) -> None:
     with pipeline("text-generation", causal, temperature=2.5, seed=4, max_new_tokens=9) as pipe:
         drawn = pipe(STARTS[0])

@@ -41,10 +41,12 @@ class PromptReader:
         The model, as the user named it.
     first
         The token that an empty prompt becomes; None if the model has none.
+    vocabulary
+        How many token ids the model has; None if that is not known.
     """
 
-    def __init__(self, tokenizer: Any, given: str, first: int | None) -> None:
-        self._tokenizer, self._given, self._first = tokenizer, given, first
+    def __init__(self, tokenizer: Any, given: str, first: int | None, vocabulary: int | None = None) -> None:
+        self._tokenizer, self._given, self._first, self._vocabulary = tokenizer, given, first, vocabulary
         # A copy of our own: the model's cuts and pads as it is asked to, which changes it under other threads.
         self._backend = copy.deepcopy(tokenizer.backend_tokenizer) if getattr(tokenizer, "is_fast", False) else None
         if self._backend is not None:
@@ -75,6 +77,12 @@ class PromptReader:
                     f"The prompt {text!r} has no token, and {self._given} none to begin with. Give a text."
                 )
             ids = [self._first]
+        if self._vocabulary is not None and max(ids) >= self._vocabulary:
+            token = self._tokenizer.convert_ids_to_tokens(max(ids))
+            raise InputError(
+                f"The prompt has the token {token!r} with id {max(ids)}; the vocabulary of {self._given} goes from 0 "
+                f"to {self._vocabulary - 1}. Its tokenizer belongs to another model."
+            )
         return Prompt(text, tuple(ids))
 
     def decode(self, ids: list[int]) -> str:
