@@ -161,6 +161,7 @@ class Pipeline(ABC):
         """
         from .verdict import weigh
 
+        self._check_open()
         return weigh(self, texts, quantizations, budget=budget, seed=seed, progress=progress)
 
     def close(self) -> None:

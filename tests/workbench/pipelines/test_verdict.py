@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 
 import workbench as wb
 from workbench.bench.race import Ratio
-from workbench.errors import InputError, RunError
+from workbench.errors import ClosedError, InputError, RunError
 from workbench.models import samples
 from workbench.models.export.step import Step
 from workbench.pipelines.results import Answer, Classification, Entities, Entity, Generation
@@ -75,6 +75,7 @@ def test_it_is_said_in_words_tables_and_a_picture(verdict: Verdict) -> None:
     assert {"bytes", "together_gain_low", "same label", "worth"} <= set(verdict.to_pandas().columns)
     assert all(len(row) == len(verdict.columns) for row in verdict.rows)
     assert "int8" in verdict._repr_html_()
+    assert "So few texts, 12, say little of others" in str(verdict)
     with pytest.raises(InputError, match="'int4' was not measured; these were: as it is, int8, dynamic"):
         verdict["int4"]
 
@@ -119,12 +120,21 @@ def test_texts_that_were_cut_are_said_once(classifier: Any) -> None:
         ([3], {}, "Text 0 of 1 is int"),
         (TEXTS, {"quantizations": "int9"}, "Did you mean 'int8'"),
         (TEXTS, {"quantizations": ()}, "No quantisation is named"),
+        (TEXTS, {"quantizations": None}, "no quantisation 'None'"),
         (TEXTS, {"budget": -1}, "0 or more; got -1"),
+        (TEXTS, {"seed": 0.5}, "whole number"),
     ],
 )
 def test_what_cannot_be_weighed_is_refused(classifier: Any, texts: Any, options: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         classifier.verdict(texts, **options)
+
+
+def test_a_closed_pipeline_weighs_nothing(classifier: Any) -> None:
+    pipe = classifier.reopened()
+    pipe.close()
+    with pytest.raises(ClosedError):
+        pipe.verdict(TEXTS)
 
 
 def test_what_cannot_be_quantised_says_so(classifier: Any) -> None:

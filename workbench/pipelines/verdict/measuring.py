@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,6 +81,8 @@ def weigh(
     names = _names(pipe, quantizations)
     if isinstance(budget, bool) or not isinstance(budget, Real) or not 0 <= budget < float("inf"):
         raise InputError(f"budget= is the seconds of timing, 0 or more; got {budget!r}.")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise InputError(f"seed= is a whole number, 0 or more; got {seed!r}.")
     asked, _ = checked(texts)
     report = progress or nobody
     with ExitStack() as stack:
@@ -119,7 +121,8 @@ class _Answers:
 def _names(pipe: Pipeline, quantizations: str | Sequence[str]) -> list[str]:
     if pipe.task not in MEASURES:
         raise InputError(f"There is no quantisation for {pipe.task} to be weighed; there is for {', '.join(MEASURES)}.")
-    names = [quantizations] if isinstance(quantizations, str) else list(dict.fromkeys(quantizations))
+    several = isinstance(quantizations, Iterable) and not isinstance(quantizations, str)
+    names = list(dict.fromkeys(quantizations)) if several else [str(quantizations)]
     for name in names:
         if name not in KNOWN:
             raise InputError(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 AS_IT_IS = "as it is"
 """How the model without quantisation is called."""
 
+FEW = 50
+"""Of fewer texts it is said that they are few."""
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -154,6 +157,8 @@ class Verdict:
                 f"The model as it is runs on {self.original.engine} and {others[0].name} on {others[0].engine}, so "
                 "that the gain is that of both."
             )
+        if self.texts < FEW:
+            told.append(f"So few texts, {self.texts}, say little of others: give a few hundred of your own.")
         if self.conditions.get("cut"):
             told.append("Some texts are longer than the model takes; they were cut, for all alike.")
         if self.conditions.get("disturbed"):
