@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import signal
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -121,6 +125,24 @@ def test_an_error_amid_the_reading_is_given_back_and_ends_all_threads() -> None:
     with pytest.raises(LoadError, match="gone"):
         scanned_stats(lambda: nullcontext(read), 1 << 30, "float32")
     assert len(asked) < 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals go to a thread")
+def test_an_interrupt_ends_the_reading() -> None:
+    asked: list[int] = []
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def read(first: int, last: int) -> list[np.ndarray]:
+        asked.append(first)
+        if len(asked) == 3:
+            signal.pthread_kill(main, signal.SIGINT)  # Ctrl-C
+        time.sleep(0.001)
+        return [np.zeros(8, np.float32)]
+
+    with pytest.raises(KeyboardInterrupt):
+        scanned_stats(lambda: nullcontext(read), 1 << 36, "float32")
+    assert len(asked) < 10_000  # of 32,768 pieces
 
 
 def test_complex_numbers_are_described_by_their_magnitudes() -> None:
