@@ -205,11 +205,11 @@ class KernelHandle:
         workbench.errors.StateError
             If it is not active.
         """
-        return self._kernel.deactivate(timeout)
+        return self._kernel.deactivate(None if timeout is None else checked(timeout))
 
     async def adeactivate(self, timeout: float | None = None) -> bool:
         """Deactivate without blocking the event loop; as :meth:`deactivate`."""
-        return await asyncio.to_thread(self._kernel.deactivate, timeout)
+        return await asyncio.to_thread(self.deactivate, timeout)
 
     def terminate(self, *, drain: bool = True, timeout: float = 1.0) -> None:
         """Refuse what comes, run what waits, and end; once terminated, nothing happens.

@@ -71,7 +71,7 @@ class RowsKept:
             return count
         rows = _rows(payload)
         kept = self._kept(rows)
-        return similarity_matrix(rows, kept)
+        return similarity_matrix(kept[len(kept) - len(rows) :], kept)
 
     def _kept(self, rows: Array) -> Array:
         """Append rows, in memory that doubles, and return all."""

@@ -77,8 +77,10 @@ async def stream_texts(
 
     Examples
     --------
-    >>> async for record in stream_texts(reviews, labels, vectors, similar):           # doctest: +SKIP
-    ...     print(record.label.label, record.answer.max())
+    In a coroutine::
+
+        async for record in stream_texts(reviews, labels, vectors, similar):
+            print(record.label.label, record.answer.max())
     """
     for name, value in (("batch", batch), ("ahead", ahead)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:

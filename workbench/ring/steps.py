@@ -7,6 +7,8 @@ into the generator, which takes back what it has left behind.
 
 from __future__ import annotations
 
+import numbers
+import threading
 import time
 from collections.abc import Generator
 from typing import Any, TypeVar
@@ -71,7 +73,7 @@ class Time:
 
     def __init__(self, seconds: float | None) -> None:
         self.given = seconds
-        self._end = None if seconds is None else time.perf_counter() + seconds
+        self._end = None if seconds is None else time.perf_counter() + checked(seconds)
 
     @property
     def left(self) -> float | None:
@@ -83,18 +85,19 @@ class Time:
 
 
 def checked(seconds: Any) -> float:
-    """Return a time-out in seconds that is one.
+    """Return a time-out in seconds that is one, and no longer than a lock can wait.
 
     Raises
     ------
     workbench.errors.InputError
         If it is no number, or negative.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-        raise InputError(
-            f"timeout must be seconds, 0 or more, or None to wait for ever where that is allowed; got {seconds!r}."
-        )
-    return seconds
+    if type(seconds) is not float and (isinstance(seconds, bool) or not isinstance(seconds, numbers.Real)):
+        raise InputError(f"timeout must be a number of seconds, got {seconds!r}.")
+    number = float(seconds)
+    if not number >= 0:
+        raise InputError(f"timeout must be seconds, 0 or more, got {seconds!r}.")
+    return min(number, threading.TIMEOUT_MAX)
 
 
 def call(kernel: Kernel, message: Message, time: Time, make: Make) -> Steps[Any]:

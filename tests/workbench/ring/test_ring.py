@@ -249,8 +249,11 @@ def test_names(runtime: wb.Runtime) -> None:
         runtime["sane"]
     with pytest.raises(InputError, match="coroutine function"):
         runtime.launch("awaits", handler=awaits)
-    with pytest.raises(InputError, match="timeout must be seconds"):
-        kernel.call(1, timeout=-1)
+    for verb in (kernel.receive, kernel.deactivate, lambda timeout: kernel.call(1, timeout=timeout)):
+        for wrong in (-1, "1", True, float("nan")):
+            with pytest.raises(InputError, match="timeout must be"):
+                verb(timeout=wrong)  # type: ignore[arg-type]
+    assert kernel.call(1, timeout=float("inf")) == kernel.call(1, timeout=np.int64(3)) == 1
     with pytest.raises(InputError, match="no state 'asleep'"):
         kernel.wait("asleep")
     kernel.terminate()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
+import random
 import tracemalloc
 from collections import Counter
 from typing import Any
@@ -10,9 +13,11 @@ from typing import Any
 import pytest
 
 import workbench as wb
+from workbench.errors import ClosedError, KernelDiedError, QueueFullError, ReplyTimeoutError
+from workbench.ring import KernelHandle
 
 from .handlers import count
-from .stress import Storm
+from .stress import Mishap, Storm, handler
 
 POLICIES: dict[str, dict[str, Any]] = {
     "waits": {},
@@ -33,6 +38,69 @@ def test_each_message_is_accounted_for_once(messages: int, policy: str) -> None:
     book = storm.book
     assert min(book["answered"], book["failed"], book["timed_out"], book["sent"], book["posted"]) > 0
     assert storm.kernel.status.restarts
+
+
+@pytest.mark.parametrize("thread", ["auto", "any", "own"])
+def test_a_storm_of_tasks(thread: Any) -> None:
+    """As many tasks, some of which are cancelled while they wait."""
+    draw, book, received, left = random.Random(thread), Counter[str](), [], iter(range(2_000))
+
+    async def sends(kernel: KernelHandle) -> None:
+        for number in left:
+            what = draw.choices(["plain", "crash", "slow", "die"], [90, 8, 0.5, 0.3])[0]
+            try:
+                if draw.random() < 0.6:
+                    asked = kernel.acall((what, number), timeout=draw.choice([0.0, 0.0005, 30, None]))
+                    answer = await (asyncio.wait_for(asked, draw.random() * 0.001) if number % 5 == 0 else asked)
+                    assert answer == (what, number)
+                    book["answered"] += 1
+                else:
+                    await kernel.asend((what, number), timeout=draw.choice([0.0, 0.01, 30.0]))
+                    book["sent"] += 1
+            except (Mishap, KernelDiedError):
+                book["failed"] += 1
+            except ReplyTimeoutError:
+                book["timed out"] += 1
+            except TimeoutError:  # of wait_for, which cancels
+                book["cancelled"] += 1
+            except QueueFullError:
+                book["refused"] += 1
+
+    async def receives(kernel: KernelHandle) -> None:
+        with contextlib.suppress(ClosedError):
+            while True:
+                received.append(await kernel.areceive(timeout=60))
+
+    async def rests(kernel: KernelHandle, done: asyncio.Event) -> None:
+        while not done.is_set():
+            await asyncio.sleep(draw.random() * 0.01)
+            await kernel.adeactivate()
+            await asyncio.sleep(draw.random() * 0.003)
+            kernel.activate()
+
+    async def storm() -> KernelHandle:
+        async with wb.Runtime("cpu") as runtime:
+            kernel = runtime.launch(
+                "tasks", handler=handler, state=dict, restarts=10**9, capacity=32, reply_capacity=64, thread=thread
+            )
+            done = asyncio.Event()
+            reading, resting = asyncio.create_task(receives(kernel)), asyncio.create_task(rests(kernel, done))
+            await asyncio.gather(*(sends(kernel) for _ in range(30)))
+            done.set()
+            await resting
+            await runtime.ashutdown(timeout=30)
+            await reading
+        return kernel
+
+    metrics = asyncio.run(storm()).metrics
+    assert metrics.messages == sum(book.values()) == 2_000
+    assert (metrics.timed_out, metrics.refused) == (book["timed out"], book["refused"])
+    assert len(received) == book["sent"]
+    # A task may be cancelled in the moment in which its answer comes.
+    missed = book["cancelled"] - metrics.cancelled
+    assert missed >= 0
+    assert metrics.answered + metrics.failed == book["answered"] + book["failed"] + book["sent"] + missed
+    assert metrics.dead == 0
 
 
 @pytest.mark.parametrize("thread", ["any", "own"])
