@@ -237,6 +237,7 @@ class EncoderTask(Pipeline, Generic[Options]):
 
         errors = compute(self.engine, pieces, finish, cancelled=cancelled)
         if errors:
+            self._check_open()  # else the engine was closed under it, which is no error of its own
             raise errors[min(errors)]
         if cancelled is not None and cancelled():
             raise CancelledError

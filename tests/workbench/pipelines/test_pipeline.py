@@ -8,6 +8,8 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -130,6 +132,29 @@ def test_closed_it_refuses_and_dropped_it_goes(classifier: Path) -> None:
     del dropped
     gc.collect()
     assert gone() is None, "the thread of its batcher does not keep it"
+
+
+@pytest.mark.parametrize("batching", [None, BatchConfig(8, 2)], ids=["alone", "batched"])
+def test_closed_while_others_ask_it_answers_or_says_that_it_is_closed(
+    classifier: Path, batching: BatchConfig | None
+) -> None:
+    pipe, ended = wb.pipeline("text-classification", classifier, batching=batching), []
+
+    def ask_on() -> None:
+        try:
+            while True:
+                assert [answer.label for answer in pipe(TEXTS)] == LABELS
+        except BaseException as error:
+            ended.append(type(error))
+
+    callers = [threading.Thread(target=ask_on) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    time.sleep(0.05)
+    pipe.close()
+    for caller in callers:
+        caller.join(timeout=60)
+    assert ended == [ClosedError] * 3
 
 
 def test_reopened_it_has_the_same_model_and_options_on_another_engine(classifier: Path) -> None:
