@@ -112,6 +112,8 @@ libraries: list[Library] = []
 def of(values: Iterable[Any]) -> Library | None:
     """Return the library of the first value that lies on a GPU; None if none does."""
     for value in values:
+        if value is None or type(value) is float:
+            continue
         for library in libraries:
             if library.owns(value):
                 return library

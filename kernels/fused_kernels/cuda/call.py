@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
@@ -105,7 +106,8 @@ def run(
         if plan.fill is not None:
             for result in results:
                 library.fill(result, plan.fill)
-        start(library, plan, name, {**given, **dict(zip(RESULTS, results, strict=False))}, device)
+        named = dict(zip(RESULTS, results, strict=False))
+        start(library, plan, {key: view.address for key, view in views.items()}, named, device)
     if outs and not direct:
         trace.note("out: copied to, no kernel writes to it as it lies")
         for item, result in zip(outs, results, strict=True):
@@ -113,6 +115,7 @@ def run(
     return out if out is not None else results if len(results) > 1 else results[0]
 
 
+@functools.cache
 def _module(name: str) -> Any:
     """Return the module ``gpu`` of an operation."""
     place = f"fused_kernels.ops.{name}"
@@ -123,15 +126,18 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"{place}.gpu")
 
 
-def start(library: Library, plan: Plan, operation: str, values: Mapping[str, Any], device: int) -> None:
-    """Start the launches of a plan over arrays by name."""
+def start(
+    library: Library, plan: Plan, values: dict[str, int | float], results: Mapping[str, Any], device: int
+) -> None:
+    """Start the launches of a plan, with addresses and numbers by name, and results."""
     if not plan.launches:
         return
-    addresses = {key: library.view(operation, key, value).address for key, value in values.items()}
+    for key, result in results.items():
+        values[key] = library.view("", key, result).address
     work = library.empty((plan.scratch,), "uint8", device) if plan.scratch else None
     if work is not None:
-        addresses["work"] = library.view(operation, "work", work).address
-    library.execute([(launch, launch.packed(addresses)) for launch in plan.launches], device)
+        values["work"] = library.view("", "work", work).address
+    library.execute([(launch, launch.packed(values)) for launch in plan.launches], device)
 
 
 def views_of(name: str, library: Library, given: Mapping[str, Any], outs: tuple[Any, ...]) -> dict[str, View]:

@@ -9,6 +9,7 @@ import numpy as np
 from fused_kernels.errors import DtypeError
 
 BFLOAT16 = "bfloat16"
+_FLOATS = {BFLOAT16, "float16", "float32", "float64"}
 
 
 def is_integer(dtype: str) -> bool:
@@ -24,13 +25,16 @@ def common_dtype(operation: str, dtypes: Mapping[str, str]) -> str:
     DtypeError
         For complex numbers and whatever else is no real number.
     """
+    kinds = {*dtypes.values()}
+    if len(kinds) == 1 and kinds <= _FLOATS:
+        return kinds.pop()
     for key, dtype in dtypes.items():
-        if not (is_integer(dtype) or dtype == BFLOAT16 or dtype in ("float16", "float32", "float64")):
+        if not (is_integer(dtype) or dtype in _FLOATS):
             raise DtypeError(
                 f"{operation}: {key} has dtype {dtype}; real numbers are needed. Convert it, for example to float32."
             )
     others = sorted({dtype for dtype in dtypes.values() if dtype != BFLOAT16})
-    if len(others) == len({*dtypes.values()}):
+    if len(others) == len(kinds):
         common = np.result_type(*others).name if others else "float64"
     else:
         common = np.result_type(*others).name if others else BFLOAT16
@@ -47,4 +51,4 @@ def common_dtype(operation: str, dtypes: Mapping[str, str]) -> str:
 
 def castable(dtype: str, to: str) -> bool:
     """Whether results of a dtype may be written to an array of another: from floats to floats."""
-    return all(kind in (BFLOAT16, "float16", "float32", "float64") for kind in (dtype, to))
+    return {dtype, to} <= _FLOATS

@@ -16,7 +16,7 @@ from .arrays import FLOATS, ITEMSIZE, Library, View
 from .call import check_outs, start, views_of
 from .dtypes import common_dtype
 from .formula import Translation, translated
-from .launch import Argument, Launch, Plan, grid_of
+from .launch import NUMBER, Argument, Launch, Plan, grid_of
 from .source import Kernel
 
 _TYPES = {
@@ -38,6 +38,7 @@ _THREADS = 256
 _BLOCKS = 8
 """Of `_THREADS`, which fill a multiprocessor."""
 _SMALL = 1 << 31
+_REMEMBERED = 4096
 _plans: dict[Any, tuple[tuple[int, ...], Plan]] = {}
 
 
@@ -95,6 +96,8 @@ def run(operation: Any, library: Library, received: Mapping[str, Any], out: Any)
         target and direct and (*target[1:], target.address % 16),
     )
     if key not in _plans:
+        if len(_plans) >= _REMEMBERED:
+            _plans.clear()
         cards = library.multiprocessors(device)
         _plans[key] = _planned(
             operation, views, received, target=target if direct else None, common=common, cards=cards
@@ -105,16 +108,9 @@ def run(operation: Any, library: Library, received: Mapping[str, Any], out: Any)
     if trace.listeners and trace.launching("cuda", plan.form, plan.reason):
         return out
     result = out if direct else library.empty(shape, common, device)
-    launches = tuple(
-        launch._replace(
-            arguments=tuple(
-                numbers[argument[1:]] if isinstance(argument, str) and argument.startswith("#") else argument
-                for argument in launch.arguments
-            )
-        )
-        for launch in plan.launches
-    )
-    start(library, plan._replace(launches=launches), name, {**given, "out": result}, device)
+    values: dict[str, int | float] = {key: view.address for key, view in views.items()}
+    values |= {NUMBER + key: number for key, number in numbers.items()}
+    start(library, plan, values, {"out": result}, device)
     if target is not None and not direct:
         trace.note("out: copied to, no kernel writes to it as it lies")
         library.assign(out, result)
@@ -160,7 +156,7 @@ def _planned(
     inner = [*lengths[:-1], lengths[-1] // vector]
     arguments: list[Argument] = ["out", total, *inner, *steps[0]]
     for operand in operands:
-        arguments += [f"#{operand.name}"] if operand.dtype is None else [operand.name, *operand.steps]
+        arguments += [NUMBER + operand.name] if operand.dtype is None else [operand.name, *operand.steps]
     form = "vectors" if len(lengths) == 1 else "strided"
     reason = f"{grid} blocks, {vector} elements at once" + (f", over {len(lengths)} axes" if len(lengths) > 1 else "")
     return shape, Plan(form, reason, (Launch(kernel, grid, _THREADS, tuple(arguments)),))

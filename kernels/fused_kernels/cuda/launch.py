@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .source import Kernel
 
 Argument = int | float | str | None
 WARP = 32
+NUMBER = "#"
 
 
 class Launch(NamedTuple):
@@ -22,7 +24,8 @@ class Launch(NamedTuple):
     grid, block
         How many blocks, and threads in each.
     arguments
-        The fields of the kernel's struct, each of 8 bytes: numbers; names of arrays, for their addresses; None for 0.
+        The fields of the kernel's struct, each of 8 bytes: numbers; names of arrays, for their addresses; names behind
+        `NUMBER`, for numbers that each call brings; None for 0.
     """
 
     kernel: Kernel
@@ -30,15 +33,25 @@ class Launch(NamedTuple):
     block: int
     arguments: tuple[Argument, ...]
 
-    def packed(self, addresses: Mapping[str, int]) -> bytes:
-        """Return the struct."""
-        values = [addresses[value] if isinstance(value, str) else value or 0 for value in self.arguments]
-        return struct.pack(self.format, *values)
+    def packed(self, values: Mapping[str, int | float]) -> bytes:
+        """Return the struct, with the addresses of arrays and the values of numbers by name."""
+        layout, fields, named = _packing(self.arguments)
+        filled = fields.copy()
+        for place, name in named:
+            filled[place] = values[name]
+        return layout.pack(*filled)
 
-    @property
-    def format(self) -> str:
-        """The struct as `struct` writes it."""
-        return "".join("d" if isinstance(value, float) else "q" for value in self.arguments)
+
+@functools.lru_cache(maxsize=4096)
+def _packing(arguments: tuple[Argument, ...]) -> tuple[struct.Struct, list[Any], list[tuple[int, str]]]:
+    """Return the layout of a struct, what its fields are, and which are to be filled in by name."""
+    kinds = ["d" if isinstance(value, float) or _is_number(value) else "q" for value in arguments]
+    named = [(place, value) for place, value in enumerate(arguments) if isinstance(value, str)]
+    return struct.Struct("".join(kinds)), [0 if value is None else value for value in arguments], named
+
+
+def _is_number(value: Argument) -> bool:
+    return isinstance(value, str) and value.startswith(NUMBER)
 
 
 class Plan(NamedTuple):

@@ -57,20 +57,16 @@ def test_arrays_broadcast_from_any_strides_and_dtypes(card, on_card) -> None:
     ):
         mask = rng.random((6, 5, 32)) < 0.5
         arguments = on_card(x), on_card(residual), on_card(mask), 1.25
-        expected = fk.dropout_add(x, residual, mask, 1.25)
+        expected = x * mask * np.float32(1.25) + residual
         np.testing.assert_allclose(fk.dropout_add(*arguments).get(), expected, rtol=1e-6, atol=1e-6)
         assert fk.explain("dropout_add", *arguments).form == form
     for view in (lambda a: a[:, ::2], lambda a: a[::-1], lambda a: a.transpose(2, 0, 1), lambda a: a[..., 1:]):
-        np.testing.assert_array_equal(fk.relu(view(on_card(x))).get(), fk.relu(view_of(x, view)))
+        np.testing.assert_array_equal(fk.relu(view(on_card(x))).get(), np.maximum(view(x), 0))
         out = on_card(np.zeros_like(x))
-        assert fk.scale(view(on_card(x)), 2, out=view(out)).get().shape == view_of(x, view).shape
-        np.testing.assert_array_equal(view(out).get(), view_of(x, view) * 2)
+        assert fk.scale(view(on_card(x)), 2, out=view(out)).get().shape == view(x).shape
+        np.testing.assert_array_equal(view(out).get(), view(x) * 2)
     assert fk.scale(on_card(np.array(3.0, np.float32)), 2).get() == 6
     assert fk.relu(on_card(np.zeros((0, 4), np.float32))).get().shape == (0, 4)
-
-
-def view_of(x: np.ndarray, view) -> np.ndarray:
-    return view(x)
 
 
 def test_an_unaligned_array_is_read_in_narrower_pieces(card, on_card) -> None:
