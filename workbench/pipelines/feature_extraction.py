@@ -120,8 +120,10 @@ class FeatureExtraction(EncoderTask[EmbeddingOptions]):
 
         Examples
         --------
-        >>> pipe.similarity("A cat sat.", ["A kitten sat.", "Rates rose."])               # doctest: +SKIP
-        array([0.74, 0.03], dtype=float32)
+        >>> import workbench as wb
+        >>> pipe = wb.pipeline("feature-extraction", "sample:tiny-bert")
+        >>> pipe.similarity("A cat sat.", ["A kitten sat.", "Rates rose."]).shape
+        (2,)
         """
         first = self._embedded(a)
         second = first if b is None else self._embedded(b)
