@@ -220,7 +220,7 @@ class Turns(Traffic):
             self.replies.news.wake_all()
 
     def _close_body(self) -> None:
-        if self._run is not self._open:
+        if self._run != self._open:
             self._run = self._open
             with contextlib.suppress(Exception):  # it ends in any case
                 self.body.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from typing import Any
 
@@ -98,3 +100,28 @@ def test_a_kernel_cannot_wait_for_itself(runtime: wb.Runtime) -> None:
         handles["b"] = runtime.launch(f"b {thread}", handler=asks("a"), thread=thread)
         with pytest.raises(StateError, match="wait for itself"):
             handles["a"].call(1)
+
+
+def test_what_was_opened_is_closed_once(runtime: wb.Runtime) -> None:
+    """A state is dropped when its kernel dies or ends, and made again only for the next message."""
+    made: list[weakref.ref[Any]] = []
+
+    class State:
+        def __init__(self) -> None:
+            made.append(weakref.ref(self))
+
+    def handler(state: State, payload: str) -> None:
+        if payload == "die":
+            raise SystemExit
+
+    kernel = runtime.launch("states", handler=handler, state=State)
+    assert not made, "made with the first message"
+    kernel.call("a")
+    with pytest.raises(KernelDiedError):
+        kernel.call("die")
+    gc.collect()
+    assert [one() is None for one in made] == [True]
+    kernel.call("a")
+    kernel.terminate()
+    gc.collect()
+    assert [one() is None for one in made] == [True, True]
