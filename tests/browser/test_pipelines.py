@@ -104,7 +104,7 @@ def test_batches_are_counted_and_quantising_is_weighed(notebook, app):
 
 def test_names_are_marked_in_their_text(notebook, app):
     choose(app, "token-classification")
-    field(app, "aggregation").select_option("first")
+    field(app, "aggregation_strategy").select_option("first")
     button(app, "Run").click()
     marks = app.locator("mark").locator("visible=true")
     expect(marks.first).to_have_text("Ada Lovelace PER")

@@ -84,8 +84,10 @@ def pipeline(
         Those of :func:`workbench.load` for Hugging Face models (``revision``, ``trust_remote_code``,
         ``allow_pickle``), and those of the task:
 
-        - text-classification: ``truncation`` (of long texts: ``"warn"`` or ``"error"``), ``top_k``, ``activation``;
-        - token-classification: ``truncation`` (``"window"`` or ``"error"``), ``stride``, ``aggregation``, ``ignore``;
+        - text-classification: ``truncation`` (of long texts: ``"warn"`` or ``"error"``), ``top_k``,
+          ``function_to_apply``;
+        - token-classification: ``truncation`` (``"window"`` or ``"error"``), ``stride``, ``aggregation_strategy``,
+          ``ignore_labels``;
         - question-answering: ``truncation`` (``"window"`` or ``"error"``), ``stride``, ``window``, ``top_k``,
           ``max_answer_len``, ``handle_impossible_answer``;
         - feature-extraction: ``truncation`` (``"warn"`` or ``"error"``), ``pooling``, ``normalize``, ``prompt_name``;

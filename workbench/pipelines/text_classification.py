@@ -56,7 +56,7 @@ class TextClassification(EncoderTask[ClassifierOptions]):
         As for :class:`~workbench.pipelines.encoder_task.EncoderTask`.
     truncation
         What becomes of a text that is too long: ``"warn"`` cuts it and says so, ``"error"`` refuses it.
-    activation
+    function_to_apply
         What makes scores of logits, ``"softmax"``, ``"sigmoid"`` or ``"none"``; by the configuration if None.
     top_k
         So many labels for each text, best first; the best one alone if None.
@@ -72,12 +72,14 @@ class TextClassification(EncoderTask[ClassifierOptions]):
         how: Opening,
         *,
         truncation: str | None = None,
-        activation: str | None = None,
+        function_to_apply: str | None = None,
         top_k: int | None = None,
     ) -> None:
-        self.activation = activation or _activation_of(model.config)
-        if self.activation not in _ACTIVATIONS:
-            raise InputError(f"activation={activation!r} is none of {', '.join(map(repr, _ACTIVATIONS))}.")
+        self.function_to_apply = function_to_apply or _activation_of(model.config)
+        if self.function_to_apply not in _ACTIVATIONS:
+            raise InputError(
+                f"function_to_apply={function_to_apply!r} is none of {', '.join(map(repr, _ACTIVATIONS))}."
+            )
         self.labels = label_names(model.config)
         self._options = ClassifierOptions(checked_top_k(top_k))
         super().__init__(model, how, truncation=truncation)
@@ -114,7 +116,7 @@ class TextClassification(EncoderTask[ClassifierOptions]):
 
     def reduce(self, output: Array, batch: Batch) -> Array:
         """Return the scores of each text."""
-        return _ACTIVATIONS[self.activation](output)
+        return _ACTIVATIONS[self.function_to_apply](output)
 
     def answer(self, job: Job[ClassifierOptions], kept: Sequence[Array]) -> Any:
         """Return the best label, or several."""

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class EntityOptions:
     """How tokens become entities; see :class:`TokenClassification`."""
 
-    aggregation: Aggregation = "simple"
-    ignore: tuple[str, ...] = ("O",)
+    aggregation_strategy: Aggregation = "simple"
+    ignore_labels: tuple[str, ...] = ("O",)
 
 
 class TokenClassification(EncoderTask[EntityOptions]):
@@ -44,11 +44,11 @@ class TokenClassification(EncoderTask[EntityOptions]):
     stride
         Tokens that two windows share; a quarter of a window, 128 at the most, if None. Each token is judged in the
         window in which it has most of its neighbours.
-    aggregation
+    aggregation_strategy
         How the labels of tokens become entities: ``"none"`` (each token is one, with its label as it is), ``"simple"``
         (neighbours of one kind are joined), and ``"first"``, ``"average"``, ``"max"``, which let all tokens of a word
         agree before: on the label of its first token, of the mean of their scores, or of its surest token.
-    ignore
+    ignore_labels
         Labels that are no entities.
     """
 
@@ -64,16 +64,16 @@ class TokenClassification(EncoderTask[EntityOptions]):
         *,
         truncation: str | None = None,
         stride: int | None = None,
-        aggregation: Aggregation = "simple",
-        ignore: Sequence[str] = ("O",),
+        aggregation_strategy: Aggregation = "simple",
+        ignore_labels: Sequence[str] = ("O",),
     ) -> None:
         self.labels = label_names(model.config)
         self._kinds = Kinds.of(self.labels)
-        self._options = EntityOptions(_checked_aggregation(aggregation), _checked_ignore(ignore))
+        self._options = EntityOptions(_checked_strategy(aggregation_strategy), _checked_labels(ignore_labels))
         super().__init__(model, how, truncation=truncation, stride=stride)
 
     def __call__(
-        self, texts: Any, *, aggregation: Aggregation | None = None, ignore: Sequence[str] | None = None
+        self, texts: Any, *, aggregation_strategy: Aggregation | None = None, ignore_labels: Sequence[str] | None = None
     ) -> Any:
         """Find the entities of texts.
 
@@ -81,7 +81,7 @@ class TokenClassification(EncoderTask[EntityOptions]):
         ----------
         texts
             A text, or a list of texts.
-        aggregation, ignore
+        aggregation_strategy, ignore_labels
             As for the pipeline, for this call.
 
         Returns
@@ -97,13 +97,13 @@ class TokenClassification(EncoderTask[EntityOptions]):
         workbench.errors.RunError
             If the engine fails.
         """
-        return self.run(self._asked(texts, aggregation, ignore))
+        return self.run(self._asked(texts, aggregation_strategy, ignore_labels))
 
     async def arun(
-        self, texts: Any, *, aggregation: Aggregation | None = None, ignore: Sequence[str] | None = None
+        self, texts: Any, *, aggregation_strategy: Aggregation | None = None, ignore_labels: Sequence[str] | None = None
     ) -> Any:
         """Find the entities of texts as a call does, awaited."""
-        return await self.run_awaited(self._asked(texts, aggregation, ignore))
+        return await self.run_awaited(self._asked(texts, aggregation_strategy, ignore_labels))
 
     def reduce(self, output: Array, batch: Batch) -> Array:
         """Return the scores of each token."""
@@ -118,7 +118,7 @@ class TokenClassification(EncoderTask[EntityOptions]):
         start = parts[0].head
         stop = start + len(scores)
         starts = None
-        if options.aggregation not in ("none", "simple"):
+        if options.aggregation_strategy not in ("none", "simple"):
             starts = word_starts(self.tokens.tokenizer, job.encoding, text, start, stop)
         offsets = job.encoding.offsets[start:stop]
         found = entities(
@@ -127,35 +127,41 @@ class TokenClassification(EncoderTask[EntityOptions]):
             scores,
             starts,
             kinds=self._kinds,
-            aggregation=options.aggregation,
-            ignored=options.ignore,
+            aggregation=options.aggregation_strategy,
+            ignored=options.ignore_labels,
         )
         return Entities(text, found)
 
     @property
     def facts(self) -> list[tuple[str, str]]:
         """What there is to say of it, as names with values."""
-        return [*super().facts, ("labels", format_some(self.labels, 12)), ("joined", self._options.aggregation)]
+        return [
+            *super().facts,
+            ("labels", format_some(self.labels, 12)),
+            ("joined", self._options.aggregation_strategy),
+        ]
 
-    def _asked(self, texts: Any, aggregation: Aggregation | None, ignore: Sequence[str] | None) -> Asked[EntityOptions]:
+    def _asked(
+        self, texts: Any, aggregation_strategy: Aggregation | None, ignore_labels: Sequence[str] | None
+    ) -> Asked[EntityOptions]:
         options = self._options
-        if aggregation is not None:
-            options = replace(options, aggregation=_checked_aggregation(aggregation))
-        if ignore is not None:
-            options = replace(options, ignore=_checked_ignore(ignore))
+        if aggregation_strategy is not None:
+            options = replace(options, aggregation_strategy=_checked_strategy(aggregation_strategy))
+        if ignore_labels is not None:
+            options = replace(options, ignore_labels=_checked_labels(ignore_labels))
         return Asked(*checked(texts, pairs=False), options)
 
 
-def _checked_aggregation(aggregation: Any) -> Aggregation:
+def _checked_strategy(given: Any) -> Aggregation:
     known = get_args(Aggregation)
-    if aggregation not in known:
+    if given not in known:
         raise InputError(
-            f"aggregation={aggregation!r} is none of {', '.join(map(repr, known))}.{did_you_mean(aggregation, known)}"
+            f"aggregation_strategy={given!r} is none of {', '.join(map(repr, known))}.{did_you_mean(given, known)}"
         )
-    return cast(Aggregation, aggregation)
+    return cast(Aggregation, given)
 
 
-def _checked_ignore(ignore: Any) -> tuple[str, ...]:
-    if not isinstance(ignore, Collection) or isinstance(ignore, str) or not all(isinstance(one, str) for one in ignore):
-        raise InputError(f"ignore must be a list of labels, such as ['O'], got {ignore!r}.")
-    return tuple(ignore)
+def _checked_labels(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, Collection) or isinstance(given, str) or not all(isinstance(one, str) for one in given):
+        raise InputError(f"ignore_labels must be a list of labels, such as ['O'], got {given!r}.")
+    return tuple(given)

@@ -68,7 +68,7 @@ FORMS = {
         "The names in a text, with their kinds and places.",
         ("sample:tiny-tagger", "dslim/bert-base-NER", "dslim/distilbert-NER"),
         "Ada Lovelace works for Northwind Traders in London.\nGrace Hopper met Alan Turing in Paris.",
-        options=(Option("aggregation", str, "simple", "how pieces of words are joined", _STRATEGIES),),
+        options=(Option("aggregation_strategy", str, "simple", "how pieces of words are joined", _STRATEGIES),),
         opening=(_WINDOWS,),
     ),
     ANSWERS: Form(

@@ -25,7 +25,7 @@ def test_most_reviews_are_told_apart() -> None:
 
 def test_most_names_are_found() -> None:
     chance = random.Random(UNSEEN)
-    pipe = wb.pipeline("token-classification", "sample:tiny-tagger", aggregation="simple")
+    pipe = wb.pipeline("token-classification", "sample:tiny-tagger", aggregation_strategy="simple")
     told = [sentences.news(chance, strange=0.0) for _ in range(50)]
     right = 0
     for one in told:

@@ -139,7 +139,7 @@ def _with_head(folder: Path, texts: list[str], rounds: int, task: str, kind: str
         module = getattr(transformers, kind).from_pretrained(folder, num_labels=labels).eval()
         module.save_pretrained(made)
         tokenizer.save_pretrained(made)
-        ours = {"aggregation": "simple"} if "aggregation_strategy" in options else {}
+        ours = {"aggregation_strategy": "simple"} if "aggregation_strategy" in options else {}
         ways: dict[str, Way] = {
             "ours, float32": pipeline(task, made, **ours),
             "ours, int8": pipeline(task, made, quantization="int8", **ours),

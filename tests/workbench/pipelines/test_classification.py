@@ -74,7 +74,7 @@ def test_each_kind_of_head_is_scored_as_transformers_does(
 ) -> None:
     folder = with_head(classifier, tmp_path, labels, problem_type=kind)
     pipe = wb.pipeline("text-classification", folder)
-    assert pipe.activation == activation
+    assert pipe.function_to_apply == activation
     texts = ["the hotel was lovely", "a poor phone", "what a dull, dull day"]
     theirs = transformers.pipeline("text-classification", str(folder))
     for ours, expected in zip(pipe(texts), theirs(texts), strict=True):
@@ -103,7 +103,7 @@ def test_pairs_of_texts_are_told_apart_by_their_types(classifier: Path, tmp_path
 
 
 def test_how_many_labels_and_which_activation_can_be_chosen(classifier: Path) -> None:
-    pipe = wb.pipeline("text-classification", classifier, top_k=2, activation="sigmoid")
+    pipe = wb.pipeline("text-classification", classifier, top_k=2, function_to_apply="sigmoid")
     best, other = pipe("a lovely walk")
     assert best.label == "good"
     assert best.score > other.score
@@ -112,8 +112,8 @@ def test_how_many_labels_and_which_activation_can_be_chosen(classifier: Path) ->
     for wrong in (0, -1, 2.0, True, "all"):
         with pytest.raises(InputError, match="top_k must be a whole number"):
             pipe("a lovely walk", top_k=wrong)
-    with pytest.raises(InputError, match="activation='relu' is none of"):
-        wb.pipeline("text-classification", classifier, activation="relu")
+    with pytest.raises(InputError, match="function_to_apply='relu' is none of"):
+        wb.pipeline("text-classification", classifier, function_to_apply="relu")
 
 
 def test_labels_without_names_are_numbered(classifier: Path, tmp_path: Path) -> None:

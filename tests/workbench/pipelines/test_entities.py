@@ -35,7 +35,7 @@ def test_unseen_names_are_found_by_their_sound(pipe: Any, tagger: Path) -> None:
     sounds = [[made_up(draw, kind) for kind in ("PER", "PER", "LOC")] for _ in range(100)]
     texts = [f"late at noon {one.title()}, and dr {other}, left {place.upper()}" for one, other, place in sounds]
     for strategy in ("first", "average"):
-        found = pipe(texts, aggregation=strategy)
+        found = pipe(texts, aggregation_strategy=strategy)
         right = [
             [(one.word.lower(), one.entity) for one in names] == list(zip(made, ("PER", "PER", "LOC"), strict=True))
             for names, made in zip(found, sounds, strict=True)
@@ -86,7 +86,7 @@ def test_each_strategy_joins_as_transformers_does(pipe: Any, tagger: Path) -> No
     for strategy, text in product(STRATEGIES, TEXTS):
         for ignored in (["O"], [], ["PER", "B-PER"]):
             expected = theirs(text, aggregation_strategy=strategy, ignore_labels=ignored)
-            agree(pipe(text, aggregation=strategy, ignore=ignored), expected, text)
+            agree(pipe(text, aggregation_strategy=strategy, ignore_labels=ignored), expected, text)
 
 
 def random_tagger(folder: Path, tokenizer: Tokenizer, names: list[str]) -> Path:
@@ -116,7 +116,7 @@ def test_labels_in_any_order_are_joined_as_transformers_does(tagger: Path, tmp_p
     for strategy in STRATEGIES:
         for text in TEXTS:
             expected = theirs(text, aggregation_strategy=strategy, ignore_labels=["O", "MISC"])
-            agree(pipe(text, aggregation=strategy, ignore=["O", "MISC"]), expected, text)
+            agree(pipe(text, aggregation_strategy=strategy, ignore_labels=["O", "MISC"]), expected, text)
 
 
 @pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")
@@ -135,7 +135,7 @@ def test_a_tokenizer_that_knows_no_words_takes_what_stands_between_blanks(tmp_pa
     pipe, theirs = wb.pipeline("ner", folder), transformers.pipeline("token-classification", str(folder))
     for text in (TEXTS[0], "Zoë met Ðor in “Köln”"):
         for strategy in STRATEGIES:
-            agree(pipe(text, aggregation=strategy), theirs(text, aggregation_strategy=strategy), text)
+            agree(pipe(text, aggregation_strategy=strategy), theirs(text, aggregation_strategy=strategy), text)
 
 
 def test_a_long_text_is_read_in_windows_that_lose_and_double_nothing(pipe: Any) -> None:
@@ -148,7 +148,7 @@ def test_a_long_text_is_read_in_windows_that_lose_and_double_nothing(pipe: Any) 
         length += len(parts[-1]) + 1
     text = " ".join(parts)
     assert len(pipe.tokens.encode([text])[0]) > 5 * LONGEST
-    found = pipe(text, aggregation="average")
+    found = pipe(text, aggregation_strategy="average")
     hit = {(one.start, one.word, one.entity) for one in found} & set(expected)
     assert len(hit) >= 0.9 * len(expected)
     spans = [(one.start, one.end) for one in found]
@@ -184,7 +184,7 @@ def test_where_a_label_needs_no_neighbours_windows_change_nothing(
 ) -> None:
     whole, windowed = Pipes.of(blind), Pipes.of(blind, stride)
     text = " ".join(words)
-    ours, expected = windowed(text, aggregation=strategy), whole(text, aggregation=strategy)
+    ours, expected = windowed(text, aggregation_strategy=strategy), whole(text, aggregation_strategy=strategy)
     assert [(one.start, one.end, one.entity) for one in ours] == [(one.start, one.end, one.entity) for one in expected]
     assert [one.score for one in ours] == pytest.approx([one.score for one in expected], abs=1e-5)
 
@@ -204,12 +204,12 @@ class Pipes:
 
 
 def test_options_that_are_none_are_refused(pipe: Any, tagger: Path) -> None:
-    with pytest.raises(InputError, match=r"aggregation='mean' is none of 'none', 'simple'"):
-        pipe("x", aggregation="mean")
-    with pytest.raises(InputError, match="ignore must be a list of labels"):
-        pipe("x", ignore="O")
-    with pytest.raises(InputError, match="ignore must be a list of labels"):
-        wb.pipeline("ner", tagger, ignore=None)
+    with pytest.raises(InputError, match=r"aggregation_strategy='mean' is none of 'none', 'simple'"):
+        pipe("x", aggregation_strategy="mean")
+    with pytest.raises(InputError, match="ignore_labels must be a list of labels"):
+        pipe("x", ignore_labels="O")
+    with pytest.raises(InputError, match="ignore_labels must be a list of labels"):
+        wb.pipeline("ner", tagger, ignore_labels=None)
     with pytest.raises(InputError, match="this task takes no pairs"):
         pipe(("x", "y"))
     for stride in (-1, 1.5, True):

@@ -39,7 +39,7 @@ def test_one_text_has_one_answer_which_is_large(panel):
 
 
 def test_names_are_marked_in_their_text(panel):
-    found = ask(panel, ENTITIES, "Ada Lovelace works for Globex in London.", aggregation="first")
+    found = ask(panel, ENTITIES, "Ada Lovelace works for Globex in London.", aggregation_strategy="first")
     assert isinstance(found, Entities)
     assert {one.entity for one in found} == {"PER", "ORG", "LOC"}
     assert "Ada Lovelace PER works for Globex ORG in London LOC ." in shown(panel)
