@@ -277,6 +277,15 @@ def test_a_batcher_of_something_else_is_refused(wrong: dict[str, Any]) -> None:
         Batcher(**{"function": squares, **wrong})
 
 
+def test_whoever_has_an_answer_finds_its_batch_in_the_metrics() -> None:
+    with Batcher(squares, BatchConfig(max_wait_ms=0)) as batcher:
+        for value in range(200):
+            batcher(value)
+            assert batcher.metrics.answered == value + 1
+            assert batcher.metrics.longest_run > 0
+        assert "200 of 1 item\n" in repr(batcher.metrics)
+
+
 def test_the_metrics_are_a_value_with_a_table_and_two_pictures() -> None:
     batcher: Batcher[float, float] = Batcher(squares, BatchConfig(max_batch_size=2, max_wait_ms=0))
     assert "0 requests" in repr(batcher.metrics)

@@ -93,11 +93,13 @@ class BatchMetrics:
         ]
         if not self.batches:
             return counts
-        sizes = f"{self.batches:,} of {self.sizes[0][0]} to {self.sizes[-1][0]} items, {self.mean_size:.1f} in the mean"
+        least, most = self.sizes[0][0], self.sizes[-1][0]
+        several = f"{least} to {most} items, {self.mean_size:.1f} in the mean"
+        sizes = several if least < most else f"{most} item{'' if most == 1 else 's'}"
         return [
             *counts,
             *((name, str(value)) for name, value in (("latency", self.latency), ("wait", self.wait)) if value),
-            ("batches", sizes),
+            ("batches", f"{self.batches:,} of {sizes}"),
             ("longest run", format_seconds(self.longest_run)),
             *([("run again", f"{self.reruns:,}")] if self.reruns else []),
             *([("padding", format_share(self.padding))] if self.padding is not None else []),
@@ -124,8 +126,8 @@ class Recorder:
     """Counts while a batcher works; whoever calls it holds the batcher's lock."""
 
     def __init__(self) -> None:
-        self.cancelled = self.refused = 0
-        self._answered = self._failed = self._reruns = 0
+        self.cancelled = self.refused = self.reruns = 0
+        self._answered = self._failed = 0
         self._sizes: Counter[int] = Counter()
         self._latencies: deque[float] = deque(maxlen=REMEMBERED)
         self._waits: deque[float] = deque(maxlen=REMEMBERED)
@@ -146,10 +148,9 @@ class Recorder:
         else:
             self._answered += 1
 
-    def ended(self, seconds: float, runs: int) -> None:
-        """Count what a batch took."""
+    def took(self, seconds: float) -> None:
+        """Note what a batch took up to now."""
         self._longest_run = max(self._longest_run, seconds)
-        self._reruns += runs - 1
 
     def metrics(self, waiting: int, *, lengths: bool) -> BatchMetrics:
         """Return all that was counted."""
@@ -162,7 +163,7 @@ class Recorder:
             latency=quantiles(self._latencies),
             wait=quantiles(self._waits),
             sizes=tuple(sorted(self._sizes.items())),
-            reruns=self._reruns,
+            reruns=self.reruns,
             longest_run=self._longest_run,
             padding=1.0 - self._filled / self._padded if lengths and self._padded > 0 else None,
         )

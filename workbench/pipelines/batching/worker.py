@@ -163,11 +163,13 @@ class Worker(Generic[Item, Result]):
             lambda place: not batch[place].future.cancelled(),
         )
         with self._changed:
-            self._recorder.ended(time.monotonic() - began, runs)
+            self._recorder.took(time.monotonic() - began)
+            self._recorder.reruns += runs - 1
 
     def _settle(self, batch: list[Request[Item, Result]], outcomes: list[Outcome], began: float) -> None:
         now = time.monotonic()
         with self._changed:  # counted first, so that whoever has an answer finds it counted
+            self._recorder.took(now - began)
             live: list[Answer] = []
             for place, result, error in outcomes:
                 request = batch[place]
