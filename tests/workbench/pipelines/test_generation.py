@@ -84,7 +84,17 @@ def test_tokens_are_those_of_transformers(pipe: Any, causal: Path, options: dict
         assert found.tokens == len(whole) - ids["input_ids"].shape[1]
 
 
-@pytest.mark.parametrize("options", [{}, {"repetition_penalty": 1.4}, {"temperature": 2.0, "seed": 3}], ids=str)
+TOGETHER: list[dict[str, Any]] = [
+    {},
+    {"repetition_penalty": 1.4},
+    {"no_repeat_ngram_size": 2},
+    {"no_repeat_ngram_size": 2, "repetition_penalty": 1.2},
+    {"no_repeat_ngram_size": 1},
+    {"temperature": 2.0, "seed": 3},
+]
+
+
+@pytest.mark.parametrize("options", TOGETHER, ids=str)
 def test_texts_together_are_those_one_by_one(pipe: Any, options: dict[str, Any]) -> None:
     @settings(max_examples=6, deadline=None)
     @given(

@@ -140,6 +140,7 @@ def skeleton(model: HuggingFaceModel) -> Any:
             module = transformers.AutoModelForCausalLM.from_config(config).eval()
     except Exception as error:
         raise UnfitError(f"transformers does not take its configuration: {error}") from error
+    module.register_parameter("place", torch.nn.Parameter(torch.empty(0)))  # its first one, which says where it is
     with suppress(OSError):  # where it has none, all there is to say stands in config.json
         module.generation_config = transformers.GenerationConfig.from_pretrained(folder, local_files_only=True)
     return module

@@ -53,7 +53,10 @@ def prepared(
     device
         Where the tokens are wanted.
     """
-    ids, mask = _rectangle(prompts, _padding(module.generation_config))
+    config = module.generation_config
+    # What is penalised for being there already is there with its own first token as well; the mask hides it.
+    padding = None if _repetition(options, config)[0] else _padding(config)
+    ids, mask = _rectangle(prompts, padding)
     made: Prepared = module.generate(
         ids.to(device),
         attention_mask=mask.to(device),
@@ -61,7 +64,7 @@ def prepared(
         num_beams=1,
         num_return_sequences=1,
         stop_strings=None,  # ours to find: see Decoder.stops
-        **_lengths(module.generation_config, ids.shape[1], longest),
+        **_lengths(config, ids.shape[1], longest),
         **options.for_transformers(longest),
     )
     return made
@@ -130,14 +133,28 @@ def _padding(config: Any) -> int:
     return 0
 
 
-def _rectangle(prompts: Sequence[Sequence[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+def minds_padding(options: GenerationOptions, config: Any) -> bool:
+    """Tell whether logits are changed by tokens before them in a way that no token to fill up with leaves alone."""
+    penalised, sequences = _repetition(options, config)
+    return sequences == 1 or (penalised and sequences > 0)
+
+
+def _repetition(options: GenerationOptions, config: Any) -> tuple[bool, int]:
+    """Return whether repeated tokens are penalised, and how long the sequences are that must not repeat."""
+    penalty = options.repetition_penalty or config.repetition_penalty or 1.0
+    sequences = options.no_repeat_ngram_size
+    return penalty != 1.0, (config.no_repeat_ngram_size or 0) if sequences is None else sequences
+
+
+def _rectangle(prompts: Sequence[Sequence[int]], padding: int | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Return token ids and their mask, int64 (rows, tokens), filled up on the left: the text goes on at the right."""
     import torch
 
     width = max(map(len, prompts))
-    ids = torch.full((len(prompts), width), padding, dtype=torch.int64)
+    ids = torch.empty((len(prompts), width), dtype=torch.int64)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
+        ids[row, : width - len(prompt)] = prompt[0] if padding is None else padding
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
         mask[row, width - len(prompt) :] = 1
     return ids, mask

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.pipelines.results import Generation
 
 from .decoding import Decoding
+from .prepared import minds_padding
 from .prompts import Prompt, PromptReader
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def write(
     """
     limits = [decoder.limit(len(prompt.ids), options) for prompt in prompts]
     texts: dict[int, Generation] = {}
-    for places in _groups([len(prompt.ids) for prompt in prompts], limits, decoder):
+    equal = minds_padding(options, decoder.generation)
+    for places in _groups([len(prompt.ids) for prompt in prompts], limits, decoder, equal=equal):
         decoding = Decoding(
             decoder, reader, [prompts[place] for place in places], options, [limits[place] for place in places]
         )
@@ -50,7 +52,7 @@ def write(
     return [texts[place] for place in range(len(prompts))]
 
 
-def _groups(lengths: Sequence[int], limits: Sequence[int], decoder: Decoder) -> Iterator[list[int]]:
+def _groups(lengths: Sequence[int], limits: Sequence[int], decoder: Decoder, *, equal: bool) -> Iterator[list[int]]:
     """Yield the places of prompts that go together: sorted by length, and within what the model has positions for.
 
     A shorter prompt may have room for a longer text; beside a longer prompt, whose row goes on as long, that would lead
@@ -64,7 +66,7 @@ def _groups(lengths: Sequence[int], limits: Sequence[int], decoder: Decoder) -> 
             len(group) < ROWS
             and (len(group) + 1) * (width + longest) <= TOKENS
             and (decoder.longest is None or width + longest <= decoder.longest)
-            and (lengths[place] == width or decoder.takes_padding)
+            and (lengths[place] == width or (not equal and decoder.takes_padding))
         )
         if group and not fits:
             yield group
