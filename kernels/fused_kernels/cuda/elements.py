@@ -150,10 +150,10 @@ def _planned(
     addresses = [0 if target is None else target.address, *(view.address for view in views.values())]
     sizes = [ITEMSIZE[common], *(_size(view.dtype) for view in views.values())]
     vector = _vector(lengths, steps, addresses, sizes)
-    total = math.prod(lengths) // vector
+    total = math.prod(lengths[:-1]) * -(-lengths[-1] // vector)
     kernel = _kernel(formula, operands, common, lengths, vector, small=total < _SMALL)
     grid = grid_of(-(-total // _THREADS), cards * _BLOCKS)
-    inner = [*lengths[:-1], lengths[-1] // vector]
+    inner = [*lengths[:-1], lengths[-1] // vector] if len(lengths) > 1 else lengths
     arguments: list[Argument] = ["out", total, *inner, *steps[0]]
     for operand in operands:
         arguments += [NUMBER + operand.name] if operand.dtype is None else [operand.name, *operand.steps]
@@ -168,21 +168,29 @@ def _kernel(
     """Write the kernel for operands of these dtypes: each thread takes ``vector`` elements along the last axis."""
     axes, accumulated = len(lengths), "double" if common == "float64" else "float"
     fields = [f"void* out; i64 total, length[{axes}], out_step[{axes}];"]
-    reads, values = [], []
+    reads, values, singles = [], [], []
     for place, operand in enumerate(operands):
         if operand.dtype is None:
             fields.append(f"double x{place};")
             values.append(f"A(a.x{place})")
+            singles.append(values[-1])
             continue
         fields.append(f"const void* x{place}; i64 step{place}[{axes}];")
         kind, whole = _TYPES[operand.dtype], operand.steps[-1] == 1 or vector == 1
         count = vector if whole else 1
         reads.append(f"A v{place}[{count}]; load<{count}>((const {kind}*)a.x{place} + at{place}, v{place});")
         values.append(f"v{place}[{'i' if whole else '0'}]")
+        singles.append(f"A(widened(((const {kind}*)a.x{place})[at * a.step{place}[0]]))")
     numbered = [place for place, operand in enumerate(operands) if operand.dtype is not None]
     index = "unsigned" if small else "i64"
     places = "".join(f" i64 at{place} = 0;" for place in numbered)
     along = "".join(f" at{place} += coordinate * a.step{place}[axis];" for place in numbered)
+    rest = f"""
+        if (to + {vector} > a.length[0]) {{
+            for (i64 at = to; at < a.length[0]; at++)
+                narrow(A({formula.name}<A>({", ".join(singles)})), (({_TYPES[common]}*)a.out)[at]);
+            continue;
+        }}"""
     source = f"""#include "elementwise.cuh"
 {formula.text}
 struct Elements {{ {" ".join(fields)} }};
@@ -198,7 +206,7 @@ __device__ inline void elements(const Elements& a) {{
             const i64 coordinate = (i64)(left - next * ({index})a.length[axis]) * (axis == {axes - 1} ? {vector} : 1);
             left = next;
             to += coordinate * a.out_step[axis];{along}
-        }}
+        }}{rest if axes == 1 and lengths[0] % vector else ""}
         {" ".join(reads)}
         A found[{vector}];
 #pragma unroll
@@ -213,10 +221,13 @@ __device__ inline void elements(const Elements& a) {{
 def _vector(
     lengths: Sequence[int], steps: Sequence[tuple[int, ...]], addresses: Sequence[int], sizes: Sequence[int]
 ) -> int:
-    """Return how many neighbours a thread may take: all arrays have them side by side, or one for all."""
+    """Return how many neighbours a thread may take: all arrays have them side by side, or one for all.
+
+    Along a single axis a rest may be left, which the last of the threads takes one by one.
+    """
     vector = 16 // max(sizes)
     while vector > 1:
-        fits = steps[0][-1] == 1 and lengths[-1] % vector == 0
+        fits = steps[0][-1] == 1 and (lengths[-1] % vector == 0 or 1 == len(lengths) <= lengths[-1] // vector)
         for of_array, address, size in zip(steps, addresses, sizes, strict=True):
             along = of_array[-1] == 1 and not any(step % vector for step in of_array[:-1])
             fits = fits and (of_array[-1] == 0 or (along and address % (vector * size) == 0))

@@ -76,6 +76,16 @@ def test_an_unaligned_array_is_read_in_narrower_pieces(card, on_card) -> None:
     assert ["store<1>" in card.started[0].kernel.source, "store<2>" in card.started[1].kernel.source] == [True, True]
 
 
+@pytest.mark.parametrize("n", (1, 2, 3, 4, 5, 6, 7, 9, 127, 4099))
+def test_what_is_left_of_vectors_is_done_one_by_one(card, on_card, n: int) -> None:
+    x, mask = np.arange(n, dtype=np.float32), np.arange(n) % 3 == 0
+    one = np.full(1, 5, np.float32)
+    found = fk.dropout_add(on_card(x), on_card(one), on_card(mask), 2.0)
+    np.testing.assert_array_equal(found.get(), x * mask * 2 + 5)
+    vector = 4 if n >= 4 else 2 if n >= 2 else 1
+    assert f"store<{vector}>" in card.started[0].kernel.source
+
+
 def test_many_elements_are_shared_by_a_grid_that_fills_the_card_once(card, on_card) -> None:
     x = np.random.default_rng(4).standard_normal(100_003).astype(np.float32)
     np.testing.assert_array_equal(fk.relu(on_card(x)).get(), np.maximum(x, 0))
