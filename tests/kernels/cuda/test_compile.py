@@ -33,8 +33,9 @@ def check(kernels: list[Kernel], architecture: str) -> None:
     assert not warnings(made.log), made.log
     found = usages(made.log)
     assert set(found) == set(names)
-    # ptxas keeps some words of a loop's state there; a row that does not fit into the registers would be more.
-    spilled = {kernels[names.index(name)].body: usage for name, usage in found.items() if usage.spilled > 32}
+    # Around a call for a division or an exp in float64 ptxas keeps some words there; a row that does not fit into the
+    # registers would be several hundred bytes.
+    spilled = {kernels[names.index(name)].body: usage for name, usage in found.items() if usage.spilled > 128}
     assert not spilled, architecture
     assert made.code[:4] == b"\x7fELF"
 
