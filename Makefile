@@ -32,8 +32,11 @@ test-slow: $(STAMP) ## Run the slow tests, some of which ask the package registr
 test-large: $(STAMP) ## Run the tests on arrays of many gigabytes, one at a time; they need 20 GiB of free memory
 	@$(BIN)/pytest -m large -rs $(ARGS)
 
-gpu: $(STAMP) ## Run the tests that need an NVIDIA GPU
-	@$(BIN)/pytest -m gpu -rs $(ARGS)
+# A machine with a GPU brings CUDA, torch and CuPy of its own, and maybe nothing more: no environment is set up.
+GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+gpu: ## Check and time the kernels on an NVIDIA GPU: a table, and gpu.json in the folder OUT
+	@$(GPU_PYTHON) tests/kernels/cuda/report.py $(ARGS)
+	@if $(GPU_PYTHON) -c 'import pytest, hypothesis, onnx' 2>/dev/null; then PYTHONPATH=.:kernels $(GPU_PYTHON) -m pytest -m gpu -rs tests/workbench/bridge; fi
 
 browser: $(STAMP) ## Run only the tests that drive JupyterLab in headless Chromium
 	@$(BIN)/pytest -m browser -rs $(ARGS)
