@@ -35,6 +35,9 @@ CLASSES = {
     "deberta-v2": "DebertaV2",
     "modernbert": "ModernBert",
     "gpt2": "GPT2",
+    "fnet": "FNet",
+    "convbert": "ConvBert",
+    "xlnet": "XLNet",
 }
 ENDS = {
     "hidden": "Model",
@@ -57,8 +60,9 @@ def save(kind: str, folder: Path, head: str = "hidden", *, dtype: str = "float32
     sizes = {name: size for name, size in SIZES.items() if kind != "distilbert" or name.startswith(("vocab", "max"))}
     labels = 2 if head == "spans" else 3
     settings = {**sizes, **KINDS.get(kind, {}), "num_labels": labels, **changes}
+    settings = {name: size for name, size in settings.items() if size is not None}
     config = transformers.AutoConfig.for_model(kind, **settings)
-    name = CLASSES[kind] + ENDS[head]
+    name = CLASSES[kind] + ENDS[head] + ("Simple" if (kind, head) == ("xlnet", "spans") else "")
     with torch.random.fork_rng():
         torch.manual_seed(7)
         module = getattr(transformers, name)(config)

@@ -18,10 +18,10 @@ from .torch import TorchEngine
 
 ENGINES = ("auto", "torch", "onnxruntime")
 QUANTIZATIONS = ("int8", "dynamic")
-_MADE_FOR: dict[Head, str] = {
-    "labels": "ForSequenceClassification",
-    "token-labels": "ForTokenClassification",
-    "spans": "ForQuestionAnswering",
+_MADE_FOR: dict[Head, tuple[str, ...]] = {
+    "labels": ("ForSequenceClassification",),
+    "token-labels": ("ForTokenClassification",),
+    "spans": ("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
 }
 
 
@@ -121,6 +121,6 @@ def _check_head(model: HuggingFaceModel, head: Head) -> None:
     if head == "hidden" or architecture.endswith(_MADE_FOR[head]):
         return
     raise InputError(
-        f"{model.info.name} has no head for {head!r}: that is an architecture that ends in {_MADE_FOR[head]}. Load a "
-        "checkpoint that was trained for it; hidden states ('hidden') can be had of any."
+        f"{model.info.name} has no head for {head!r}: that is an architecture that ends in {_MADE_FOR[head][0]}. "
+        "Load a checkpoint that was trained for it; hidden states ('hidden') can be had of any."
     )

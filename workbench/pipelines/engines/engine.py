@@ -50,6 +50,8 @@ class Engine(ABC):
     """Whether the model tells the first text of a pair from the second by type ids."""
     pad: int = 0
     """Token id of padding."""
+    heeds_padding: bool | None = True
+    """Whether a text in a batch with padding gets what it gets alone; None where :mod:`.padding` has to try it."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> np.ndarray[Any, Any]:

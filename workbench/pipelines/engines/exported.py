@@ -69,6 +69,7 @@ def exported_engine(
             pad=pad if type(pad) is int and pad >= 0 else 0,
             quantization=quantization,
         )
+        engine.heeds_padding = None
         engine.why = f"ONNX Runtime with an export of torch ({facts}), since a graph of our own does not do: {why}"
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

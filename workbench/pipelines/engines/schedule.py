@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .engine import Batch, Engine
+from .padding import together
 
 
 class Tokens(Protocol):
@@ -157,7 +158,7 @@ class _Run:
                 return
             try:
                 batch = self._batch(places)
-                self._finish(self._engine.forward(batch), batch, places)
+                self._finish(together(self._engine, batch), batch, places)
             except Exception as error:
                 self.errors.update(dict.fromkeys(places, error))
             if self._progress is not None:

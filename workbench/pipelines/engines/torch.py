@@ -42,6 +42,7 @@ class TorchEngine(Engine):
     """
 
     name = "torch"
+    heeds_padding = None
 
     def __init__(
         self, model: HuggingFaceModel, head: Head, *, device: str = "cpu", shared: bool = True, why: str = ""
