@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
 import numpy as np
 
-from workbench.errors import InputError
+from workbench.errors import InputError, RunError
 from workbench.models.awaited import Stop, awaited
 
 from .batched import answers, answers_awaited
@@ -232,7 +233,10 @@ class EncoderTask(Pipeline, Generic[Options]):
         kept: list[Any] = [None] * len(pieces)
 
         def finish(output: Array, batch: Batch, places: Sequence[int]) -> None:
-            for place, value in zip(places, self.reduce(output, batch), strict=True):
+            reduced = self.reduce(output, batch)
+            if not math.isfinite(reduced.sum()):
+                self._check_numbers(reduced, batch)
+            for place, value in zip(places, reduced, strict=True):
                 kept[place] = value
 
         errors = compute(self.engine, pieces, finish, cancelled=cancelled)
@@ -246,6 +250,15 @@ class EncoderTask(Pipeline, Generic[Options]):
             found.append(self.answer(job, kept[begin : begin + len(job.pieces)]))
             begin += len(job.pieces)
         return found
+
+    def _check_numbers(self, reduced: Array, batch: Batch) -> None:
+        """Refuse what is no number, of which there would be a label, or no name at all; at padding it means nothing."""
+        if not np.isfinite(reduced if reduced.ndim == 2 else reduced[batch.mask == 1]).all():
+            raise RunError(
+                f"{self.model.given} gives NaN or infinite numbers, for texts of up to {batch.ids.shape[1]} tokens. "
+                "Its weights may have such themselves (model.tensors[name].stats() tells); if numbers of a small dtype "
+                "overflow, load a checkpoint in float32, or leave device= out, which computes in float32."
+            )
 
 
 def _length(job: Job[Any]) -> float:

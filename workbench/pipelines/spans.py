@@ -76,7 +76,8 @@ def passages(
     longest = min(max_answer_len, count)
     # scores[token, length - 1]; what would go beyond the last token has an end of probability -1
     reach = np.append(ends, np.full(longest - 1, -1, ends.dtype))[np.add.outer(np.arange(count), np.arange(longest))]
-    scores = (begins[:, np.newaxis] * reach).ravel()
+    # a begin of probability 0 would make a 0 of that as well
+    scores = (np.maximum(begins, np.finfo(begins.dtype).tiny)[:, np.newaxis] * reach).ravel()
     wanted = min(2 * top_k + 10, scores.size)  # some of them are the same words
     places = scores.argpartition(scores.size - wanted)[scores.size - wanted :]
     places = places[scores[places] >= 0]
