@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,26 @@ def test_weights_that_are_not_there_are_no_random_numbers(own: Path) -> None:
     (own / "config.json").write_text(json.dumps({**config, "architectures": ["BertForSequenceClassification"]}))
     with pytest.raises(RunError, match=r"no weights for .*classifier"):
         wb.load(own).run("text")
+
+
+def test_a_pooler_may_be_left_out_where_nothing_reads_it(tmp_path: Path) -> None:
+    for cls in (transformers.BertModel, transformers.BertForSequenceClassification):
+        module = cls(small("bert"))
+        kept = {name: tensor for name, tensor in module.state_dict().items() if "pooler" not in name}
+        module.save_pretrained(tmp_path / cls.__name__, state_dict=kept)
+    ids = {"input_ids": np.array([[1, 2]])}
+    assert wb.load(tmp_path / "BertModel").run(ids, ["last_hidden_state"])["last_hidden_state"].shape == (1, 2, 32)
+    with pytest.raises(RunError, match=r"no weights for 2 tensors .*'bert\.pooler\.dense\.bias' first"):
+        wb.load(tmp_path / "BertForSequenceClassification").run(ids)
+
+
+def test_a_configuration_of_other_sizes_than_the_weights_says_which(own: Path) -> None:
+    config = json.loads((own / "config.json").read_text())
+    words = f"[{config['vocab_size']}, {config['hidden_size']}]"
+    (own / "config.json").write_text(json.dumps({**config, "vocab_size": 10}))
+    says = f"'embeddings.word_embeddings.weight' has shape {words}, and by the configuration [10, "
+    with pytest.raises(LoadError, match=re.escape(says)):
+        wb.load(own).run({"input_ids": [[1]]})
 
 
 def test_an_architecture_that_transformers_lacks_can_be_looked_at_but_not_run(own: Path) -> None:

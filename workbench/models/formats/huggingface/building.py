@@ -61,11 +61,23 @@ def build(
                 use_safetensors=not pickled,
                 dtype="auto",
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are refused below, with their names
                 trust_remote_code=remote,
             )
     except Exception as error:
         raise LoadError(f"transformers cannot build {given}: {first_line(error)}.") from error
-    missing = sorted(name for name in loading.get("missing_keys", ()) if "pooler" not in name)
+    mismatched = sorted(loading.get("mismatched_keys", ()))
+    if mismatched:
+        name, has, wants = mismatched[0]
+        raise LoadError(
+            f"{given} does not fit its own config.json: {name!r} has shape {list(has)}, and by the configuration "
+            f"{list(wants)}{f' (and {len(mismatched) - 1} more)' if len(mismatched) > 1 else ''}. Mend config.json "
+            "(id2label has a name for each label; vocab_size, hidden_size and the like are those of the weights), or "
+            "download the checkpoint again."
+        )
+    # a model without a head is often saved without its pooler, and what is asked of it are hidden states
+    optional = "pooler" if type(module).__name__.endswith("Model") else None
+    missing = sorted(name for name in loading.get("missing_keys", ()) if not (optional and optional in name))
     if missing:
         raise RunError(
             f"{given} has no weights for {len(missing)} tensors of {type(module).__name__}, {missing[0]!r} first; they "
