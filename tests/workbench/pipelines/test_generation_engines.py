@@ -145,3 +145,15 @@ def test_logits_that_are_no_numbers_are_an_error(tmp_path: Path, engine: str) ->
     model.save_pretrained(tmp_path)
     with pipeline("text-generation", tmp_path, engine=engine) as pipe, pytest.raises(RunError, match="logits"):
         pipe("Once")
+
+
+def test_a_configuration_that_asks_the_model_twice_is_for_torch(tmp_path: Path) -> None:
+    words, model = random_model("llama", tmp_path)
+    model.generation_config.guidance_scale = 1.7
+    model.generation_config.save_pretrained(tmp_path)
+    with pipeline("text-generation", tmp_path, max_new_tokens=8) as pipe:
+        assert pipe.engine.name == "torch"
+        assert "guidance_scale" in pipe.engine.why
+        found = pipe(SENTENCES[0])
+    whole = model.generate(**words(SENTENCES[0], return_tensors="pt"), max_new_tokens=8, do_sample=False)[0]
+    assert SENTENCES[0] + found.text == words.decode(whole, skip_special_tokens=True)

@@ -61,6 +61,8 @@ def own_decoder(model: HuggingFaceModel, quantization: str | None, report: Repor
         raise UnfitError(f"there is none for {kind!r}, but for {', '.join(FAMILIES)}")
     report(Step("writing the graph", 0.0))
     module = skeleton(model)
+    if module.generation_config.guidance_scale not in (None, 1):
+        raise UnfitError("the guidance_scale of its generation_config.json asks the model twice for each token")
     causal = read_causal(module.config, model.tensors)
     _check_memory(model, quantization)
     return (
