@@ -109,8 +109,9 @@ def word_starts(tokenizer: Tokenizer, encoding: Encoding, text: str, start: int,
     """Return the numbers of the tokens, counted from ``start``, with which words begin.
 
     With a tokenizer that marks what continues a word (``##ing``), those without the mark; else those that stand after a
-    blank, since most others do not know words. transformers has the same rule, but for two things: an unknown token, such
-    as an emoji, always begins a word there, and with tokenizers of the second kind a line's end or a tab parts no words.
+    blank, since most others do not know words. transformers has the same rule, but for two things: an unknown token,
+    such as an emoji, always begins a word there, and with tokenizers of the second kind no line's end and no tab parts
+    words.
     """
     mark = getattr(tokenizer.model, "continuing_subword_prefix", None)
     if mark:
