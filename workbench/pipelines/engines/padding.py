@@ -12,7 +12,7 @@ import numpy as np
 
 from .engine import Batch, Engine
 
-_TOLERANCE, _HALF, _INT8 = 1e-3, 3e-2, 0.1
+_TOLERANCE, _HALF, _INT8 = 1e-3, 3e-2, 0.05
 """What rounding may make of a text's largest value: in float32, elsewhere than on a CPU, and with int8 weights."""
 _LEAST = 0.1
 """Of smaller values as much is let pass as of this one."""
@@ -42,11 +42,13 @@ def together(engine: Engine, batch: Batch) -> np.ndarray[Any, Any]:
     if engine.heeds_padding is None:
         output = engine.forward(batch)
         shortest = int(lengths.argmin())
-        engine.heeds_padding = _alike(engine, output[shortest], _alone(engine, batch, shortest))
-        if engine.heeds_padding:
+        if _alike(engine, output[shortest], _alone(engine, batch, shortest)):
+            if engine.heeds_padding is None:  # another lane may have found by now that it does not
+                engine.heeds_padding = True
             return output
-        engine.tokens_at_once = 1
-        engine.why += ", one text at a time, since padding changes what this architecture gives"
+        if engine.heeds_padding is not False:
+            engine.heeds_padding, engine.tokens_at_once = False, 1
+            engine.why += ", one text at a time, since padding changes what this architecture gives"
     rows = [_alone(engine, batch, row) for row in range(len(lengths))]
     shape = (batch.mask.shape[1], *rows[0].shape[1:]) if rows[0].ndim > 1 else rows[0].shape
     output = np.zeros((len(rows), *shape), np.float32)
