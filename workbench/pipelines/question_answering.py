@@ -84,9 +84,9 @@ class QuestionAnswering(EncoderTask[AnswerOptions]):
     def __call__(
         self,
         pairs: Any = None,
+        context: Any = None,
         *,
         question: Any = None,
-        context: Any = None,
         top_k: int | None = None,
         max_answer_len: int | None = None,
         handle_impossible_answer: bool | None = None,
@@ -96,8 +96,8 @@ class QuestionAnswering(EncoderTask[AnswerOptions]):
         Parameters
         ----------
         pairs
-            A question with its context as a tuple, or a list of them.
-        question, context
+            A question with its context as a tuple, or a list of them; or a question, whose context comes second.
+        context, question
             The same as two texts, or two lists of as many; one text beside a list goes with each of it.
         top_k, max_answer_len, handle_impossible_answer
             As for the pipeline, for this call.
@@ -129,9 +129,9 @@ class QuestionAnswering(EncoderTask[AnswerOptions]):
     async def arun(
         self,
         pairs: Any = None,
+        context: Any = None,
         *,
         question: Any = None,
-        context: Any = None,
         top_k: int | None = None,
         max_answer_len: int | None = None,
         handle_impossible_answer: bool | None = None,

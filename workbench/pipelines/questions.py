@@ -21,7 +21,7 @@ def checked_pairs(pairs: Any, question: Any, context: Any) -> tuple[list[Text], 
     Parameters
     ----------
     pairs
-        A tuple of question and context, or a list of them; None if they are given by name.
+        A tuple of question and context, or a list of them; None if they are given by name; or a question alone.
     question, context
         Two texts, or lists of as many; one text beside a list goes with each of it.
 
@@ -30,6 +30,8 @@ def checked_pairs(pairs: Any, question: Any, context: Any) -> tuple[list[Text], 
     workbench.errors.InputError
         If something is missing, given twice, no text or blank, or their numbers differ.
     """
+    if isinstance(pairs, str) and question is None and context is not None:
+        pairs, question = None, pairs
     if (pairs is None) == (question is None and context is None):
         raise InputError(f"Got {'nothing' if pairs is None else 'pairs, and question or context as well'}. {_HOW}")
     if pairs is not None:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, Self
 
 from workbench.errors import ClosedError, InputError
 from workbench.text import did_you_mean, format_bytes
@@ -179,6 +179,12 @@ class Pipeline(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise InputError(
+            f"A {self.task} pipeline cannot be pickled or copied, since it has an engine and threads. Where it is "
+            f"needed, open one: wb.pipeline({self.task!r}, {self.model.given!r})."
+        )
 
     def __repr__(self) -> str:
         width = max(len(name) for name, _ in self.facts)

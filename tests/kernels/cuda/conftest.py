@@ -19,6 +19,7 @@ import pytest
 import fused_kernels as fk
 from fused_kernels.cuda import arrays
 from fused_kernels.cuda.arrays import View
+from fused_kernels.cuda.compile import nvrtc_library
 from fused_kernels.cuda.launch import Launch
 from fused_kernels.cuda.rows import Description
 from fused_kernels.cuda.source import Kernel, program
@@ -198,10 +199,19 @@ def variants(name: str, dtype: str) -> list[Kernel]:
 
 
 @pytest.fixture(scope="session")
+def nvrtc() -> None:
+    """NVIDIA's compiler is there."""
+    try:
+        nvrtc_library()
+    except fk.KernelError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def emulated(request: pytest.FixtureRequest) -> Iterator[Emulated]:
     """The emulated card, for as long as a session lasts."""
     if shutil.which("g++") is None:
-        pytest.skip("there is no g++ to compile kernels for the CPU with")
+        pytest.skip("there is no g++ to compile kernels for the CPU with: apt install g++")
     library = Emulated(Path(request.config.cache.mkdir("emulated_kernels")))
     arrays.libraries.append(library)
     yield library

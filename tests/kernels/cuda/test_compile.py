@@ -8,7 +8,7 @@ import pytest
 
 import fused_kernels as fk
 from fused_kernels.cuda import compile as cuda_compile
-from fused_kernels.cuda.compile import ARCHITECTURES, ENTRY, compiled, machine_code, nvrtc_library, usages, warnings
+from fused_kernels.cuda.compile import ARCHITECTURES, ENTRY, compiled, machine_code, usages, warnings
 from fused_kernels.cuda.source import Kernel, program
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -16,10 +16,7 @@ OPERATIONS = ("softmax", "log_softmax", "layer_norm", "add_layer_norm", "rms_nor
 CASES = [(name, dtype) for name in OPERATIONS for dtype in DTYPES]
 
 
-try:
-    nvrtc_library()
-except fk.KernelError as error:
-    pytest.skip(str(error), allow_module_level=True)
+pytestmark = pytest.mark.usefixtures("nvrtc")
 
 
 def variants(name: str, dtype: str) -> list[Kernel]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fused_kernels as fk
-from fused_kernels.cuda.compile import compiled, nvrtc_library, warnings
+from fused_kernels.cuda.compile import compiled, warnings
 from fused_kernels.cuda.source import program
 from fused_kernels.ops import elementwise as built_in
 
@@ -185,11 +185,8 @@ def test_what_a_gpu_cannot_do_is_refused_with_the_line(card, on_card) -> None:
         fk.scale(on_card(np.ones(3, np.float32)), 2, out=on_card(np.ones(4, np.float32)))
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_formulas_compile_without_a_warning(card, on_card) -> None:
-    try:
-        nvrtc_library()
-    except fk.KernelError as error:
-        pytest.skip(str(error))
     for function in (bent, many, bits):
         operation = fk.elementwise(function)
         operation(*[on_card(np.ones((4, 8), np.float32))] * (2 if function is many else 1))

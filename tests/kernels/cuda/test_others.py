@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fused_kernels as fk
-from fused_kernels.cuda.compile import compiled, nvrtc_library, warnings
+from fused_kernels.cuda.compile import compiled, warnings
 from fused_kernels.cuda.source import program
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -157,11 +157,8 @@ def test_what_has_no_kernel_says_so(card, on_card) -> None:
         fk.tensor_stats(on_card(np.ones(3, np.float32)))
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_they_compile_without_a_warning(card, on_card) -> None:
-    try:
-        nvrtc_library()
-    except fk.KernelError as error:
-        pytest.skip(str(error))
     for dtype in DTYPES:
         for shape, axis in (((7, 64), 1), ((70_000,), 0), ((70_001,), 0), ((40, 50), 0), ((4, 5, 6, 7), (0, 2))):
             fk.sum_of_squares(on_card(np.ones(shape, kind(dtype))), axis=axis)

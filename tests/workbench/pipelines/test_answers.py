@@ -196,6 +196,13 @@ def test_where_logits_need_no_neighbours_windows_change_nothing(
         assert one == other or one.score == pytest.approx(other.score, rel=1e-3)
 
 
+def test_question_and_context_may_come_in_this_order(pipe: Any) -> None:
+    context = "nobody said a word. dr anna. it rained all day."
+    asked = pipe(question=WHO, context=context)
+    assert pipe(WHO, context) == pipe((WHO, context)) == asked
+    assert asyncio.run(pipe.arun(WHO, context)) == asked
+
+
 def test_what_is_no_question_is_refused(pipe: Any, finder: Path) -> None:
     context = "dr anna. " * 60
     for arguments, says in (

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import json
+import pickle
 import shutil
 import subprocess
 import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -116,6 +119,12 @@ def test_more_texts_than_the_queue_holds_are_all_answered(classifier: Path) -> N
     with wb.pipeline("text-classification", classifier, batching=BatchConfig(2, 0, max_queue=4)) as batched:
         assert [answer.label for answer in batched(TEXTS * 10)] == LABELS * 10
         assert [answer.label for answer in asyncio.run(batched.arun(TEXTS * 10))] == LABELS * 10
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_another_process_opens_one_of_its_own(pipe: Any, copied: Callable[[Any], Any]) -> None:
+    with pytest.raises(InputError, match=r"cannot be pickled or copied.*wb\.pipeline\('text-classification', "):
+        copied(pipe)
 
 
 def test_closed_it_refuses_and_dropped_it_goes(classifier: Path) -> None:
