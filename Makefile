@@ -36,7 +36,7 @@ test-large: $(STAMP) ## Run the tests on arrays of many gigabytes, one at a time
 GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 gpu: ## Check and time the kernels on an NVIDIA GPU: a table, and gpu.json in the folder OUT
 	@$(GPU_PYTHON) tests/kernels/cuda/report.py $(ARGS)
-	@if $(GPU_PYTHON) -c 'import pytest, hypothesis, onnx' 2>/dev/null; then PYTHONPATH=.:kernels $(GPU_PYTHON) -m pytest -m gpu -rs tests/workbench/bridge; fi
+	@if $(GPU_PYTHON) -c 'import pytest, hypothesis, onnx' 2>/dev/null; then PYTHONPATH=.:kernels $(GPU_PYTHON) -m pytest -m gpu -rs tests/workbench/bridge; else echo "The tests of the bridge are left out: pytest, hypothesis or onnx is not installed."; fi
 
 browser: $(STAMP) ## Run only the tests that drive JupyterLab in headless Chromium
 	@$(BIN)/pytest -m browser -rs $(ARGS)

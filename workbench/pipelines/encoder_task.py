@@ -212,7 +212,7 @@ class EncoderTask(Pipeline, Generic[Options]):
                     f"{which(texts, place)} has {len(encoding)} tokens, and the model takes at most {longest}. Cut it, "
                     f"or open the pipeline with truncation={'warn' if self.splits is None else 'window'!r}."
                 )
-        if cut:
+        if longest is not None and cut:
             warn_of_the_cut(texts, cut, longest, left=self.tokens.cuts_left)
         return jobs
 

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
+from workbench.models.formats.huggingface.building import architecture_of
 from workbench.text import did_you_mean
 
 from .task import Opening
@@ -39,6 +40,7 @@ _HEADS = {
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
     "ForQuestionAnswering": "question-answering",
+    "ForQuestionAnsweringSimple": "question-answering",
     "ForCausalLM": "text-generation",
     "LMHeadModel": "text-generation",
     "Model": "feature-extraction",
@@ -130,13 +132,8 @@ def pipeline(
 
 def task_of(model: HuggingFaceModel) -> str | None:
     """Return the task that a model is made for, by the name of its architecture; None if that says nothing."""
-    architecture = _architecture(model)
+    architecture = architecture_of(model.config)
     return next((task for end, task in _HEADS.items() if architecture.endswith(end)), None)
-
-
-def _architecture(model: HuggingFaceModel) -> str:
-    architectures = model.config.get("architectures")
-    return str(architectures[0]) if isinstance(architectures, list) and architectures else ""
 
 
 def _class(task: str) -> type[Pipeline]:
@@ -180,7 +177,7 @@ def _loaded(model: Any, chosen: type[Pipeline], cache: Any, device: str, options
 
 
 def _check_fits(chosen: type[Pipeline], model: HuggingFaceModel) -> None:
-    architecture = _architecture(model)
+    architecture = architecture_of(model.config)
     if not architecture or not chosen.fits or architecture.endswith(chosen.fits):
         return
     task = task_of(model)

@@ -47,7 +47,7 @@ def check_stride(stride: Any, longest: int | None) -> int:
     return shared
 
 
-def warn_of_the_cut(texts: Sequence[Text], cut: Sequence[tuple[int, int]], longest: int | None, *, left: bool) -> None:
+def warn_of_the_cut(texts: Sequence[Text], cut: Sequence[tuple[int, int]], longest: int, *, left: bool) -> None:
     """Warn, once for all texts of a call.
 
     Parameters
@@ -64,7 +64,7 @@ def warn_of_the_cut(texts: Sequence[Text], cut: Sequence[tuple[int, int]], longe
     place, most = max(cut, key=lambda entry: entry[1])
     end = "first" if left else "last"
     if len(texts) == 1:
-        what = f"The text was cut: it has {longest + most if longest else most} tokens"
+        what = f"The text was cut: it has {longest + most} tokens"
         lost = f"the {end} {most} were left out"
     else:
         what = (

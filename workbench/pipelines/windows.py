@@ -101,7 +101,7 @@ def windows(encoding: Encoding, longest: int, stride: int, sequence: int = 0) ->
     """
     start, stop = body(encoding, sequence)
     ids, types = encoding.ids, encoding.type_ids
-    size, length = longest - (len(ids) - (stop - start)), stop - start
+    size, length = room(encoding, longest, sequence), stop - start
     made: list[Window] = []
     for begin in range(0, max(length - stride, 1), size - stride):
         first, last = start + begin, start + min(begin + size, length)

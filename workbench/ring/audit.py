@@ -24,6 +24,7 @@ from workbench.bench.race import Ratio
 from workbench.errors import InputError, RaceError
 from workbench.text import aligned, format_seconds
 
+from .backends import choose
 from .runtime import Runtime
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def ring(*, rounds: int = 30, seed: int = 0) -> RingAudit:
         Bar("call over the plain call, 1 MB softmax, at least 0.952x", times(large, CALL, PLAIN), 1 / 1.05),
     )
     load = watch.finish()["load"]
-    gpu = "not timed: " + Runtime("auto").why.removeprefix("auto: ")
+    gpu = "not timed: " + choose("auto").why.removeprefix("auto: ")
     return RingAudit(tuple(trips), bars, rounds, environment(), None if load is None else float(load), gpu)
 
 

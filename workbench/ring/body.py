@@ -1,9 +1,8 @@
 """What runs the messages of a kernel: the place where a device comes in.
 
 A body is told when to begin, is given one payload after the other, never two at once, and is told when to end. That is
-all a kernel knows of it: queues, states, time-outs and counts are the same for each. One on a GPU puts a payload into a
-ring that a persistent CUDA kernel polls and waits for the device's word; `open` starts that kernel, `close` sets its
-stop word.
+all a kernel knows of it: queues, states, time-outs and counts are the same for each. In this version all are on the
+CPU; one on a GPU would begin with a persistent CUDA kernel and end with its stop word.
 """
 
 from __future__ import annotations

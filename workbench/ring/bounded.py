@@ -45,8 +45,3 @@ class Bounded(Generic[Item]):
             return False
         self.room.wake()
         return True
-
-    def wake_all(self) -> None:
-        """Let all who wait look again."""
-        self.room.wake_all()
-        self.news.wake_all()

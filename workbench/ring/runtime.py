@@ -34,8 +34,8 @@ class Runtime:
     Parameters
     ----------
     backend
-        ``"cpu"``; ``"cuda"``, which is an error where it cannot run; or ``"auto"``, which takes the GPU if it can and
-        says in ``why`` what it took.
+        ``"cpu"``; ``"cuda"``, which is an error where it cannot run; or ``"auto"``, which says in ``why`` what it
+        took: in this version always the CPU.
     dead_letters
         So many dead letters are kept, with what they carry.
 

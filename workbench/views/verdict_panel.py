@@ -50,7 +50,7 @@ class VerdictPanel(widgets.VBox):  # type: ignore[misc]
     @property
     def code(self) -> str:
         """The code that weighs the same."""
-        return controls.call("pipe.verdict", self._asked.items) if self._asked is not None else ""
+        return controls.call("pipe.verdict", self._asked.items, budget=BUDGET) if self._asked is not None else ""
 
     async def _run(self, report: Report) -> Verdict:
         pipe, asked = self._pipe, self._asked

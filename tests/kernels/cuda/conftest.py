@@ -54,6 +54,9 @@ class Card:
     def __getitem__(self, index: object) -> Card:
         return Card.over(self, self.data[index])
 
+    def reshape(self, *shape: int) -> Card:
+        return Card.over(self, self.data.reshape(*shape))
+
     def transpose(self, *axes: int) -> Card:
         return Card.over(self, self.data.transpose(*axes))
 

@@ -131,7 +131,7 @@ def cases(small: bool) -> Iterator[tuple[str, tuple[int, ...], dict[str, Any]]]:
 LAYOUTS: dict[str, Callable[[Any], Any]] = {
     "": lambda x: x,
     "every second row": lambda x: x[::2],
-    "not aligned": lambda x: x[1:],
+    "not aligned": lambda x: x.reshape(-1)[1 : 1 - x.shape[1]].reshape(-1, x.shape[1]),
 }
 
 
@@ -182,12 +182,15 @@ def check(side: Side, name: str, shape: tuple[int, ...], dtype: str, options: di
     return Finding(side.name, name, dtype, case, form, worst, "" if worst <= 1 else f"{worst:.3g} of what is allowed")
 
 
-def sanitized(until: float) -> dict[str, str]:
-    """Return what compute-sanitizer's tools say of the small cases; why not, where they cannot run, or not in time."""
+def sanitized(until: float) -> tuple[dict[str, str], int]:
+    """Return what compute-sanitizer's tools say of the small cases, and how many of them found something.
+
+    One that is not there, or not done in time, says so and found nothing.
+    """
     tool = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
     if tool is None:
-        return {"memcheck": "compute-sanitizer is not installed"}
-    found = {}
+        return {"memcheck": "compute-sanitizer is not installed"}, 0
+    found, failed = {}, 0
     for name in ("memcheck", "racecheck", "synccheck"):
         command = [
             tool,
@@ -210,7 +213,8 @@ def sanitized(until: float) -> dict[str, str]:
             continue
         lines = [line for line in (done.stdout + done.stderr).splitlines() if "SUMMARY" in line or "Error:" in line]
         found[name] = lines[-1].strip("= ") if lines else f"exit status {done.returncode}"
-    return found
+        failed += done.returncode != 0
+    return found, failed
 
 
 def main() -> int:
@@ -242,7 +246,8 @@ def main() -> int:
         told["bars"] = [row._asdict() for row in bars.measured()]
         print(bars.table(told["bars"]))
     if "sanitizer" in parts:
-        told["sanitizer"] = sanitized(began + LIMIT)
+        told["sanitizer"], found_by_it = sanitized(began + LIMIT)
+        failed += found_by_it
         print("".join(f"{name}: {text}\n" for name, text in told["sanitizer"].items()), end="")
     told["seconds"] = round(time.time() - began, 1)
     path = Path(os.environ.get("OUT", ".")) / "gpu.json"

@@ -26,6 +26,16 @@ def report():
     return module
 
 
+def test_its_layouts_are_what_they_are_called(card, on_card, report) -> None:
+    rows = on_card(np.zeros((31, 1000), np.float32))
+    assert {name: view(rows).data.ctypes.data % 16 for name, view in report.LAYOUTS.items()} == {
+        "": 0,
+        "every second row": 0,
+        "not aligned": 4,
+    }
+    assert report.LAYOUTS["every second row"](rows).data.strides == (8000, 4)
+
+
 def test_its_contract_holds_on_the_card(card, on_card, report) -> None:
     def make(x: np.ndarray, dtype: str | None):
         return on_card(x.astype(np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)) if dtype else x)

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from workbench.models.export.difference import difference
+from workbench.models.export.difference import difference, format_cosine
 from workbench.models.formats.huggingface import HuggingFaceModel
 from workbench.models.formats.onnx.providers import onnxruntime
 from workbench.models.tensor import Tensor
+from workbench.pipelines.encoder import UnfitError
 
 from .engine import Batch, Engine
 
@@ -25,6 +26,8 @@ _LONGEST = 512
 """Tokens of the longest text that is tried."""
 _SAMPLED = 64
 """Values at the begin and at the end of each tensor that tell a checkpoint from another one of its kind."""
+_LEAST_COSINE, _MOST_APART = 0.9999, 1e-3
+"""Of a graph in float32, to torch; the second as a share of the largest magnitude."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,13 @@ def trials(model: HuggingFaceModel, engine: Engine) -> list[Batch]:
     return made
 
 
-def fingerprint(model: HuggingFaceModel, graph: str | bytes, *others: str) -> str:
+def fingerprint(model: HuggingFaceModel, graph: bytes, *others: str) -> str:
     """Return what an agreement depends on, as a text: the graph, the checkpoint, and the libraries.
 
     Of each tensor a few values count, at its begin and its end: two trainings of one model differ in nearly all of
     them. Of the graph all counts, and so does each change of the code that writes it.
     """
-    mixed = hashlib.sha256(graph if isinstance(graph, bytes) else graph.encode())
+    mixed = hashlib.sha256(graph)
     libraries = [onnxruntime().__version__, *(metadata.version(name) for name in ("torch", "transformers"))]
     mixed.update(json.dumps([model.config, *libraries, *others], sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.tensors.items()):
@@ -106,6 +109,34 @@ def remembered(key: str, measure: Callable[[], Agreement]) -> tuple[Agreement, b
     return found, True
 
 
+def checked(found: Agreement, *, now: bool, of: str) -> str:
+    """Say how near a graph in float32 is to torch.
+
+    Parameters
+    ----------
+    found, now
+        As `remembered` gives them.
+    of
+        What was compared, such as ``"output"``.
+
+    Raises
+    ------
+    workbench.pipelines.encoder.UnfitError
+        If it is not near enough.
+    """
+    cosine = format_cosine(found.cosine)
+    if not (found.cosine >= _LEAST_COSINE and found.apart <= _MOST_APART):
+        raise UnfitError(f"it differs from torch, by {found.apart:.2g} of the largest {of} and in cosine ({cosine})")
+    return f"cosine to torch {cosine}, checked {'now' if now else 'before, with these weights and libraries'}"
+
+
+def processor() -> str:
+    """Return the name of the processor, whose instructions for int8 decide on the rounding."""
+    from llvmlite import binding
+
+    return str(binding.get_host_cpu_name())
+
+
 def folder() -> Path:
     """Return where agreements are kept: ``~/.cache/fusion-workbench/encoders`` on Linux."""
     from platformdirs import user_cache_path
@@ -121,7 +152,8 @@ def _record(content: Any) -> Mapping[str, float]:
 
 def _sample(tensor: Tensor) -> bytes:
     if tensor.read_flat is None:
-        return tensor.numpy().reshape(-1)[:_SAMPLED].tobytes()
+        flat = tensor.numpy().reshape(-1)
+        return flat[:_SAMPLED].tobytes() + flat[-_SAMPLED:].tobytes()
     size = tensor.size
     ends = tensor.read_flat(0, min(_SAMPLED, size)), tensor.read_flat(max(size - _SAMPLED, 0), size)
     return b"".join(end.tobytes() for end in ends)

@@ -14,13 +14,11 @@ from workbench.pipelines.encoder.graph import DISABLED, EncoderGraph
 from workbench.pipelines.encoder.int8 import Int8Graph
 from workbench.pipelines.encoder.pieces import Written
 
-from .agreement import Agreement, agreement, fingerprint, remembered, trials
+from .agreement import Agreement, agreement, checked, fingerprint, processor, remembered, trials
 from .engine import Head
 from .onnxruntime import Graph, OnnxEngine
 from .torch import TorchEngine
 
-_LEAST_COSINE, _MOST_APART = 0.9999, 1e-3
-"""In float32, to torch."""
 _LEAST_INT8 = 0.95
 """Of the hidden states of a text, to those of float32."""
 _NARROW = 512
@@ -52,7 +50,7 @@ def own_engine(model: HuggingFaceModel, head: Head, quantization: str | None, re
     write = partial(_plain, encoder)
     graph = write()
     plain = _opened(graph, write, model) if quantization is None else None
-    key = fingerprint(model, graph.model, head)
+    key = fingerprint(model, _bytes(graph), head)
     why = _float_agreement(key, model, head, lambda: plain or _opened(graph, write, model), report)
     if plain is not None:
         engine = plain
@@ -81,13 +79,7 @@ def _float_agreement(
             raise UnfitError(f"it could not be compared with torch: {error}") from error
 
     found, now = remembered(key, measure)
-    if not (found.cosine >= _LEAST_COSINE and found.apart <= _MOST_APART):
-        raise UnfitError(
-            f"it differs from torch, by {found.apart:.2g} of the largest output and in cosine "
-            f"({format_cosine(found.cosine)})"
-        )
-    when = "now" if now else "before, with these weights and libraries"
-    return f"cosine to torch {format_cosine(found.cosine)}, checked {when}"
+    return checked(found, now=now, of="output")
 
 
 def _quantized(
@@ -107,7 +99,7 @@ def _quantized(
         tried = engine if head == "hidden" else _opened(write_hidden(), write_hidden, model)
         return agreement(tried, reference, trials(model, tried))
 
-    found, _ = remembered(fingerprint(model, graph.model, _processor()), measure)
+    found, _ = remembered(fingerprint(model, _bytes(graph), processor()), measure)
     if not found.cosine >= _LEAST_INT8:
         raise UnfitError(f"in {quantization} its hidden states have a cosine of {format_cosine(found.cosine)} only")
     return engine, f"cosine to float32 {format_cosine(found.cosine)} at least, of the hidden states of random tokens"
@@ -125,6 +117,11 @@ def _graph(written: Written) -> Graph:
     return Graph(written.proto, written.nbytes, written.folder, DISABLED)
 
 
+def _bytes(graph: Graph) -> bytes:
+    assert isinstance(graph.model, bytes)  # it was written here and is no path
+    return graph.model
+
+
 def _opened(
     graph: Graph, again: Callable[[], Graph], model: HuggingFaceModel, quantization: str | None = None
 ) -> OnnxEngine:
@@ -134,10 +131,3 @@ def _opened(
         return OnnxEngine(graph, again, model.given, pad=pad, quantization=quantization)
     except RunError as error:  # a build of ONNX Runtime without the operators
         raise UnfitError(str(error)) from error
-
-
-def _processor() -> str:
-    """Return the name of the processor, whose instructions for int8 decide on the rounding."""
-    from llvmlite import binding
-
-    return str(binding.get_host_cpu_name())

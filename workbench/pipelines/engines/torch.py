@@ -54,10 +54,7 @@ class TorchEngine(Engine):
         self._whole, self._head = module, head
         self._module = without_head(module) if head == "hidden" else module
         parameters = inspect.signature(self._module.forward).parameters
-        self._options = {
-            name: value for name, value in (("return_dict", True), ("use_cache", False)) if name in parameters
-        }
-        self._options.setdefault("return_dict", True)
+        self._options = {"return_dict": True, **({"use_cache": False} if "use_cache" in parameters else {})}
         self.takes_types = "token_type_ids" in parameters and any(
             spec.name == "token_type_ids" for spec in model.info.inputs
         )

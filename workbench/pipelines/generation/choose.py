@@ -77,7 +77,7 @@ def open_decoder(
     except MissingLibraryError as error:
         if engine != "auto" or quantization is not None:
             raise
-        why = str(error)
+        return _torch(model, "cpu", f"ONNX Runtime is not there ({error}): ", report)
     if engine == "auto" and quantization is None:
         return _torch(model, "cpu", f"a graph of our own does not do ({why}): ", report)
     raise RunError(

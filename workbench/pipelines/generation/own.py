@@ -13,7 +13,7 @@ from workbench.models.export.difference import difference, format_cosine
 from workbench.models.export.step import Report, Step
 from workbench.models.torch_arrays import import_or_say
 from workbench.pipelines.encoder import UnfitError
-from workbench.pipelines.engines.agreement import Agreement, fingerprint, remembered
+from workbench.pipelines.engines.agreement import Agreement, checked, fingerprint, processor, remembered
 from workbench.text import format_bytes
 
 from .causal import Causal, read_causal
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from .decoder import Decoder
 
-_LEAST_COSINE, _MOST_APART = 0.9999, 1e-3
-"""Of float32 logits to those of torch."""
 _LEAST_INT8 = 0.98
 """Of the logits of int8."""
 _SHARE = 0.8
@@ -80,16 +78,8 @@ def _in_float32(model: HuggingFaceModel, causal: Causal, module: Any, report: Re
         return agreement(decoder, TorchDecoder(model.build().float().cpu(), model.given), causal)
 
     found, now = remembered(fingerprint(model, written.proto, "causal"), measured)
-    if not (found.cosine >= _LEAST_COSINE and found.apart <= _MOST_APART):
-        raise UnfitError(
-            f"it differs from torch, by {found.apart:.2g} of the largest logit and in cosine "
-            f"({format_cosine(found.cosine)})"
-        )
-    when = "now" if now else "before, with these weights and libraries"
-    decoder.why = (
-        f"ONNX Runtime with a graph of our own for {causal.family} in float32: cosine to torch "
-        f"{format_cosine(found.cosine)}, checked {when}"
-    )
+    how = checked(found, now=now, of="logit")
+    decoder.why = f"ONNX Runtime with a graph of our own for {causal.family} in float32: {how}"
     return decoder
 
 
@@ -103,7 +93,7 @@ def _in_int8(model: HuggingFaceModel, causal: Causal, module: Any, report: Repor
         report(Step("measuring the error", 0.6))
         return agreement(decoder, TorchDecoder(model.build().float().cpu(), model.given), causal)
 
-    found, _ = remembered(fingerprint(model, written.proto, "causal", _processor()), measured)
+    found, _ = remembered(fingerprint(model, written.proto, "causal", processor()), measured)
     if not found.cosine >= _LEAST_INT8:
         raise UnfitError(f"in int8 its logits have a cosine of {format_cosine(found.cosine)} only")
     decoder.why = (
@@ -123,13 +113,6 @@ def _check_memory(model: HuggingFaceModel, quantization: str | None) -> None:
     needed = elements * (4 + (2 if quantization else 4 if mapped else 8))
     if needed > memory * _SHARE:
         raise UnfitError(f"to open it takes about {format_bytes(needed)} of memory, of {format_bytes(memory)} in all")
-
-
-def _processor() -> str:
-    """Return the name of the processor, whose instructions for int8 decide on the rounding."""
-    from llvmlite import binding
-
-    return str(binding.get_host_cpu_name())
 
 
 def skeleton(model: HuggingFaceModel) -> Any:

@@ -23,7 +23,7 @@ class Family:
         The parts of a layer, in the order of the computation; empty where there is none. Where ``key`` and ``value``
         are empty, ``query`` has all three.
     last_norm, head
-        After the layers. Without a head in the checkpoint, the words are its matrix.
+        After the layers. Where the configuration ties them, the words are its matrix.
     root_mean_square
         Whether norms divide by the root mean square only; else they subtract the mean as well.
     outwards

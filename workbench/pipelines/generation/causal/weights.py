@@ -164,12 +164,12 @@ class _Reader:
         return Layer(**parts)
 
     def _head(self) -> Linear:
-        name = f"{self._family.head}.weight"
-        if name in self._tensors and not self._config.tie_word_embeddings:
-            return Linear(self._tensors[name], self._tensors.get(f"{self._family.head}.bias"))
         if self._config.tie_word_embeddings:
             return Linear(self._linear(self._family.words).weight, None)
-        raise UnfitError(f"the checkpoint has no tensor {name!r}")
+        name = f"{self._family.head}.weight"
+        if name not in self._tensors:
+            raise UnfitError(f"the checkpoint has no tensor {name!r}")
+        return Linear(self._tensors[name], self._tensors.get(f"{self._family.head}.bias"))
 
     def _linear(self, name: str) -> Linear:
         begin = self._prefix + name
