@@ -10,7 +10,7 @@ from workbench.pipelines.results import Answer, Classification, Entities, Genera
 from workbench.views.pipeline_forms import ANSWERS, CLASSIFICATION, EMBEDDINGS, ENTITIES, GENERATION
 from workbench.views.pipeline_input import WHOLE
 
-from .asking import ask, opened, run_code, shown
+from .asking import ask, opened, run_code, same, shown
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_texts_are_classified_line_by_line_and_the_code_does_the_same(panel):
     assert shown(panel).startswith("1 good, 1 bad 2 texts in")
     assert "The room was lovely. good" in shown(panel)
     assert panel.job.state == "done"
-    assert run_code(panel.code) == found
+    assert same(run_code(panel.code), found)
     assert panel.code_footer.code == panel.code
 
 
@@ -35,7 +35,7 @@ def test_one_text_has_one_answer_which_is_large(panel):
     assert shown(panel).startswith("good 1 text in")
     several = ask(panel, CLASSIFICATION, "The room was lovely.", top_k="2")
     assert [one.label for one in several] == ["good", "bad"]
-    assert run_code(panel.code) == several
+    assert same(run_code(panel.code), several)
 
 
 def test_names_are_marked_in_their_text(panel):
@@ -43,7 +43,7 @@ def test_names_are_marked_in_their_text(panel):
     assert isinstance(found, Entities)
     assert {one.entity for one in found} == {"PER", "ORG", "LOC"}
     assert "Ada Lovelace PER works for Globex ORG in London LOC ." in shown(panel)
-    assert run_code(panel.code) == found
+    assert same(run_code(panel.code), found)
 
 
 def test_an_answer_is_marked_in_its_context(panel):
@@ -54,7 +54,7 @@ def test_an_answer_is_marked_in_its_context(panel):
     assert found.text == "Vienna"
     assert shown(panel).startswith("\N{LEFT DOUBLE QUOTATION MARK}Vienna\N{RIGHT DOUBLE QUOTATION MARK}")
     assert "Alan was born in Vienna ." in shown(panel)
-    assert run_code(panel.code) == found
+    assert same(run_code(panel.code), found)
     several = ask(panel, ANSWERS, "Grace owns a red bicycle. Alan was born in Vienna.", top_k="2")
     assert several[0].text == "Vienna"
     assert shown(panel).count("characters") == 3

@@ -15,7 +15,7 @@ from workbench.views.pipeline_panel import PipelinePanel
 from workbench.views.pipeline_settings import LOADED
 
 from ..models import hub_of_many  # noqa: TID252
-from .asking import MODELS, ask, opened, run_code, shown
+from .asking import MODELS, ask, opened, run_code, same, shown
 from .reading import Words
 
 
@@ -37,7 +37,7 @@ def test_batches_are_counted(panel):
     assert "4 requests" in Words(panel.batches.value).words
     assert panel.pipe.metrics.answered == 4
     assert "batching=wb.BatchConfig(max_batch_size=2)" in panel.code
-    assert run_code(panel.code) == found
+    assert same(run_code(panel.code), found)
 
 
 def test_a_model_of_the_hub_is_kept_in_a_cache_which_is_pruned(panel, tmp_path):
@@ -86,7 +86,7 @@ def test_the_model_of_the_load_panel_is_used():
     assert found.label == "good"
     assert panel.pipe.model is model
     assert panel.code.startswith("model = wb.load(")
-    assert run_code(panel.code) == found
+    assert same(run_code(panel.code), found)
     panel.close_pipe()
 
 
