@@ -63,7 +63,7 @@ def run_code(code):
 
 
 def same(answers, others):
-    """Tell whether two runs of a model gave the same answers; their scores are sums in float32, of an order of its own."""
+    """Tell whether two runs of a model gave the same answers, scores but for the rounding of float32."""
     if isinstance(answers, list):
         return len(answers) == len(others) and all(map(same, answers, others))
     if is_dataclass(answers):
