@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import fused_kernels as fk
+from fused_kernels.ops.sum_of_squares.cpu import attempt
 
 RELATIVE = {"float32": 1e-6, "float64": 3e-15}
 VIEWS = {
@@ -126,6 +127,37 @@ def test_special_values(dtype: str) -> None:
             np.testing.assert_array_equal(fk.sum_of_squares(x, 0)[size // 2], expected)
     too_large = np.full(10, np.finfo(dtype).max)
     assert fk.sum_of_squares(too_large) == np.inf
+
+
+@pytest.mark.parametrize("dtype", RELATIVE)
+@pytest.mark.parametrize("shape", [(), (1,), (8, 64), (3, 5, 7), (16_000,)])
+def test_small_arrays_take_one_step_to_the_same_bits(shape: tuple[int, ...], dtype: str) -> None:
+    x = np.asarray(np.random.default_rng(1).standard_normal(shape)).astype(dtype)
+    done = attempt(x)
+    assert type(done) is x.dtype.type
+    assert done == fk.sum_of_squares(np.repeat(x.ravel(), 2)[::2])
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        [1.0, 2.0],
+        None,
+        1.0,
+        np.zeros((0, 3)),
+        np.ones(6)[::2],
+        np.ones((3, 4)).T,
+        np.ones(4, ">f8"),
+        np.ones(4, int),
+        np.ones(4, "f2"),
+        np.ma.ones(4),
+        np.frombuffer(b"\0" * 17, "f8", 2, 1),
+        np.ones(1 << 17, np.float32),
+    ],
+    ids=lambda x: f"{type(x).__name__} {getattr(x, 'dtype', '')}",
+)
+def test_one_step_refuses_the_rest(x: object) -> None:
+    assert attempt(x) is None
 
 
 def test_nothing_sums_to_zero() -> None:

@@ -10,13 +10,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
 
-from fused_kernels import trace
 from fused_kernels.cpu import threads
-from fused_kernels.cpu.compile import inline, inline_reduction, kernel
+from fused_kernels.cpu.addresses import elements_at, on_stack
+from fused_kernels.cpu.array_objects import (
+    data_of,
+    elements_of,
+    float_size,
+    given,
+    is_contiguous,
+    is_plain,
+    nothing,
+)
+from fused_kernels.cpu.compile import entry, inline, inline_reduction, kernel
 from fused_kernels.cpu.fork_join import parallel
 from fused_kernels.cpu.loops.forms import shares_of, skipped
-from fused_kernels.cpu.views import LIKE, address_of, array_at
+from fused_kernels.cpu.new_objects import new_number
+from fused_kernels.cpu.views import LIKE, array_at
 
 from .axes import Layout
 
@@ -30,14 +41,15 @@ _STRIP = 512
 _CHUNK = 64
 """Rows of columns that are summed in their own dtype."""
 
+_singles_at, _doubles_at = elements_at(types.float32), elements_at(types.float64)
+_SINGLE, _DOUBLE = np.empty(0, np.float32), np.empty(0)
+_number_room = on_stack(8)
+
 
 def whole(x: Any) -> Any:
     """Return the sum over all of ``x``, C-contiguous, as a NumPy scalar."""
-    nbytes = x.nbytes
-    if nbytes < _PARALLEL_FROM and not trace.listeners:
-        return x.dtype.type(_whole(x))
-    shares = shares_of(nbytes, _PARALLEL_FROM)
-    if skipped(nbytes, shares):
+    shares = shares_of(x.nbytes, _PARALLEL_FROM)
+    if skipped(x.nbytes, shares):
         return x.dtype.type(0)
     parts = np.empty(-(-x.size // _UNIT))
     _flat(threads.state(shares), shares, x.reshape(-1), parts)
@@ -112,13 +124,19 @@ def _result(total: float, rest: float) -> Any:
     return total + rest if abs(total) < np.inf else total
 
 
-@kernel("sum_of_squares.whole")
-def _whole(x: Any) -> Any:
-    flat = array_at(x, address_of(x), x.size)
-    total, rest = 0.0, 0.0
-    for first in range(0, flat.size, _UNIT):
-        total, rest = _add(total, rest, _unit(flat[first : first + _UNIT]))
-    return _result(total, rest)
+# It keeps Python's lock: it makes the result, and is done before another thread has it.
+@kernel("sum_of_squares.attempt", nogil=False)
+def _attempt(x: Any) -> Any:
+    size = float_size(x) if is_plain(x) else 0
+    count = elements_of(x) if size != 0 and is_contiguous(x) else 0
+    if count == 0 or count * size >= _PARALLEL_FROM:
+        return nothing()
+    place = _number_room()
+    if size == 4:
+        _singles_at(place)[0] = _unit(array_at(_SINGLE, data_of(x), count))
+    else:
+        _doubles_at(place)[0] = _unit(array_at(_DOUBLE, data_of(x), count))
+    return new_number(place, x)
 
 
 @inline
@@ -207,3 +225,9 @@ def _share_of_columns(share: int, shares: int, like: Any, memory: Any, parts: An
 _flat = parallel("sum_of_squares.flat", _share_of_all)
 _rows = parallel("sum_of_squares.rows", _share_of_rows)
 _columns = parallel("sum_of_squares.columns", _share_of_columns)
+attempt = entry(_attempt, given)
+"""``attempt(x)``: any object.
+
+Returns the sum over all elements as a NumPy scalar if it is a contiguous, plain array of a native float dtype, not
+empty and so small that one thread is enough. Else it returns None, and nothing was done.
+"""

@@ -61,8 +61,12 @@ def sum_of_squares(x: Any, axis: Any = None, *, keepdims: bool = False, out: Any
     >>> sum_of_squares([[3.0, 4.0], [6.0, 8.0]], axis=1)
     array([ 25., 100.])
     """
-    if axis is None and out is None and not keepdims and ready(x, None):
-        return cpu.whole(x)
+    if axis is None and out is None and not keepdims:
+        found = None if trace.listeners else cpu.attempt(x)
+        if found is not None:
+            return found
+        if ready(x, None):
+            return cpu.whole(x)
     if not _taken(x, out):
         return convert(sum_of_squares, {"x": x}, {"axis": axis, "keepdims": keepdims}, out)
     axes = axes_of("sum_of_squares", axis, x)
@@ -71,11 +75,11 @@ def sum_of_squares(x: Any, axis: Any = None, *, keepdims: bool = False, out: Any
         if not trace.is_dry():
             target[...] = 0
     else:
-        found = layout(x, axes)
-        if found is None:
+        four = layout(x, axes)
+        if four is None:
             trace.note("x: copied, its axes do not lie in memory as four")
-            x, found = packed(x, axes)
-        cpu.sums(x, found, target.reshape(-1))
+            x, four = packed(x, axes)
+        cpu.sums(x, four, target.reshape(-1))
     return target if out is not None else target[()]
 
 
