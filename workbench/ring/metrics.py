@@ -43,6 +43,8 @@ class KernelStatus:
         How often it died and began anew, and how often it may.
     route
         The kernel to which its results go on; None if they are answers.
+    settled
+        How many messages have their fate: if that is as before, so are the counts of :class:`KernelMetrics`.
     """
 
     name: str
@@ -57,6 +59,7 @@ class KernelStatus:
     restarts: int
     max_restarts: int
     route: str | None
+    settled: int = 0
 
     @classmethod
     def of(cls, kernel: Kernel) -> KernelStatus:
@@ -76,6 +79,7 @@ class KernelStatus:
                 restarts=kernel.tally.restarts,
                 max_restarts=options.restarts,
                 route=kernel.route,
+                settled=sum(map(kernel.tally.count, Fate)),
             )
 
     @property

@@ -8,11 +8,14 @@ import pytest
 
 import workbench as wb
 from workbench.errors import InputError, RaceError
-from workbench.ring import audit
+from workbench.ring import trips
 
 
 def test_an_audit() -> None:
-    found = wb.bench.ring(rounds=3)
+    seen: list[float] = []
+    found = wb.bench.ring(rounds=3, progress=lambda step: seen.append(step.fraction))
+    assert seen == sorted(seen)
+    assert (seen[0], len(set(seen))) == (0, 6)
     assert found.columns == ("way", "a number", "1 MB softmax")
     assert [row[0] for row in found.rows] == [
         *("plain call", "call", 'call, thread="own"', "send, receive", 'send, receive, thread="any"'),
@@ -33,6 +36,18 @@ def test_an_audit() -> None:
 
 def test_a_wrong_reply_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = iter(range(10**9))
-    monkeypatch.setattr(audit, "_checksum", lambda number: next(numbers))
+    monkeypatch.setattr(trips, "_checksum", lambda number: next(numbers))
     with pytest.raises(RaceError, match="wrong reply"):
         wb.bench.ring(rounds=3)
+
+
+def test_what_progress_raises_ends_it() -> None:
+    class Cancelled(BaseException):
+        pass
+
+    def progress(step: object) -> None:
+        assert str(step).startswith("0 of 6 · a number")
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        wb.bench.ring(rounds=3, progress=progress)
