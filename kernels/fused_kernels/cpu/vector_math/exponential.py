@@ -220,21 +220,32 @@ def exp2(x: Any) -> Any:
     """Return ``2**x``, within 0.9 ulp, denormal results included; exact for integers."""
 
 
+def expm1_reduction(dtype: Any) -> Formula:
+    """Make a function of x and what `rounding_to_power` gives: w and 2**(n + offset), where exp(x) = (1 + w) * 2**n.
+
+    1 + w is from 3/4 to 3/2: with 1 in the middle, 2**n - 1 would cancel more of w.
+    """
+    series, minus_lean = tuple(dtype(value) for value in _EXPM1[dtype]), dtype(0.5 - np.log2(1.5))
+    per_ln2, minus_ln2, minus_rest = dtype(1 / np.log(2)), dtype(-LN2[dtype][0]), dtype(-LN2[dtype][1])
+
+    def reduce(x: Any, rounder: Any) -> Any:
+        shifted = fma(x, per_ln2, minus_lean) + rounder
+        power = shifted - rounder
+        rest = fma(power, minus_rest, fma(power, minus_ln2, x))
+        return fma(polynomial(rest, series) * rest, rest, rest), power_of_two(shifted)
+
+    return inline(reduce)
+
+
 def _expm1(dtype: Any) -> Formula:
     high, half, (low, tiny) = dtype(_RANGE[dtype][1]), dtype(0.5), (dtype(value) for value in _EXPM1_RANGE[dtype])
-    series, rounder = tuple(dtype(value) for value in _EXPM1[dtype]), rounding_to_power(dtype, -1)
-    per_ln2, minus_ln2, minus_rest = dtype(1 / np.log(2)), dtype(-LN2[dtype][0]), dtype(-LN2[dtype][1])
-    minus_lean = dtype(0.5 - np.log2(1.5))
+    reduce, rounder = expm1_reduction(dtype), rounding_to_power(dtype, -1)
 
     def expm1(x: Any) -> Any:
         bounded = low if low > x else x
         bounded = high if high < bounded else bounded
-        # exp(r) from 3/4 to 3/2: with r to either side alike, 2**n - 1 would cancel more of the rest.
-        shifted = fma(bounded, per_ln2, minus_lean) + rounder
-        power = shifted - rounder
-        rest = fma(power, minus_rest, fma(power, minus_ln2, bounded))
         # Half of the result, since 2**n may overflow: (1 + w) * 2**n / 2 - 1 / 2.
-        w, scale = fma(polynomial(rest, series) * rest, rest, rest), power_of_two(shifted)
+        w, scale = reduce(bounded, rounder)
         result = fma(w, scale, scale - half)
         # Halving would cost a denormal number its last bit, and -0 its sign.
         return x if abs(x) < tiny else result + result
