@@ -33,7 +33,7 @@ SOURCES = {
 FLOORS = {
     "fused_kernels": 0,
     # The package itself holds the version; its public names, loaded by text, count as the modules they come from.
-    **dict.fromkeys(["workbench", "workbench.arrays", "workbench.errors", "workbench.text"], 1),
+    **dict.fromkeys(["workbench", *(f"workbench.{each}" for each in ("arrays", "errors", "folders", "text"))], 1),
     **dict.fromkeys(
         ["workbench.models", "workbench.bench", "workbench.bridge", "workbench.pipelines", "workbench.ring"], 2
     ),

@@ -18,7 +18,7 @@ from workbench.errors import InputError, MissingLibraryError
 from workbench.text import did_you_mean
 
 from .trained import DESCRIPTIONS, trained
-from .trained.once import cache_folder, made_once
+from .trained.once import made_once
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,7 @@ def tiny_bert(folder: str | os.PathLike[str] | None = None) -> Path:
     pathlib.Path
         The folder, with config.json, model.safetensors and the tokenizer.
     """
-    target = Path(folder) if folder is not None else cache_folder() / "tiny-bert-2"
-    return made_once(target, _save_tiny_bert, "tiny-bert")
+    return made_once("tiny-bert", _save_tiny_bert, folder, version=2)
 
 
 _SENTENCES = [

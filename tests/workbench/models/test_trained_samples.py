@@ -74,9 +74,17 @@ def test_training_leaves_torch_as_it_was(tmp_path: Path) -> None:
 def test_of_two_who_make_the_same_the_first_one_s_files_stay(tmp_path: Path) -> None:
     def save(folder: Path) -> None:
         (folder / "config.json").write_text("second")
-        made_once(tmp_path / "model", lambda other: other.joinpath("config.json").write_text("first"), "model")
+        made_once("model", lambda other: other.joinpath("config.json").write_text("first"), tmp_path / "model")
 
-    assert (made_once(tmp_path / "model", save, "model") / "config.json").read_text() == "first"
+    assert (made_once("model", save, tmp_path / "model") / "config.json").read_text() == "first"
     (tmp_path / "empty").mkdir()
-    assert (made_once(tmp_path / "empty", save, "empty") / "config.json").read_text() == "second"
+    assert (made_once("empty", save, tmp_path / "empty") / "config.json").read_text() == "second"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "model"], "nothing is left lying about"
+
+
+def test_without_a_folder_it_is_kept_in_the_users_cache_by_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kept = made_once("model", lambda folder: folder.joinpath("config.json").write_text("{}"), version=3)
+    assert kept == tmp_path / "fusion-workbench" / "samples" / "model-3"

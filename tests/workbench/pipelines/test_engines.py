@@ -18,7 +18,6 @@ from workbench.errors import InputError, MissingLibraryError, RunError
 from workbench.models.export.step import Step
 from workbench.models.formats.huggingface import HuggingFaceModel
 from workbench.pipelines.engines import Batch, Engine, open_engine
-from workbench.pipelines.engines.agreement import folder as kept_in
 from workbench.pipelines.engines.onnxruntime import OnnxEngine
 
 from .encoders import apart, batch, by_torch, cosine, save
@@ -65,7 +64,7 @@ def test_a_record_that_is_damaged_is_measured_anew(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save("bert", tmp_path / "model")
     open_engine(loaded(tmp_path / "model"), "hidden")
-    (record,) = kept_in().iterdir()
+    (record,) = (tmp_path / "cache" / "fusion-workbench" / "agreements").iterdir()
     for content in ("", "[]", '{"cosine": "a", "apart": 0.0}', '{"cosine": 1.0}', '{"cosine": 1.0, "else": 1.0}'):
         record.write_text(content)
         assert open_engine(loaded(tmp_path / "model"), "hidden").why.endswith("checked now")

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from .once import cache_folder, made_once
+from .once import made_once
 
 DESCRIPTIONS = {
     "tiny-classifier": "a small BERT that tells good from bad, trained here on first use, Hugging Face",
@@ -19,7 +19,7 @@ DESCRIPTIONS = {
 }
 """What each does, in a line."""
 _VERSION = 2
-"""In the name of a folder that is kept; changed with what is trained."""
+"""Changed with what is trained."""
 
 
 def trained(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
@@ -37,8 +37,7 @@ def trained(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
     pathlib.Path
         The folder, with config.json, model.safetensors and the tokenizer.
     """
-    target = Path(folder) if folder is not None else cache_folder() / f"{name}-{_VERSION}"
-    return made_once(target, _trainer(name), name)
+    return made_once(name, _trainer(name), folder, version=_VERSION)
 
 
 def _trainer(name: str) -> Callable[[Path], None]:

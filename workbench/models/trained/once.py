@@ -9,31 +9,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workbench.errors import LoadError
+from workbench.folders import cache_folder
 
 
-def cache_folder() -> Path:
-    """Return where samples are kept for this user."""
-    base = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
-    return Path(base or Path.home() / ".cache") / "fusion-workbench" / "samples"
-
-
-def made_once(target: Path, save: Callable[[Path], None], name: str) -> Path:
-    """Return the folder of a model, made if it is not there.
+def made_once(
+    name: str, save: Callable[[Path], None], folder: str | os.PathLike[str] | None = None, *, version: int = 1
+) -> Path:
+    """Return the folder of a sample, made if it is not there.
 
     Parameters
     ----------
-    target
-        Of the model.
-    save
-        Writes the model into an empty folder.
     name
-        Of the sample, for a message.
+        Of the sample.
+    save
+        Writes it into an empty folder.
+    folder
+        Where it is to lie; in the user's cache folder if None.
+    version
+        In the name of the folder that is kept there; changed with what is made.
 
     Raises
     ------
     workbench.errors.LoadError
         If nothing can be written there.
     """
+    target = Path(folder) if folder is not None else cache_folder() / "samples" / f"{name}-{version}"
     if (target / "config.json").is_file():
         return target
     try:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from workbench.folders import cache_folder
 from workbench.models.export.difference import difference, format_cosine
 from workbench.models.formats.huggingface import HuggingFaceModel
 from workbench.models.formats.onnx.providers import onnxruntime
@@ -93,11 +93,11 @@ def fingerprint(model: HuggingFaceModel, graph: bytes, *others: str) -> str:
 
 
 def remembered(key: str, measure: Callable[[], Agreement]) -> tuple[Agreement, bool]:
-    """Return an agreement, and whether it was measured now; it is kept in the user's folder for what can be had again.
+    """Return an agreement, and whether it was measured now; it is kept in the user's cache folder.
 
     Where that folder cannot be written to, it is measured each time.
     """
-    path = folder() / f"{key}.json"
+    path = cache_folder() / "agreements" / f"{key}.json"
     with suppress(OSError, ValueError, TypeError):
         return Agreement(**_record(json.loads(path.read_text(encoding="utf-8")))), False
     found = measure()
@@ -135,13 +135,6 @@ def processor() -> str:
     from llvmlite import binding
 
     return str(binding.get_host_cpu_name())
-
-
-def folder() -> Path:
-    """Return where agreements are kept: ``~/.cache/fusion-workbench/encoders`` on Linux."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("fusion-workbench", appauthor=False) / "encoders"
 
 
 def _record(content: Any) -> Mapping[str, float]:
