@@ -10,6 +10,7 @@ from workbench.text import aligned, format_seconds
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 
 class Trip(NamedTuple):
@@ -123,6 +124,12 @@ class RingAudit:
         from workbench.views.ring_card import audit_card
 
         return audit_card(self)
+
+    def plot(self) -> go.Figure:
+        """Return the plotly chart: the median round trip of each way with its interval."""
+        from workbench.views import ring_chart
+
+        return ring_chart.audit(self)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per way and message: message, way, seconds, low, high."""

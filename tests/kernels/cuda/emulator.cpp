@@ -4,18 +4,27 @@
 // lanes of a warp; what waits goes on when all have come. In which order they run is the caller's choice: a result that
 // depends on it, or that a missing barrier spoils, shows. What no GPU would forgive is an error: an address that is not
 // aligned, a barrier that some never reach, an exchange with lanes that are not there.
-#include "emulator.hpp"
-
+#include <atomic>
 #include <csetjmp>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <ucontext.h>
 #include <vector>
 
+#include "emulator.hpp"  // behind those of the library, which has words that it gives another meaning
+
+#ifdef CONCURRENT
+#define PER_BLOCK_OBJECT thread_local
+#else
+#define PER_BLOCK_OBJECT
+#endif
+
 namespace emulated {
 
-Place *thread, block_index, block_size, grid_size;
+PER_BLOCK Place *thread, block_index, block_size, grid_size;
 
 enum State { READY, AT_BARRIER, AT_EXCHANGE, DONE };
 
@@ -29,12 +38,12 @@ struct Fibre {
     unsigned word = 0, distance = 0;
 };
 
-std::vector<std::unique_ptr<Fibre>> fibres;
-Fibre* current;
-jmp_buf scheduler;
-void (*kernel)(const void*);
-const void* argument;
-std::string failure;
+PER_BLOCK_OBJECT std::vector<std::unique_ptr<Fibre>> fibres;
+PER_BLOCK Fibre* current;
+PER_BLOCK jmp_buf scheduler;
+PER_BLOCK void (*kernel)(const void*);
+PER_BLOCK const void* argument;
+PER_BLOCK_OBJECT std::string failure;
 const size_t STACK = 256 << 10;
 
 void leave() {
@@ -112,6 +121,33 @@ bool release(unsigned threads) {
     return one;
 }
 
+// Run one block, whose fibres are there; return what went wrong, or nothing.
+const char* run_block(const std::vector<unsigned>& turns) {
+    const unsigned block = block_size.x;
+    for (unsigned i = 0; i < block; i++) fibres[i]->state = READY, fibres[i]->thread.x = i;
+    for (;;) {
+        unsigned done = 0;
+        for (unsigned turn : turns) {
+            if (fibres[turn]->state == READY) resume(*fibres[turn]);
+            if (!failure.empty()) break;
+            done += fibres[turn]->state == DONE;
+        }
+        if (failure.empty() && done < block && !release(block)) {
+            bool ready = false;
+            for (unsigned i = 0; i < block; i++) ready = ready || fibres[i]->state == READY;
+            if (!ready) {
+                for (unsigned i = 0; i < block; i++) if (fibres[i]->state != DONE) current = fibres[i].get();
+                failure = "some threads wait for others that never come: thread " + std::to_string(current->thread.x) + (current->state == AT_BARRIER ? " at a barrier" : " at an exchange");
+            }
+        }
+        if (!failure.empty()) {
+            fibres.clear();  // they stand somewhere in the middle
+            return failure.c_str();
+        }
+        if (done == block) return nullptr;
+    }
+}
+
 // Run all blocks, one after the other; return what went wrong, or nothing. `order` 0 runs threads from first to last,
 // 1 from last to first, any other number mixes them by it.
 const char* run(void (*what)(const void*), const void* with, unsigned grid, unsigned block, unsigned order) {
@@ -129,30 +165,36 @@ const char* run(void (*what)(const void*), const void* with, unsigned grid, unsi
     for (unsigned index = 0; index < grid; index++) {
         // Blocks come in no order either.
         block_index.x = order == 1 ? grid - 1 - index : index;
-        for (unsigned i = 0; i < block; i++) fibres[i]->state = READY, fibres[i]->thread.x = i;
-        for (;;) {
-            unsigned done = 0;
-            for (unsigned turn : turns) {
-                if (fibres[turn]->state == READY) resume(*fibres[turn]);
-                if (!failure.empty()) break;
-                done += fibres[turn]->state == DONE;
-            }
-            if (failure.empty() && done < block && !release(block)) {
-                bool ready = false;
-                for (unsigned i = 0; i < block; i++) ready = ready || fibres[i]->state == READY;
-                if (!ready) {
-                    for (unsigned i = 0; i < block; i++) if (fibres[i]->state != DONE) current = fibres[i].get();
-                    failure = "some threads wait for others that never come: thread " + std::to_string(current->thread.x) + (current->state == AT_BARRIER ? " at a barrier" : " at an exchange");
-                }
-            }
-            if (!failure.empty()) {
-                fibres.clear();  // they stand somewhere in the middle
-                return failure.c_str();
-            }
-            if (done == block) break;
-        }
+        if (const char* wrong = run_block(turns)) return wrong;
     }
     return nullptr;
+}
+
+// Run blocks at the same time, no more than `resident` of them; return what went wrong in one, or nothing.
+const char* run_together(void (*what)(const void*), const void* with, unsigned grid, unsigned block, unsigned resident) {
+    static PER_BLOCK_OBJECT std::string wrong;
+    wrong.clear();
+    std::string* told = &wrong;
+    std::atomic<unsigned> taken{0};
+    std::mutex telling;
+    std::vector<std::thread> machine;
+    for (unsigned place = 0; place < grid && place < resident; place++) {
+        machine.emplace_back([&] {
+            for (unsigned index = taken++; index < grid; index = taken++) {
+                kernel = what, argument = with;
+                grid_size.x = grid, block_size.x = block, block_index.x = index;
+                while (fibres.size() < block) fibres.emplace_back(new Fibre);
+                std::vector<unsigned> turns(block);
+                for (unsigned i = 0; i < block; i++) turns[i] = index % 2 ? block - 1 - i : i;
+                if (const char* failed = run_block(turns)) {
+                    std::lock_guard<std::mutex> guard(telling);
+                    *told = failed;
+                }
+            }
+        });
+    }
+    for (std::thread& each : machine) each.join();
+    return wrong.empty() ? nullptr : wrong.c_str();
 }
 
 }  // namespace emulated

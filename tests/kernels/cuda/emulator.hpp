@@ -1,16 +1,25 @@
 // CUDA's threads on a CPU: enough of them that the kernels' own source runs here, with nothing of it changed.
 //
-// This is what kernels see; how their threads take turns is in emulator.cpp.
+// This is what kernels see; how their threads take turns is in emulator.cpp. With CONCURRENT the blocks of a grid run at
+// the same time, each in a thread of the machine with a shared memory of its own, and may talk to each other and the host.
 #pragma once
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#ifdef CONCURRENT
+#include <sched.h>
+#include <time.h>
+#define PER_BLOCK __thread
+#else
+#define PER_BLOCK
+#endif
 
 #define EMULATED
 #define __global__
 #define __device__
 #define __forceinline__ inline
-#define __shared__ static
+#define __noinline__ __attribute__((noinline))
+#define __shared__ static PER_BLOCK
 #define __constant__ static const
 #define __launch_bounds__(threads)
 
@@ -20,12 +29,13 @@ struct Place {
     unsigned x, y, z;
 };
 
-extern Place *thread, block_index, block_size, grid_size;
+extern PER_BLOCK Place *thread, block_index, block_size, grid_size;
 
 void check_aligned(const void* address, size_t bytes);
 void barrier();
 unsigned exchange(unsigned mask, unsigned word, unsigned distance);
 const char* run(void (*kernel)(const void*), const void* argument, unsigned grid, unsigned block, unsigned order);
+const char* run_together(void (*kernel)(const void*), const void* argument, unsigned grid, unsigned block, unsigned resident);
 
 }  // namespace emulated
 
@@ -74,3 +84,31 @@ inline unsigned short bits_of_half(float x) {
     memcpy(&bits, &value, 2);
     return bits;
 }
+
+#ifdef CONCURRENT
+// Words that blocks and the host hand to each other: the compiler's own atomics, with the order that PTX's ask for.
+typedef unsigned long long u64;
+inline u64 load_system(const u64* from) { return __atomic_load_n(from, __ATOMIC_RELAXED); }
+inline void store_system(u64* to, u64 x) { __atomic_store_n(to, x, __ATOMIC_RELAXED); }
+inline void fence_system() { __atomic_thread_fence(__ATOMIC_ACQ_REL); }
+inline u64 load_acquire(const u64* from) { return __atomic_load_n(from, __ATOMIC_ACQUIRE); }
+inline void store_release(u64* to, u64 x) { __atomic_store_n(to, x, __ATOMIC_RELEASE); }
+inline u64 add_release(u64* to, u64 more) { return __atomic_fetch_add(to, more, __ATOMIC_RELEASE); }
+inline u64 exchange_if(u64* at, u64 expected, u64 x) {
+    __atomic_compare_exchange_n(at, &expected, x, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    return expected;
+}
+inline u64 nanoseconds() {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+inline void rest(unsigned ns) {
+    const timespec while_others_run = {0, 20000};
+    if (ns < 100) {
+        sched_yield();
+    } else {
+        nanosleep(&while_others_run, nullptr);
+    }
+}
+#endif

@@ -1,0 +1,247 @@
+"""A persistent kernel and its rings: memory that both sides see, launches, and who waits for a reply."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import struct
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from fused_kernels.cuda import driver
+from fused_kernels.cuda.launch import Launch
+from fused_kernels.cuda.source import Kernel, text_of
+from fused_kernels.errors import KernelError
+
+from . import memory
+from .facts import Facts, why_not_persistent
+from .layout import (
+    BEAT,
+    CARD,
+    COMMAND_WORDS,
+    ENDED,
+    OPEN,
+    PAGE,
+    REPLY_WORDS,
+    RINGS,
+    SEEN,
+    STOP,
+    WHY,
+    WORD,
+    Why,
+)
+from .ring import Ring
+
+THREADS, CAPACITY = 256, 64
+LINGER, LEASE = 5e-3, 0.1
+"""Seconds after which a kernel leaves the card: since the last message, or beat; and since the first one, messages or
+not. To come back costs it a launch, which is little beside the first of these times; and who waits for the whole
+device, as cuMemFree does, waits no longer than the second."""
+_ARGUMENTS = struct.Struct("=8q")
+"""``RingArguments`` of ring.cu."""
+_SPINS = 300
+"""Looks for a reply before anything else is done; about 20 us, in which a short one comes."""
+_SHORT = 1e-3
+"""Seconds of waiting in which other threads are let run, but not for a time."""
+_LONGEST = 1e-3
+_LOOK = 0.05
+"""Seconds after which the driver is asked whether all is well."""
+
+
+class DeviceLost(BaseException):
+    """The driver reports an error of the device, after which no kernel can run: a death, as a SystemExit is one."""
+
+
+@cache
+def kernel() -> Kernel:
+    """Return the text of the persistent kernel."""
+    here = Path(__file__).parent
+    parts = [text_of(here / name) for name in ("words.cu", "operations.cu", "ring.cu")]
+    return Kernel('#include "common.cuh"\n' + "".join(parts), "ring(a);", "RingArguments", THREADS)
+
+
+class _Memory(NamedTuple):
+    """What a program has of the driver, to be given back."""
+
+    page: memory.Pinned
+    commands: memory.Pinned
+    replies: memory.Pinned
+    card: int
+    stream: int
+
+
+class Program:
+    """A persistent kernel with `RINGS` rings, on the card while there are messages.
+
+    Parameters
+    ----------
+    device
+        The number of the GPU.
+    facts
+        Of it.
+    linger, lease
+        Seconds, in place of `LINGER` and `LEASE`.
+    grid, threads
+        Blocks, and threads in each; all multiprocessors if None.
+    capacity
+        Messages that each ring holds, and replies: until a reply is taken, its message's place is not free.
+    """
+
+    def __init__(
+        self,
+        device: int,
+        facts: Facts,
+        *,
+        linger: float = LINGER,
+        lease: float = LEASE,
+        grid: int | None = None,
+        threads: int = THREADS,
+        capacity: int = CAPACITY,
+    ) -> None:
+        self.device, self.capacity = device, capacity
+        self.persistent = not why_not_persistent(facts)
+        self.launches = 0
+        """How often the kernel was put on the card."""
+        self.lost = False
+        self._process = os.getpid()
+        self._lock = threading.RLock()
+        self._numbers = [0] * RINGS
+        self._free = list(range(RINGS))[::-1]
+        with driver.current(device):
+            places = RINGS * capacity * WORD
+            made = _Memory(
+                memory.pinned(PAGE),
+                memory.pinned(places * COMMAND_WORDS),
+                memory.pinned(places * REPLY_WORDS),
+                memory.zeros(CARD),
+                memory.stream(),
+            )
+        self._page, self._stream = made.page.words, made.stream
+        self.commands, self.replies = made.commands, made.replies
+        self._addresses = (made.page.device, made.commands.device, made.replies.device, made.card)
+        self._times = [round(seconds * 1e9) for seconds in (linger if self.persistent else 0.0, lease)]
+        self._start = driver.starter(Launch(kernel(), grid or facts.multiprocessors, threads, ()), device)
+        self.close = weakref.finalize(self, _give_back, device, made, self._process)
+
+    @property
+    def resident(self) -> bool:
+        """Whether the kernel is on the card, or on its way there."""
+        return self._page[ENDED] != self.launches
+
+    @property
+    def why_left(self) -> Why:
+        """Why the kernel left the card the last time."""
+        return Why(self._page[WHY])
+
+    @property
+    def unused(self) -> bool:
+        """Whether nobody has a ring."""
+        return len(self._free) == RINGS
+
+    def ring(self) -> Ring | None:
+        """Return a ring that nobody has; None if there is none."""
+        with self._lock:
+            if not self._free:
+                return None
+            lane = self._free.pop()
+            self.gate(lane, open=True)
+            return Ring(self, lane, self._numbers[lane])
+
+    def give_back(self, ring: Ring) -> None:
+        """Let others have a ring whose replies are all taken."""
+        with self._lock:
+            self.gate(ring.lane, open=False)
+            self._numbers[ring.lane] = ring.taken
+            self._free.append(ring.lane)
+
+    def gate(self, lane: int, *, open: bool) -> None:
+        """Let the kernel take messages of a ring, or no more; then, once this returns, none is begun."""
+        with self._lock:
+            mask = self._page[OPEN] & ~(1 << lane) | open << lane
+            self._page[OPEN] = mask
+        began = time.perf_counter()
+        while not open and self.resident and self._page[SEEN] != self._page[OPEN]:
+            self._nap(time.perf_counter() - began)
+
+    def beat(self) -> None:
+        """Tell the kernel that the host lives, so that it stays for another while."""
+        self._page[BEAT] += 1
+
+    def start(self) -> None:
+        """Put the kernel on the card if it is not there."""
+        if self.resident:
+            return
+        if self._process != os.getpid():
+            raise KernelError("CUDA does not outlive a fork; make the runtime in the child, or spawn processes.")
+        with self._lock:
+            if not self.resident:
+                packed = _ARGUMENTS.pack(*self._addresses, self.capacity, self.launches + 1, *self._times)
+                self._start(packed, self._stream)
+                self.launches += 1
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Keep the kernel off the card for a while, for what would wait until it leaves."""
+        with self._lock, driver.current(self.device):
+            self._page[STOP] = 1
+            try:
+                driver.check(driver.driver_library().cuStreamSynchronize(ctypes.c_void_p(self._stream)))
+                yield
+            finally:
+                self._page[STOP] = 0
+
+    def wait(self, words: memoryview[int], at: int, number: int, seconds: float | None, *, start: bool) -> bool:
+        """Wait until the GPU has written a number into a word, and tell whether that was in time."""
+        if start and not self.resident:
+            self.start()
+        for _ in range(_SPINS):
+            if words[at] == number:
+                return True
+        began, look = time.perf_counter(), _LOOK
+        while words[at] != number:
+            waited = time.perf_counter() - began
+            if seconds is not None and waited >= seconds:
+                return False
+            if start:
+                self.start()
+                self.beat()
+            if waited > look:
+                look = 2 * waited
+                self._check()
+            self._nap(waited)
+        return True
+
+    def _nap(self, waited: float) -> None:
+        time.sleep(0 if waited < _SHORT else min(waited / 20, _LONGEST))
+
+    def _check(self) -> None:
+        with self._lock, driver.current(self.device):
+            status = driver.driver_library().cuStreamQuery(ctypes.c_void_p(self._stream))
+            try:
+                if status != memory.NOT_READY:
+                    driver.check(status)
+                    if self.resident:
+                        raise KernelError("The persistent kernel has ended without a word.")
+            except KernelError as error:
+                self.lost = True
+                raise DeviceLost(str(error)) from error
+
+
+def _give_back(device: int, made: _Memory, process: int) -> None:
+    """Let the kernel leave, and give its memory back; at the interpreter's end too, but not in a forked child."""
+    if process != os.getpid():
+        return
+    with driver.current(device):
+        made.page.words[STOP] = 1
+        with contextlib.suppress(KernelError):  # the device is lost, and all that was on it
+            driver.check(driver.driver_library().cuStreamSynchronize(ctypes.c_void_p(made.stream)))
+            for pinned in (made.page, made.commands, made.replies):
+                memory.free_pinned(pinned)
+            memory.free(made.card)
+            memory.end_stream(made.stream)
