@@ -17,10 +17,11 @@ from workbench.models.awaited import Stop, awaited
 
 from .batched import answers, answers_awaited
 from .batching import Batcher, BatchMetrics
+from .computing import Opening
 from .engines.choose import open_engine
 from .engines.engine import Batch, Engine, Head
 from .engines.schedule import compute
-from .task import Opening, Pipeline
+from .task import Pipeline
 from .texts import Text, which
 from .tokens import Tokens
 from .truncation import check_stride, check_truncation, warn_of_the_cut
@@ -118,15 +119,7 @@ class EncoderTask(Pipeline, Generic[Options]):
         self.truncation = check_truncation(truncation, windows=self.splits is not None)
         self.tokens = Tokens.of(model, longest=longest, lowercase=lowercase)
         self.stride = check_stride(stride, self.tokens.longest)
-        engine = open_engine(
-            model,
-            self.head,
-            engine=how.engine,
-            device=how.device,
-            quantization=how.quantization,
-            progress=how.progress,
-        )
-        super().__init__(model, engine)
+        super().__init__(model, open_engine(model, self.head, how))
         self._batcher: Batcher[Job[Options], Any] | None = None
         if how.batching is not None:
             compute_all = weakref.WeakMethod(self._compute)  # the batcher's thread must not keep the pipeline alive

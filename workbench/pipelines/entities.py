@@ -17,7 +17,9 @@ import numpy as np
 from .results import Entity
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Encoding
+
+    from .tokens import Tokens
 
 Aggregation = Literal["none", "simple", "first", "average", "max"]
 """How the labels of tokens become entities."""
@@ -105,21 +107,20 @@ def entities(
     return made
 
 
-def word_starts(tokenizer: Tokenizer, encoding: Encoding, text: str, start: int, stop: int) -> Array:
+def word_starts(tokens: Tokens, encoding: Encoding, text: str, start: int, stop: int) -> Array:
     """Return the numbers of the tokens, counted from ``start``, with which words begin.
 
     With a tokenizer that marks what continues a word (``##ing``), those without the mark; else those that stand after a
-    blank, since most others do not know words. transformers has the same rule, but for two things: an unknown token,
-    such as an emoji, always begins a word there, and with tokenizers of the second kind no line's end and no tab parts
-    words.
+    blank, and unknown ones, such as an emoji, since most others do not know words. transformers has the same rule, but
+    that with tokenizers of the second kind no line's end and no tab parts words there.
     """
-    mark = getattr(tokenizer.model, "continuing_subword_prefix", None)
+    mark = getattr(tokens.tokenizer.model, "continuing_subword_prefix", None)
     if mark:
         begins = [not token.startswith(mark) for token in encoding.tokens[start:stop]]
     else:
         begins = [
-            place == 0 or text[place - 1].isspace() or text[place : place + 1].isspace()
-            for place, _ in encoding.offsets[start:stop]
+            token == tokens.unknown or place == 0 or text[place - 1].isspace() or text[place : place + 1].isspace()
+            for token, (place, _) in zip(encoding.ids[start:stop], encoding.offsets[start:stop], strict=True)
         ]
     begins[:1] = [True]
     return np.flatnonzero(begins)

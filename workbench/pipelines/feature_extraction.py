@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
@@ -12,9 +11,9 @@ import fused_kernels as fk
 from workbench.errors import InputError
 from workbench.text import did_you_mean, format_some
 
+from .computing import Opening
 from .encoder_task import Array, Asked, EncoderTask, Job
 from .sentence_transformers import Pooling, read_recipe
-from .task import Opening
 from .texts import checked
 
 if TYPE_CHECKING:
@@ -23,12 +22,7 @@ if TYPE_CHECKING:
     from .engines.engine import Batch
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingOptions:
-    """Nothing that a call could choose but what its texts begin with, which is in them by then."""
-
-
-class FeatureExtraction(EncoderTask[EmbeddingOptions]):
+class FeatureExtraction(EncoderTask[None]):
     """Embeddings of texts, as sentence-transformers makes them where its files are beside the model.
 
     Parameters
@@ -72,7 +66,6 @@ class FeatureExtraction(EncoderTask[EmbeddingOptions]):
         self.normalize = recipe.normalize if normalize is None else bool(normalize)
         self._prompt = self._prompt_of(prompt_name)
         super().__init__(model, how, truncation=truncation, longest=recipe.longest, lowercase=recipe.lowercase)
-        self._nothing = EmbeddingOptions()
 
     def __call__(self, texts: Any, *, prompt_name: str | None = None) -> Any:
         """Embed texts.
@@ -146,12 +139,12 @@ class FeatureExtraction(EncoderTask[EmbeddingOptions]):
         elif self.pooling == "cls":
             pooled = np.ascontiguousarray(output[:, 0])
         else:
-            pooled = output[np.arange(len(output)), batch.mask.sum(axis=1) - 1]
+            pooled = output[np.arange(len(output)), batch.lengths - 1]
         for layer in self.recipe.dense:
             pooled = layer(pooled)
         return cast(Array, fk.l2_normalize(pooled)) if self.normalize else pooled
 
-    def answer(self, job: Job[EmbeddingOptions], kept: Sequence[Array]) -> Array:
+    def answer(self, job: Job[None], kept: Sequence[Array]) -> Array:
         """Return the embedding."""
         # a copy of the tokens: a view would keep those of the whole batch
         return kept[0][: len(job.pieces[0])].copy() if self.pooling == "none" else kept[0]
@@ -196,9 +189,9 @@ class FeatureExtraction(EncoderTask[EmbeddingOptions]):
             )
         return self.recipe.prompts[name]
 
-    def _asked(self, texts: Any, prompt_name: str | None) -> Asked[EmbeddingOptions]:
+    def _asked(self, texts: Any, prompt_name: str | None) -> Asked[None]:
         listed, one = checked(texts, pairs=False)
         prompt = self._prompt if prompt_name is None else self._prompt_of(prompt_name)
         if prompt:
             listed = [f"{prompt}{text}" for text in listed]
-        return Asked(listed, one, self._nothing)
+        return Asked(listed, one, None)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.errors import InputError
 from workbench.models.formats.huggingface.building import architecture_of
 from workbench.text import did_you_mean
 
-from .task import Opening
+from .computing import Opening
 
 if TYPE_CHECKING:
     import os
@@ -21,32 +21,31 @@ if TYPE_CHECKING:
     from .batching import BatchConfig
     from .task import Pipeline
 
-TASKS = {
-    "text-classification": "text_classification.TextClassification",
-    "token-classification": "token_classification.TokenClassification",
-    "question-answering": "question_answering.QuestionAnswering",
-    "feature-extraction": "feature_extraction.FeatureExtraction",
-    "text-generation": "text_generation.TextGeneration",
+
+class _Task(NamedTuple):
+    """Where the class of a task is, and for which architectures it is: the ends of their names."""
+
+    home: str
+    ends: tuple[str, ...]
+
+
+_TASKS = {
+    "text-classification": _Task("text_classification.TextClassification", ("ForSequenceClassification",)),
+    "token-classification": _Task("token_classification.TokenClassification", ("ForTokenClassification",)),
+    "question-answering": _Task(
+        "question_answering.QuestionAnswering", ("ForQuestionAnswering", "ForQuestionAnsweringSimple")
+    ),
+    "text-generation": _Task("text_generation.TextGeneration", ("ForCausalLM", "LMHeadModel")),
+    "feature-extraction": _Task("feature_extraction.FeatureExtraction", ("Model", "ForMaskedLM")),
 }
-"""The tasks, and where the class of each is."""
-ALIASES = {
+"""By name. The last one takes any architecture, and is made for those."""
+_ALIASES = {
     "sentiment-analysis": "text-classification",
     "ner": "token-classification",
     "embeddings": "feature-extraction",
     "sentence-similarity": "feature-extraction",
 }
 """Other names of them."""
-_HEADS = {
-    "ForSequenceClassification": "text-classification",
-    "ForTokenClassification": "token-classification",
-    "ForQuestionAnswering": "question-answering",
-    "ForQuestionAnsweringSimple": "question-answering",
-    "ForCausalLM": "text-generation",
-    "LMHeadModel": "text-generation",
-    "Model": "feature-extraction",
-    "ForMaskedLM": "feature-extraction",
-}
-"""For which task an architecture is made, by the end of its name."""
 
 
 def pipeline(
@@ -133,16 +132,16 @@ def pipeline(
 def task_of(model: HuggingFaceModel) -> str | None:
     """Return the task that a model is made for, by the name of its architecture; None if that says nothing."""
     architecture = architecture_of(model.config)
-    return next((task for end, task in _HEADS.items() if architecture.endswith(end)), None)
+    return next((name for name, task in _TASKS.items() if architecture.endswith(task.ends)), None)
 
 
 def _class(task: str) -> type[Pipeline]:
-    name = ALIASES.get(task, task) if isinstance(task, str) else ""
-    if name not in TASKS:
+    name = _ALIASES.get(task, task) if isinstance(task, str) else ""
+    if name not in _TASKS:
         raise InputError(
-            f"There is no task {task!r}.{did_you_mean(task, [*TASKS, *ALIASES])} There are: {', '.join(TASKS)}."
+            f"There is no task {task!r}.{did_you_mean(task, [*_TASKS, *_ALIASES])} There are: {', '.join(_TASKS)}."
         )
-    module, _, kind = TASKS[name].partition(".")
+    module, _, kind = _TASKS[name].home.partition(".")
     found: type[Pipeline] = getattr(importlib.import_module(f".{module}", __package__), kind)
     return found
 
@@ -177,14 +176,20 @@ def _loaded(model: Any, chosen: type[Pipeline], cache: Any, device: str, options
 
 
 def _check_fits(chosen: type[Pipeline], model: HuggingFaceModel) -> None:
-    architecture = architecture_of(model.config)
-    if not architecture or not chosen.fits or architecture.endswith(chosen.fits):
+    """Refuse a model without the head that the task needs; hidden states can be had of any."""
+    architecture, ends = architecture_of(model.config), _TASKS[chosen.task].ends
+    if chosen.task == "feature-extraction" or architecture.endswith(ends):
         return
+    if not architecture:
+        raise InputError(
+            f"{model.given} names no architecture in its config.json, so it may have no head for {chosen.task}. Write "
+            f'it there, a class of transformers that ends in {" or ".join(ends)}: "architectures": ["..."].'
+        )
     task = task_of(model)
     other = f"made for {task}: wb.pipeline({task!r}, {model.given!r})" if task else "made for another task"
     raise InputError(
         f"{model.given} is a {architecture}, which has no head for {chosen.task}; it is {other}. Or give a model whose "
-        f"architecture ends in {' or '.join(chosen.fits)}."
+        f"architecture ends in {' or '.join(ends)}."
     )
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from workbench.errors import InputError
 
+from .computing import Opening
 from .encoder_task import Array, Asked, EncoderTask, Job
 from .questions import checked_pairs
 from .results import Answer, Results
 from .spans import passages
-from .task import Opening
 from .texts import checked_top_k, which, whole_number
 from .windows import merged, whole
 
@@ -60,7 +60,6 @@ class QuestionAnswering(EncoderTask[AnswerOptions]):
     """
 
     task = "question-answering"
-    fits = ("ForQuestionAnswering", "ForQuestionAnsweringSimple")
     head = "spans"
     splits = 1
 

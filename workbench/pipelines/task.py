@@ -5,43 +5,21 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from workbench.errors import ClosedError, InputError
 from workbench.text import did_you_mean, format_bytes
+
+from .computing import QUANTIZATIONS, Computing, Opening
 
 if TYPE_CHECKING:
     from workbench.models.export.step import Report
     from workbench.models.formats.huggingface import HuggingFaceModel
 
-    from .batching import BatchConfig, BatchMetrics
+    from .batching import BatchMetrics
     from .verdict import Verdict
-
-
-@dataclass(frozen=True)
-class Opening:
-    """How a model is computed, and for whom; :func:`workbench.pipeline` describes it."""
-
-    engine: str = "auto"
-    device: str = "cpu"
-    quantization: str | None = None
-    batching: BatchConfig | None = None
-    progress: Report | None = None
-
-
-class Computes(Protocol):
-    """What a pipeline has of its engine, whatever it computes."""
-
-    name: str
-    why: str
-    device: str
-    quantization: str | None
-    nbytes: int
-
-    def close(self) -> None:
-        """Give back what it holds."""
 
 
 class Pipeline(ABC):
@@ -59,10 +37,10 @@ class Pipeline(ABC):
 
     task: ClassVar[str]
     """The name of the task, as Hugging Face has it."""
-    fits: ClassVar[tuple[str, ...]] = ()
-    """Ends of the names of architectures that are made for it: ``("ForSequenceClassification",)``."""
+    quantizations: ClassVar[tuple[str, ...]] = QUANTIZATIONS
+    """Those that its models can have."""
 
-    def __init__(self, model: HuggingFaceModel, engine: Computes) -> None:
+    def __init__(self, model: HuggingFaceModel, engine: Computing) -> None:
         self.model = model
         self.engine = engine
         self.closed = False
@@ -127,7 +105,7 @@ class Pipeline(ABC):
     def verdict(
         self,
         texts: Any,
-        quantizations: str | Sequence[str] = ("int8", "dynamic"),
+        quantizations: str | Sequence[str] | None = None,
         *,
         budget: float = 10.0,
         seed: int = 0,
@@ -144,7 +122,7 @@ class Pipeline(ABC):
         texts
             What a call takes as a list. A few hundred of your own say most.
         quantizations
-            Which ones to weigh.
+            Which ones to weigh; all that the task has if None.
         budget
             Seconds of timing, beside the answers; at least 7 rounds are run.
         seed
@@ -155,7 +133,7 @@ class Pipeline(ABC):
         Raises
         ------
         workbench.errors.InputError
-            If the texts are none, a quantisation is unknown, or the task has none.
+            If the texts are none, or the task has no such quantisation.
         workbench.errors.RunError
             If the model cannot be computed in any of these ways, with the reasons.
         """

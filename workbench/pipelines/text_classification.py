@@ -12,10 +12,10 @@ import fused_kernels as fk
 from workbench.errors import InputError
 from workbench.text import format_some
 
+from .computing import Opening
 from .encoder_task import Array, Asked, EncoderTask, Job
 from .labels import label_names
 from .results import Classification, Results
-from .task import Opening
 from .texts import checked, checked_top_k
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ class TextClassification(EncoderTask[ClassifierOptions]):
     """
 
     task = "text-classification"
-    fits = ("ForSequenceClassification",)
     head = "labels"
 
     def __init__(

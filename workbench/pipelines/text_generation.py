@@ -16,7 +16,7 @@ from workbench.models.awaited import awaited
 
 from .batched import answers, answers_awaited
 from .batching import Batcher
-from .generation.choose import open_decoder
+from .generation.choose import QUANTIZATIONS, open_decoder
 from .generation.decoding import Decoding
 from .generation.options import GenerationOptions, merged, option_names, options_of
 from .generation.prompts import Message, Prompt, PromptReader, is_conversation
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from workbench.models.formats.huggingface import HuggingFaceModel
 
     from .batching import BatchMetrics
+    from .computing import Opening
     from .generation.decoder import Decoder
-    from .task import Opening
 
 _AT_ONCE = 4
 """So many streams are computed at a time for event loops. With 12 layers of 576 on torch and two cores, four streams
@@ -64,7 +64,7 @@ class TextGeneration(Pipeline):
     """
 
     task = "text-generation"
-    fits = ("ForCausalLM", "LMHeadModel")
+    quantizations = QUANTIZATIONS
     engine: Decoder
 
     def __init__(
@@ -76,9 +76,7 @@ class TextGeneration(Pipeline):
         **options: Any,
     ) -> None:
         options_of(options)
-        decoder = open_decoder(
-            model, engine=how.engine, device=how.device, quantization=how.quantization, progress=how.progress
-        )
+        decoder = open_decoder(model, how)
         super().__init__(model, decoder)
         vocabulary = model.config.get("vocab_size")
         self.reader = PromptReader(

@@ -10,11 +10,11 @@ import fused_kernels as fk
 from workbench.errors import InputError
 from workbench.text import did_you_mean, format_some
 
+from .computing import Opening
 from .encoder_task import Array, Asked, EncoderTask, Job
 from .entities import Aggregation, Kinds, entities, word_starts
 from .labels import label_names
 from .results import Entities
-from .task import Opening
 from .texts import checked
 from .windows import merged, whole
 
@@ -53,7 +53,6 @@ class TokenClassification(EncoderTask[EntityOptions]):
     """
 
     task = "token-classification"
-    fits = ("ForTokenClassification",)
     head = "token-labels"
     splits = 0
 
@@ -119,7 +118,7 @@ class TokenClassification(EncoderTask[EntityOptions]):
         stop = start + len(scores)
         starts = None
         if options.aggregation_strategy not in ("none", "simple"):
-            starts = word_starts(self.tokens.tokenizer, job.encoding, text, start, stop)
+            starts = word_starts(self.tokens, job.encoding, text, start, stop)
         offsets = job.encoding.offsets[start:stop]
         found = entities(
             text,

@@ -48,12 +48,20 @@ class Tokens:
         How many token ids the model has; None if that is not known.
     cuts_left
         Whether the beginning of a long text is dropped rather than its end.
+    unknown
+        Id of the token for what has no other; None if there is none, or that is not said.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, longest: int | None, *, vocabulary: int | None = None, cuts_left: bool = False
+        self,
+        tokenizer: Tokenizer,
+        longest: int | None,
+        *,
+        vocabulary: int | None = None,
+        cuts_left: bool = False,
+        unknown: int | None = None,
     ) -> None:
-        self.tokenizer, self.longest, self.cuts_left = tokenizer, longest, cuts_left
+        self.tokenizer, self.longest, self.cuts_left, self.unknown = tokenizer, longest, cuts_left, unknown
         self._special = tokenizer.num_special_tokens_to_add(False), tokenizer.num_special_tokens_to_add(True)
         # Asked of each text only where the tokenizer knows more tokens than the model: a search of a million ids.
         self._vocabulary = vocabulary if vocabulary is not None and tokenizer.get_vocab_size() > vocabulary else None
@@ -102,6 +110,7 @@ class Tokens:
             limit,
             vocabulary=vocabulary if isinstance(vocabulary, int) else None,
             cuts_left=settings.get("truncation_side") == "left",
+            unknown=_unknown(tokenizer, settings),
         )
 
     def encode(self, texts: Sequence[Text]) -> list[Encoding]:
@@ -157,6 +166,13 @@ def _settings(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return settings if isinstance(settings, dict) else {}
+
+
+def _unknown(tokenizer: Tokenizer, settings: Mapping[str, Any]) -> int | None:
+    """Return the id of the token for what has no other: as the settings say, or the model of the tokenizer."""
+    named = settings.get("unk_token") or getattr(tokenizer.model, "unk_token", None)
+    named = named.get("content") if isinstance(named, Mapping) else named
+    return tokenizer.token_to_id(named) if isinstance(named, str) else None
 
 
 def _is_limit(limit: Any) -> bool:

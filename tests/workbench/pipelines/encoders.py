@@ -10,7 +10,10 @@ import numpy as np
 import torch
 import transformers
 
-from workbench.pipelines.engines import Batch
+import workbench as wb
+from workbench.models.formats.huggingface import HuggingFaceModel
+from workbench.pipelines.computing import Opening
+from workbench.pipelines.engines import Batch, Engine, Head, open_engine
 
 ALBERT = {"embedding_size": 16, "hidden_act": "gelu_new"}
 KINDS: dict[str, dict[str, Any]] = {
@@ -71,6 +74,18 @@ def save(kind: str, folder: Path, head: str = "hidden", *, dtype: str = "float32
                 parameter.add_(0.1 * torch.randn_like(parameter))
     module.to(getattr(torch, dtype)).save_pretrained(folder)
     return folder
+
+
+def loaded(folder: Path) -> HuggingFaceModel:
+    """Return a checkpoint."""
+    model = wb.load(folder)
+    assert isinstance(model, HuggingFaceModel)
+    return model
+
+
+def opened(model: Path | HuggingFaceModel, head: Head = "hidden", **how: Any) -> Engine:
+    """Return what computes a checkpoint, with the options of a pipeline."""
+    return open_engine(loaded(model) if isinstance(model, Path) else model, head, Opening(**how))
 
 
 def batch(lengths: tuple[int, ...] = (9, 17, 4), *, pad: int = 0, types: bool = False, seed: int = 3) -> Batch:

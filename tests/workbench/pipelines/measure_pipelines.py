@@ -226,6 +226,7 @@ def opening(folder: Path, texts: list[str], rounds: int) -> None:
     code = (
         "import sys, time\n"
         "import workbench as wb\n"
+        "from workbench.pipelines.computing import Opening\n"
         "from workbench.pipelines.engines import open_engine\n"
         "def kept():\n"
         "    lines = open('/proc/self/status').read().splitlines()\n"
@@ -233,7 +234,7 @@ def opening(folder: Path, texts: list[str], rounds: int) -> None:
         "import numpy, onnx, onnxruntime\n"
         "model = wb.load(sys.argv[1])\n"
         "before, began = kept(), time.perf_counter()\n"
-        "engine = open_engine(model, 'hidden', quantization=sys.argv[2] or None)\n"
+        "engine = open_engine(model, 'hidden', Opening(quantization=sys.argv[2] or None))\n"
         "print(f'{time.perf_counter() - began:.2f} s, {kept() - before:.0f} MB of memory')\n"
     )
     for quantization in ("", "int8", "dynamic"):

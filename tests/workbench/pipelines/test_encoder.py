@@ -14,25 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
-import workbench as wb
 from workbench.errors import RunError
-from workbench.models.formats.huggingface import HuggingFaceModel
 from workbench.pipelines.encoder import FAMILIES
 from workbench.pipelines.encoder.graph import buckets
-from workbench.pipelines.engines import Engine, open_engine
+from workbench.pipelines.engines import Engine
 
-from .encoders import ENDS, KINDS, apart, batch, by_torch, cosine, save
-
-
-def loaded(folder: Path) -> HuggingFaceModel:
-    model = wb.load(folder)
-    assert isinstance(model, HuggingFaceModel)
-    return model
+from .encoders import ENDS, KINDS, apart, batch, by_torch, cosine, opened, save
 
 
 def own(folder: Path, head: str = "hidden", quantization: str | None = None) -> Engine:
     """Return the engine, which must be a graph of our own."""
-    engine = open_engine(loaded(folder), head, quantization=quantization)  # type: ignore[arg-type]
+    engine = opened(folder, head, quantization=quantization)  # type: ignore[arg-type]
     assert engine.name == "onnxruntime"
     assert "graph of our own for" in engine.why
     return engine
@@ -102,7 +94,7 @@ def test_other_dtypes_are_computed_in_float32(dtype: str, tmp_path: Path) -> Non
     tokens = batch()
     expected = by_torch(tmp_path, tokens)
     assert apart(own(tmp_path).forward(tokens), expected, tokens) < 2e-5
-    plain = open_engine(loaded(tmp_path), "hidden", engine="torch")
+    plain = opened(tmp_path, engine="torch")
     assert "in float32 on cpu" in plain.why
     assert apart(plain.forward(tokens), expected, tokens) < 2e-5
 
@@ -131,7 +123,7 @@ def test_a_checkpoint_without_the_biases_of_its_queries_is_refused_as_by_torch(t
     name = "encoder.layer.1.attention.self.query.bias"
     rewritten(tmp_path, lambda tensors: {key: value for key, value in tensors.items() if key != name})
     with pytest.raises(RunError, match="no weights for 1 tensors of BertModel"):
-        open_engine(loaded(tmp_path), "hidden")
+        opened(tmp_path)
 
 
 def test_several_files_are_mapped_together(tmp_path: Path) -> None:
@@ -165,7 +157,7 @@ def test_files_that_are_links_as_in_the_hubs_cache(tmp_path: Path) -> None:
 )
 def test_what_it_does_not_do_goes_to_torch(kind: str, changes: dict[str, Any], why: str, tmp_path: Path) -> None:
     save(kind, tmp_path, **changes)
-    engine = open_engine(loaded(tmp_path), "hidden")
+    engine = opened(tmp_path)
     assert engine.name == "torch"
     assert why in engine.why
     tokens = batch()
@@ -177,7 +169,7 @@ def test_a_configuration_that_misleads_the_graph_is_found_out(tmp_path: Path) ->
     save("mpnet", tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "pad_token_id": 3}))
-    engine = open_engine(loaded(tmp_path), "hidden")
+    engine = opened(tmp_path)
     assert engine.name == "torch"
     assert "differs from torch" in engine.why
     tokens = batch(pad=1)
@@ -233,7 +225,7 @@ def test_int8_that_would_lose_too_much_goes_another_way(tmp_path: Path) -> None:
         return tensors
 
     rewritten(tmp_path, uneven)
-    engine = open_engine(loaded(tmp_path), "hidden", quantization="int8")
+    engine = opened(tmp_path, quantization="int8")
     assert "export of torch" in engine.why
     assert "in int8 its hidden states have a cosine of" in engine.why
     assert engine.quantization == "int8"

@@ -13,14 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import workbench as wb
 from workbench.errors import InputError, MissingLibraryError, RunError
 from workbench.models.export.step import Step
-from workbench.models.formats.huggingface import HuggingFaceModel
-from workbench.pipelines.engines import Batch, Engine, open_engine
+from workbench.pipelines.engines import Batch, Engine
 from workbench.pipelines.engines.onnxruntime import OnnxEngine
 
-from .encoders import apart, batch, by_torch, cosine, save
+from .encoders import apart, batch, by_torch, cosine, loaded, opened, save
 
 
 @pytest.fixture(scope="module")
@@ -28,46 +26,45 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save("bert", tmp_path_factory.mktemp("bert"), "labels")
 
 
-def loaded(folder: Path) -> HuggingFaceModel:
-    model = wb.load(folder)
-    assert isinstance(model, HuggingFaceModel)
-    return model
-
-
 def test_the_comparison_with_torch_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save("bert", tmp_path / "model")
     steps: list[Step] = []
-    engine = open_engine(loaded(tmp_path / "model"), "hidden", progress=steps.append)
-    assert engine.why.endswith("cosine to torch 1.00000, checked now")
+    engine = opened(tmp_path / "model", progress=steps.append)
+    assert engine.why.endswith("in float32: cosine to torch 1.00000")
+    assert engine.compared_now
     assert "checking the graph against torch" in map(str, steps)
     # in a new process, which then has no need of torch
     code = (
         "import sys, workbench as wb\n"
+        "from workbench.pipelines.computing import Opening\n"
         "from workbench.pipelines.engines import open_engine\n"
-        f"engine = open_engine(wb.load({str(tmp_path / 'model')!r}), 'hidden')\n"
-        "print(engine.why)\n"
+        f"engine = open_engine(wb.load({str(tmp_path / 'model')!r}), 'hidden', Opening())\n"
+        "print(engine.compared_now, engine.why)\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().endswith("cosine to torch 1.00000, checked before, with these weights and libraries")
+    assert done.stdout == f"False {engine.why}\n"
 
 
 def test_other_weights_are_compared_anew(tmp_path: Path) -> None:
     first, second = save("bert", tmp_path / "first"), save("bert", tmp_path / "second", layer_norm_eps=1e-5)
-    open_engine(loaded(first), "hidden")
-    assert open_engine(loaded(second), "hidden").why.endswith("checked now")
-    assert open_engine(loaded(second), "hidden").why.endswith("checked before, with these weights and libraries")
+    assert [opened(folder).compared_now for folder in (first, second, second, first)] == [True, True, False, False]
+
+
+def test_in_int_8_the_error_is_measured_once(tmp_path: Path) -> None:
+    folder = save("bert", tmp_path, layer_norm_eps=2e-5)
+    assert [opened(folder, quantization=one).compared_now for one in (None, "int8", "int8")] == [True, True, False]
 
 
 def test_a_record_that_is_damaged_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save("bert", tmp_path / "model")
-    open_engine(loaded(tmp_path / "model"), "hidden")
+    opened(tmp_path / "model")
     (record,) = (tmp_path / "cache" / "fusion-workbench" / "agreements").iterdir()
     for content in ("", "[]", '{"cosine": "a", "apart": 0.0}', '{"cosine": 1.0}', '{"cosine": 1.0, "else": 1.0}'):
         record.write_text(content)
-        assert open_engine(loaded(tmp_path / "model"), "hidden").why.endswith("checked now")
+        assert opened(tmp_path / "model").compared_now
     assert json.loads(record.read_text())["cosine"] > 0.9999
 
 
@@ -77,18 +74,18 @@ def test_where_nothing_can_be_kept_it_is_compared_each_time(tmp_path: Path, monk
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save("bert", tmp_path / "model")
     for _ in range(2):
-        assert open_engine(loaded(tmp_path / "model"), "hidden").why.endswith("checked now")
+        assert opened(tmp_path / "model").compared_now
 
 
 def test_a_cache_that_is_a_file_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cache").write_text("not a folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save("bert", tmp_path / "model")
-    assert open_engine(loaded(tmp_path / "model"), "hidden").why.endswith("checked now")
+    assert opened(tmp_path / "model").compared_now
 
 
 def test_torch_when_it_is_asked_for(bert: Path) -> None:
-    engine = open_engine(loaded(bert), "labels", engine="torch")
+    engine = opened(bert, "labels", engine="torch")
     assert (engine.name, engine.device, engine.quantization) == ("torch", "cpu", None)
     assert engine.why.startswith("asked for: torch ")
     tokens = batch(types=True)
@@ -97,19 +94,19 @@ def test_torch_when_it_is_asked_for(bert: Path) -> None:
 
 def test_without_onnx_runtime(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
-    engine = open_engine(loaded(bert), "labels")
+    engine = opened(bert, "labels")
     assert engine.name == "torch"
     assert "ONNX Runtime is not there" in engine.why
     for options in ({"engine": "onnxruntime"}, {"quantization": "int8"}):
         with pytest.raises(MissingLibraryError, match=r"pip install 'fusion-workbench\[cpu\]'"):
-            open_engine(loaded(bert), "labels", **options)  # type: ignore[arg-type]
+            opened(bert, "labels", **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("head", ["hidden", "labels"])
 def test_a_decoder_on_torch(head: str, tmp_path: Path) -> None:
     save("gpt2", tmp_path, head, n_embd=32, n_layer=2, n_head=4, n_positions=64, pad_token_id=1, bos_token_id=2,
          eos_token_id=2)  # fmt: skip
-    engine = open_engine(loaded(tmp_path), head)  # type: ignore[arg-type]
+    engine = opened(tmp_path, head)  # type: ignore[arg-type]
     assert engine.name == "torch"
     assert "there is none for 'gpt2'" in engine.why
     tokens = batch(pad=engine.pad)
@@ -118,16 +115,16 @@ def test_a_decoder_on_torch(head: str, tmp_path: Path) -> None:
 
 def test_a_classifier_without_padding_takes_one_text_at_a_time(tmp_path: Path) -> None:
     save("gpt2", tmp_path, "labels", n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=2, eos_token_id=2)
-    assert open_engine(loaded(tmp_path), "labels").tokens_at_once == 1
+    assert opened(tmp_path, "labels").tokens_at_once == 1
 
 
 @pytest.mark.parametrize("head", ["hidden", pytest.param("spans", marks=pytest.mark.slow)])
 def test_another_architecture_is_exported(head: str, tmp_path: Path) -> None:
     save("deberta-v2", tmp_path, head)
-    with_torch = open_engine(loaded(tmp_path), head)  # type: ignore[arg-type]
+    with_torch = opened(tmp_path, head)  # type: ignore[arg-type]
     assert with_torch.name == "torch"
     steps: list[Step] = []
-    engine = open_engine(loaded(tmp_path), head, engine="onnxruntime", progress=steps.append)  # type: ignore[arg-type]
+    engine = opened(tmp_path, head, engine="onnxruntime", progress=steps.append)  # type: ignore[arg-type]
     assert engine.name == "onnxruntime"
     assert "export of torch" in engine.why
     assert "there is none for 'deberta-v2'" in engine.why
@@ -142,7 +139,7 @@ def test_another_architecture_in_int8_and_what_it_leaves_behind(
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     save("deberta-v2", tmp_path / "model", dtype="float16")
-    engine = open_engine(loaded(tmp_path / "model"), "hidden", quantization="int8")
+    engine = opened(tmp_path / "model", quantization="int8")
     assert engine.quantization == "int8"
     assert "export of torch" in engine.why
     tokens = batch(pad=engine.pad)
@@ -156,13 +153,13 @@ def test_hidden_states_of_a_model_with_a_head(bert: Path) -> None:
     tokens = batch(types=True)
     expected = by_torch(bert, tokens)
     for engine in ("torch", "onnxruntime"):
-        assert apart(open_engine(loaded(bert), "hidden", engine=engine).forward(tokens), expected, tokens) < 2e-5
+        assert apart(opened(bert, engine=engine).forward(tokens), expected, tokens) < 2e-5
 
 
 @pytest.mark.slow
 def test_hidden_states_of_an_exported_model_with_a_head(tmp_path: Path) -> None:
     save("deberta-v2", tmp_path, "labels")
-    exported = open_engine(loaded(tmp_path), "hidden", engine="onnxruntime")
+    exported = opened(tmp_path, engine="onnxruntime")
     assert apart(exported.forward(batch()), by_torch(tmp_path, batch()), batch()) < 1e-4
 
 
@@ -177,7 +174,7 @@ def open_sessions(engine: Engine) -> int:
 
 @pytest.mark.parametrize("quantization", [None, "int8"])
 def test_texts_that_follow_one_another_take_all_cores_once_that_pays(bert: Path, quantization: str | None) -> None:
-    engine = open_engine(loaded(bert), "hidden", quantization=quantization)
+    engine = opened(bert, quantization=quantization)
     engine.lanes = 2
     expected = engine.forward(alone(100))
     for _ in range(50):
@@ -197,7 +194,7 @@ def test_texts_that_follow_one_another_take_all_cores_once_that_pays(bert: Path,
 
 
 def test_callers_in_several_threads_get_each_their_own(bert: Path) -> None:
-    engine = open_engine(loaded(bert), "hidden")
+    engine = opened(bert)
     engine.lanes = 2
     lengths = [5 + 7 * at % 90 for at in range(200)]
     expected = {length: engine.forward(alone(length)) for length in set(lengths)}
@@ -207,7 +204,7 @@ def test_callers_in_several_threads_get_each_their_own(bert: Path) -> None:
 
 
 def test_where_the_second_session_cannot_be_opened_one_goes_on(tmp_path: Path) -> None:
-    engine = open_engine(loaded(save("bert", tmp_path, vocab_size=2000)), "hidden")
+    engine = opened(save("bert", tmp_path, vocab_size=2000))
     assert isinstance(engine, OnnxEngine)
     engine.lanes = 2
     expected = engine.forward(alone(100))
@@ -221,7 +218,7 @@ def test_where_the_second_session_cannot_be_opened_one_goes_on(tmp_path: Path) -
 
 def test_the_engine_goes_on_without_the_files(bert: Path, tmp_path: Path) -> None:
     folder = save("bert", tmp_path / "model", vocab_size=2000)
-    engine = open_engine(loaded(folder), "hidden")
+    engine = opened(folder)
     tokens = batch()
     before = engine.forward(tokens)
     for file in folder.iterdir():
@@ -232,8 +229,8 @@ def test_the_engine_goes_on_without_the_files(bert: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "onnxrun"}, r"no engine='onnxrun'. Did you mean 'onnxruntime'\?"),
-        ({"quantization": "int4"}, r"no quantization='int4'. Did you mean 'int8'\?"),
+        ({"engine": "onnxrun"}, r"no engine='onnxrun' for this. Did you mean 'onnxruntime'\?"),
+        ({"quantization": "int4"}, r"no quantization='int4' for this. Did you mean 'int8'\?"),
         ({"engine": "torch", "quantization": "int8"}, "engine='torch', which has none. Leave engine out"),
         ({"device": "cuda", "quantization": "int8"}, "device='cuda' takes torch, which has none. Leave device out"),
         ({"device": "cuda", "engine": "onnxruntime"}, "computes on the CPU, and device='cuda'"),
@@ -242,7 +239,7 @@ def test_the_engine_goes_on_without_the_files(bert: Path, tmp_path: Path) -> Non
 )
 def test_what_does_not_go_together(bert: Path, options: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        open_engine(loaded(bert), "labels", **options)  # type: ignore[arg-type]
+        opened(bert, "labels", **options)  # type: ignore[arg-type]
 
 
 def test_a_device_that_is_not_here(bert: Path) -> None:
@@ -251,31 +248,26 @@ def test_a_device_that_is_not_here(bert: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(MissingLibraryError, match="needs a GPU"):
-        open_engine(loaded(bert), "labels", device="cuda")
-
-
-def test_a_head_that_the_architecture_lacks(bert: Path) -> None:
-    with pytest.raises(InputError, match="no head for 'spans': that is an architecture that ends in ForQuestionAnswer"):
-        open_engine(loaded(bert), "spans")
+        opened(bert, "labels", device="cuda")
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
 def test_a_token_that_is_not_in_the_vocabulary_is_an_error_of_ours(bert: Path, engine: str) -> None:
     tokens = batch()
     tokens.ids[0, 0] = 10_000
-    opened = open_engine(loaded(bert), "labels", engine=engine)
+    found = opened(bert, "labels", engine=engine)
     with pytest.raises(RunError, match="3 texts of up to 17 tokens"):
-        opened.forward(tokens)
-    assert opened.forward(batch()).shape == (3, 3)
+        found.forward(tokens)
+    assert found.forward(batch()).shape == (3, 3)
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
 def test_a_closed_engine_says_so(bert: Path, engine: str) -> None:
-    opened = open_engine(loaded(bert), "labels", engine=engine)
-    opened.close()
-    opened.close()
+    found = opened(bert, "labels", engine=engine)
+    found.close()
+    found.close()
     with pytest.raises(RunError, match="is closed"):
-        opened.forward(batch())
+        found.forward(batch())
 
 
 def test_the_users_module_is_left_as_it_is(tmp_path: Path) -> None:
@@ -284,7 +276,7 @@ def test_the_users_module_is_left_as_it_is(tmp_path: Path) -> None:
     save("bert", tmp_path, dtype="bfloat16")
     model = loaded(tmp_path)
     module = model.module
-    open_engine(model, "hidden", engine="torch").forward(batch())
+    opened(model, engine="torch").forward(batch())
     assert model.module is module
     assert module.dtype == torch.bfloat16
     outputs = model.run({"input_ids": batch().ids})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,34 +10,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import workbench as wb
 from workbench.errors import RunError
-from workbench.models.formats.huggingface import HuggingFaceModel
-from workbench.pipelines.engines import Batch, Engine, compute, open_engine
+from workbench.pipelines.engines import Batch, Engine, compute
 from workbench.pipelines.engines.schedule import batches
+from workbench.pipelines.windows import Piece
 
-from .encoders import save
-
-
-@dataclass
-class Tokens:
-    ids: list[int]
-    type_ids: list[int]
+from .encoders import opened, save
 
 
-def text(length: int, seed: int = 0, pair: bool = False) -> Tokens:
+def text(length: int, seed: int = 0, pair: bool = False) -> Piece:
     ids = np.random.default_rng([length, seed]).integers(5, 120, length).tolist()
-    return Tokens(ids, [int(pair and at > length // 2) for at in range(length)])
+    return Piece(ids, [int(pair and at > length // 2) for at in range(length)])
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    model = wb.load(save("bert", tmp_path_factory.mktemp("bert")))
-    assert isinstance(model, HuggingFaceModel)
-    opened = open_engine(model, "hidden")
-    assert opened.name == "onnxruntime"
-    opened.lanes = 3
-    return opened
+    engine = opened(save("bert", tmp_path_factory.mktemp("bert")))
+    assert engine.name == "onnxruntime"
+    engine.lanes = 3
+    return engine
 
 
 @given(
@@ -139,18 +129,16 @@ def test_what_is_cancelled_is_left_out(engine: Engine) -> None:
     assert done == []
 
 
-def test_progress_is_told_in_order_and_what_it_raises_ends_the_rest(engine: Engine) -> None:
-    told: list[tuple[int, int]] = []
-    texts = [text(100, seed) for seed in range(40)]
-    compute(engine, texts, lambda *_: None, progress=lambda done, of: told.append((done, of)))
-    assert told == sorted(told)
-    assert told[-1] == (40, 40)
+def test_what_ends_the_program_ends_the_work_of_all_lanes(engine: Engine) -> None:
+    """An interrupt comes to the caller's thread; a lane may ask for the exit as well."""
     begun: list[int] = []
 
-    def stops(done: int, of: int) -> None:
-        raise KeyboardInterrupt
+    def stops(output: np.ndarray[Any, Any], batch: Batch, places: list[int]) -> None:
+        begun.extend(places)
+        if len(begun) > 8:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compute(engine, texts, lambda output, batch, places: begun.extend(places), progress=stops)
-    assert len(begun) <= 3 * 5
+        compute(engine, [text(100, seed) for seed in range(40)], stops)
+    assert len(begun) <= 3 * 5 + 8
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("workbench lane")]

@@ -138,6 +138,21 @@ def test_a_tokenizer_that_knows_no_words_takes_what_stands_between_blanks(tmp_pa
             agree(pipe(text, aggregation_strategy=strategy), theirs(text, aggregation_strategy=strategy), text)
 
 
+@pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")
+def test_what_the_tokenizer_does_not_know_begins_a_word(tmp_path: Path) -> None:
+    letters = sorted(set("".join(TEXTS)))
+    tokenizer = Tokenizer(
+        models.Unigram([("[PAD]", 0.0), ("[UNK]", 0.0), ("\u2581", -2.0), *((one, -3.0) for one in letters)], unk_id=1)
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    folder = random_tagger(tmp_path, tokenizer, LABELS)
+    pipe, theirs = wb.pipeline("ner", folder), transformers.pipeline("token-classification", str(folder))
+    for text in ("in Pa\U0001f600ris and \U0001f680 in Rom\U0001f600", TEXTS[0]):
+        for strategy in STRATEGIES:
+            options = {"aggregation_strategy": strategy, "ignore_labels": []}
+            agree(pipe(text, **options), theirs(text, **options), text)
+
+
 def test_a_long_text_is_read_in_windows_that_lose_and_double_nothing(pipe: Any) -> None:
     draw = random.Random(2)
     parts, expected, length = [], [], 0

@@ -8,25 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-import workbench as wb
-from workbench.models.formats.huggingface import HuggingFaceModel
-from workbench.pipelines.engines import Batch, Engine, Head, open_engine
+from workbench.pipelines.engines import Batch, Engine, Head
 from workbench.pipelines.engines.schedule import compute
+from workbench.pipelines.windows import Piece
 
-from .encoders import save
-from .test_engines_schedule import Tokens, text
+from .encoders import opened, save
+from .test_engines_schedule import text
 
 SIZES: dict[str, dict[str, Any]] = {"xlnet": {"d_inner": 64, "d_head": 8, "max_position_embeddings": None}}
 ONE_BY_ONE = "one text at a time, since padding changes"
 
 
-def opened(folder: Path, kind: str, head: Head, **options: Any) -> Engine:
-    model = wb.load(save(kind, folder, head, **SIZES.get(kind, {})))
-    assert isinstance(model, HuggingFaceModel)
-    return open_engine(model, head, **options)
+def engine_of(folder: Path, kind: str, head: Head, **how: Any) -> Engine:
+    return opened(save(kind, folder, head, **SIZES.get(kind, {})), head, **how)
 
 
-def rows(engine: Engine, texts: list[Tokens]) -> dict[int, Any]:
+def rows(engine: Engine, texts: list[Piece]) -> dict[int, Any]:
     found: dict[int, Any] = {}
 
     def finish(output: np.ndarray[Any, Any], batch: Batch, places: list[int]) -> None:
@@ -48,7 +45,7 @@ def rows(engine: Engine, texts: list[Tokens]) -> dict[int, Any]:
     ],
 )
 def test_each_text_is_answered_as_it_is_alone(kind: str, head: Head, heeds: bool, tmp_path: Path) -> None:
-    engine = opened(tmp_path, kind, head)
+    engine = engine_of(tmp_path, kind, head)
     assert engine.name == "torch"
     texts = [text(length) for length in (30, 9, 17, 30, 4)]
     alone = [rows(engine, [one])[0] for one in texts]
@@ -62,17 +59,26 @@ def test_each_text_is_answered_as_it_is_alone(kind: str, head: Head, heeds: bool
         assert (engine.tokens_at_once == 1) is not heeds
 
 
-def test_an_exported_graph_is_tried_too(tmp_path: Path) -> None:
-    engine = opened(tmp_path, "convbert", "hidden", engine="onnxruntime")
+def test_an_exported_graph_is_tried_when_it_is_opened(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, "convbert", "hidden", engine="onnxruntime")
+    assert ONE_BY_ONE in engine.why
     texts = [text(length) for length in (12, 9)]
     alone = [rows(engine, [one])[0] for one in texts]
     together = rows(engine, texts)
     for place, expected in enumerate(alone):
         np.testing.assert_allclose(together[place], expected, atol=1e-4)
-    assert ONE_BY_ONE in engine.why
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "heeds"), [("convbert", False), ("deberta-v2", True)])
+def test_in_int8_its_float_weights_are_tried(kind: str, heeds: bool, tmp_path: Path) -> None:
+    """What int8 rounds away, or makes of other texts in the batch, does not decide."""
+    engine = engine_of(tmp_path, kind, "hidden", quantization="int8")
+    assert engine.heeds_padding is heeds
+    assert (ONE_BY_ONE in engine.why) is not heeds
 
 
 def test_texts_of_one_length_need_no_trial(tmp_path: Path) -> None:
-    engine = opened(tmp_path, "fnet", "labels")
+    engine = engine_of(tmp_path, "fnet", "labels")
     rows(engine, [text(9, seed) for seed in range(4)])
     assert engine.heeds_padding is None

@@ -120,7 +120,7 @@ def test_texts_that_were_cut_are_said_once(classifier: Any) -> None:
         ([3], {}, "Text 0 of 1 is int"),
         (TEXTS, {"quantizations": "int9"}, "Did you mean 'int8'"),
         (TEXTS, {"quantizations": ()}, "No quantisation is named"),
-        (TEXTS, {"quantizations": None}, "no quantisation 'None'"),
+        (TEXTS, {"quantizations": 8}, "no quantization=8 for this. There is 'int8', 'dynamic'"),
         (TEXTS, {"budget": -1}, "0 or more; got -1"),
         (TEXTS, {"seed": 0.5}, "whole number"),
     ],
@@ -146,10 +146,12 @@ def test_texts_that_are_written_are_compared_until_they_part() -> None:
     prompts = ["Once upon a time", "One, two,", "A fused kernel"]
     with wb.pipeline("text-generation", "sample:tiny-writer", temperature=2.0) as writer:
         found = writer.verdict(prompts, budget=0)
+        with pytest.raises(InputError, match=r"no quantization='dynamic' for this\. There is 'int8'\."):
+            writer.verdict(prompts, "dynamic")
     assert [one.name for one in found.candidates] == ["as it is", "int8"]
     (parted,) = found["int8"].likeness
     assert parted.value > 0.5, "nothing was drawn"
-    assert "dynamic was not measured: quantization='dynamic' is not there" in str(found)
+    assert not found.absent
     first, second = Generation("a b c d", "", 4, "stop"), Generation("a b x d e", "", 5, "stop")
     (parted,) = likeness("text-generation", [first], [second])
     assert parted.value == pytest.approx(2 / 5)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from workbench.models.tensor import Tensor
+from workbench.pipelines.graphs import Graph
 
-from .pieces import MICROSOFT, Pieces, Written, as_float32
+from .pieces import MICROSOFT, Pieces, as_float32
 from .weights import Encoder, Layer, Linear
 
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-DISABLED = ["SkipLayerNormFusion", "BiasGeluFusion"]
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_DISABLED = ["SkipLayerNormFusion", "BiasGeluFusion"]
 """Optimisers of ONNX Runtime whose fused kernels are slower on a CPU than the nodes that they replace."""
 
 
@@ -29,16 +31,16 @@ class EncoderGraph:
         self.encoder = encoder
         self.pieces = Pieces()
 
-    def written(self) -> Written:
+    def written(self) -> Graph:
         """Return the graph: token ids, mask and, where the encoder takes them, types in; hidden states or scores out.
 
         Raises
         ------
-        UnfitError
+        workbench.pipelines.graphs.UnfitError
             If the graph does not have what the encoder needs.
         """
         encoder, pieces = self.encoder, self.pieces
-        inputs = INPUTS if encoder.takes_types else INPUTS[:2]
+        inputs = _INPUTS if encoder.takes_types else _INPUTS[:2]
         mask = pieces.op("Cast", "attention_mask", to=6)  # int32
         bias = self.distances(encoder.relative) if encoder.relative is not None else ""
         x = self.embeddings()
@@ -51,7 +53,7 @@ class EncoderGraph:
         for linear in encoder.head:
             x = pieces.linear(x, linear)
         output = pieces.op("Identity", x)
-        return pieces.written(inputs, output, 2 if encoder.from_first else 3)
+        return replace(pieces.written(inputs, output, 2 if encoder.from_first else 3), disabled=_DISABLED)
 
     def embeddings(self) -> str:
         """Return the sum of the embeddings, normed."""

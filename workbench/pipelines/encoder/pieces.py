@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import numpy as np
 from workbench.arrays import TensorSpec
 from workbench.models.export.onnx_files import INLINE
 from workbench.models.tensor import Tensor
+from workbench.pipelines.graphs import Graph, UnfitError
 from workbench.text import format_bytes
 
-from .weights import Linear, UnfitError
+from .weights import Linear
 
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own operators: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md."""
@@ -36,28 +36,6 @@ _ACTIVATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tanh": ("Tanh", "", {}),
 }
 """By the names of transformers' activations.py."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """A graph as ONNX Runtime takes it.
-
-    Parameters
-    ----------
-    proto
-        The serialised ModelProto.
-    folder
-        In which the files of the weights lie that are not in ``proto``; None if all are.
-    nbytes
-        Bytes of all weights.
-    apart
-        Weights that are neither in ``proto`` nor in a file, by name.
-    """
-
-    proto: bytes
-    folder: Path | None
-    nbytes: int
-    apart: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
 
 class Pieces:
@@ -132,14 +110,14 @@ class Pieces:
         parts = [self.weight(norm.weight)] + ([self.weight(norm.bias)] if norm.bias is not None else [])
         return str(self.op("LayerNormalization", x, *parts, axis=-1, epsilon=epsilon))
 
-    def written(self, inputs: Iterable[str], output: str, rank: int) -> Written:
+    def written(self, inputs: Iterable[str], output: str, rank: int) -> Graph:
         """Return the graph from int64 inputs of (batch, sequence) to one float32 output; as :meth:`model`."""
         taken = [TensorSpec(name, "int64", ("batch", "sequence")) for name in inputs]
         return self.model(taken, [TensorSpec(output, "float32", (None,) * rank)], name="encoder")
 
     def model(
         self, inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec], *, name: str, apart: bool = False
-    ) -> Written:
+    ) -> Graph:
         """Return the graph, for which the pieces are used up.
 
         ``apart`` leaves large weights that are in no file out of the proto, which holds 2 GB.
@@ -180,7 +158,7 @@ class Pieces:
             key, array = within.popitem()
             initialisers.append(numpy_helper.from_array(array, key))
             del array
-        return Written(model.SerializeToString(), folder, nbytes, beside)
+        return Graph(model.SerializeToString(), nbytes, folder, beside)
 
 
 def _value_info(spec: TensorSpec) -> Any:

@@ -6,17 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import WorkbenchError
 from workbench.models.tensor import Tensor
+from workbench.pipelines.graphs import UnfitError
 
 from .families import FAMILIES, Family
 
 if TYPE_CHECKING:
     from workbench.pipelines.engines.engine import Head
-
-
-class UnfitError(WorkbenchError):
-    """Why a checkpoint has no graph of our own, as a clause; who asks for one takes the general way then."""
 
 
 @dataclass(frozen=True)

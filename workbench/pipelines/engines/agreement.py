@@ -18,7 +18,7 @@ from workbench.models.export.difference import difference, format_cosine
 from workbench.models.formats.huggingface import HuggingFaceModel
 from workbench.models.formats.onnx.providers import onnxruntime
 from workbench.models.tensor import Tensor
-from workbench.pipelines.encoder import UnfitError
+from workbench.pipelines.graphs import Graph, UnfitError
 
 from .engine import Batch, Engine
 
@@ -77,13 +77,14 @@ def trials(model: HuggingFaceModel, engine: Engine) -> list[Batch]:
     return made
 
 
-def fingerprint(model: HuggingFaceModel, graph: bytes, *others: str) -> str:
+def fingerprint(model: HuggingFaceModel, graph: Graph, *others: str) -> str:
     """Return what an agreement depends on, as a text: the graph, the checkpoint, and the libraries.
 
     Of each tensor a few values count, at its begin and its end: two trainings of one model differ in nearly all of
     them. Of the graph all counts, and so does each change of the code that writes it.
     """
-    mixed = hashlib.sha256(graph)
+    assert isinstance(graph.model, bytes)  # it was written here and is no path
+    mixed = hashlib.sha256(graph.model)
     libraries = [onnxruntime().__version__, *(metadata.version(name) for name in ("torch", "transformers"))]
     mixed.update(json.dumps([model.config, *libraries, *others], sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.tensors.items()):
@@ -109,25 +110,25 @@ def remembered(key: str, measure: Callable[[], Agreement]) -> tuple[Agreement, b
     return found, True
 
 
-def checked(found: Agreement, *, now: bool, of: str) -> str:
+def near_enough(found: Agreement, *, of: str) -> str:
     """Say how near a graph in float32 is to torch.
 
     Parameters
     ----------
-    found, now
-        As `remembered` gives them.
+    found
+        Of the two.
     of
         What was compared, such as ``"output"``.
 
     Raises
     ------
-    workbench.pipelines.encoder.UnfitError
+    workbench.pipelines.graphs.UnfitError
         If it is not near enough.
     """
     cosine = format_cosine(found.cosine)
     if not (found.cosine >= _LEAST_COSINE and found.apart <= _MOST_APART):
         raise UnfitError(f"it differs from torch, by {found.apart:.2g} of the largest {of} and in cosine ({cosine})")
-    return f"cosine to torch {cosine}, checked {'now' if now else 'before, with these weights and libraries'}"
+    return f"cosine to torch {cosine}"
 
 
 def processor() -> str:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from workbench.pipelines.computing import Computing
+
 Head = Literal["hidden", "labels", "token-labels", "spans"]
 """What is computed: hidden states, a score for each label, the same for each token, or begins and ends of spans."""
 
@@ -30,18 +32,23 @@ class Batch:
     mask: np.ndarray[Any, Any]
     types: np.ndarray[Any, Any] | None = None
 
+    @property
+    def lengths(self) -> np.ndarray[Any, Any]:
+        """Tokens of each text, padding not counted."""
+        lengths: np.ndarray[Any, Any] = self.mask.sum(axis=1)
+        return lengths
 
-class Engine(ABC):
-    """A model that is ready to compute. Several threads may call it at once."""
+    def of(self, rows: list[int]) -> Batch:
+        """Return some of its texts, without padding that all of them have."""
+        longest = int(self.lengths[rows].max())
+        parts = (self.ids, self.mask, self.types)
+        ids, mask, types = (None if part is None else np.ascontiguousarray(part[rows, :longest]) for part in parts)
+        return Batch(ids, mask, types)  # type: ignore[arg-type]  # the first two are always there
 
-    name: str
-    """``"onnxruntime"`` or ``"torch"``."""
-    why: str
-    """Why this one was chosen, and what it computes with, in a sentence."""
-    device: str = "cpu"
-    quantization: str | None = None
-    nbytes: int = 0
-    """Bytes of the weights that it computes with."""
+
+class Engine(Computing, ABC):
+    """A model that is ready to compute."""
+
     lanes: int = 1
     """How many batches it is best given at once, each by a thread of its own."""
     tokens_at_once: int = 4096
@@ -73,5 +80,7 @@ class Engine(ABC):
         """Compute one text that nobody else waits beside, as soon as that can be; as :meth:`forward`."""
         return self.forward(batch)
 
-    def close(self) -> None:  # noqa: B027  most have nothing to give back
-        """Give back what it holds; it computes nothing afterwards."""
+
+def padding_id(configured: object) -> int:
+    """Return the token id of padding, which a configuration need not have; the mask hides it, whatever it is."""
+    return configured if type(configured) is int and configured >= 0 else 0

@@ -12,9 +12,12 @@ from workbench.models.export.step import Report, part
 from workbench.models.formats.huggingface import HuggingFaceModel
 from workbench.models.load import load
 from workbench.models.torch_model import TorchModel
+from workbench.pipelines.graphs import Graph
 
-from .engine import Head
-from .onnxruntime import Graph, OnnxEngine
+from .agreement import trials
+from .engine import Head, padding_id
+from .onnxruntime import OnnxEngine
+from .padding import heeds_padding, one_by_one
 from .torch import is_float32, without_head
 
 _OUTPUTS: dict[Head, list[str]] = {
@@ -54,29 +57,28 @@ def exported_engine(
         exporting = report if quantization is None else part(report, 0.0, 0.6)
         exported = _taken(model, head).to_onnx(path, dtype="float32", outputs=_OUTPUTS[head], progress=exporting)
         facts = f"{exported.export.exporter}, at most {exported.export.worst.relative:.1g} from torch"
+        engine = _opened(model, head, path)
+        heeds = heeds_padding(engine, trials(model, engine)[0])
         if quantization is not None:
             smaller = folder / f"{quantization}.onnx"
             made = exported.quantize(quantization, smaller, progress=part(report, 0.6, 1.0))
             cosine = f", cosine to float32 {format_cosine(made.worst.cosine)} on random tokens" if made.worst else ""
-            path, facts = smaller, f"{facts}; {quantization}{cosine}"
-        pad = model.config.get("pad_token_id")
-        graph = Graph(str(path), sum(one.stat().st_size for one in folder.glob(f"{path.name}*")))
-        engine = OnnxEngine(
-            graph,
-            lambda: graph,
-            model.given,
-            outputs=_OUTPUTS[head],
-            pad=pad if type(pad) is int and pad >= 0 else 0,
-            quantization=quantization,
-        )
-        engine.heeds_padding = None
+            engine, facts = _opened(model, head, smaller, quantization), f"{facts}; {quantization}{cosine}"
+        engine.compared_now = True
         engine.why = f"ONNX Runtime with an export of torch ({facts}), since a graph of our own does not do: {why}"
+        one_by_one(engine, needed=not heeds)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     # its weights may be mapped from there
     weakref.finalize(engine, shutil.rmtree, folder, ignore_errors=True)
     return engine
+
+
+def _opened(model: HuggingFaceModel, head: Head, path: Path, quantization: str | None = None) -> OnnxEngine:
+    graph = Graph(str(path), sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*")))
+    pad = padding_id(model.config.get("pad_token_id"))
+    return OnnxEngine(graph, lambda: graph, model.given, outputs=_OUTPUTS[head], pad=pad, quantization=quantization)
 
 
 def _taken(model: HuggingFaceModel, head: Head) -> TorchModel:

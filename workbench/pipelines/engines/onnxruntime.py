@@ -5,17 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fused_kernels import get_num_threads
 from workbench.errors import RunError, WorkbenchError
-from workbench.models.formats.onnx.providers import onnxruntime
 from workbench.models.formats.onnx.reasons import reason
+from workbench.pipelines.graphs import Graph, open_session
 
 from .engine import Batch, Engine
 
@@ -29,28 +27,6 @@ long as on one core with 0.5 ms, and half with 1. ONNX Runtime's own choice keep
 
 A text that comes later finds it asleep, and then the system often wakes it on the caller's core: 128 tokens in int8
 took 14 ms on two cores and 8 on one, when they came 10 ms apart, and 4 and 7 one after the other."""
-
-
-@dataclass(frozen=True)
-class Graph:
-    """What a session is made of.
-
-    Parameters
-    ----------
-    model
-        Path, or the bytes of a serialised ModelProto.
-    nbytes
-        Of the weights.
-    folder
-        Where the files are that ``model`` names as those of its weights; beside the path if None.
-    disabled
-        Optimisers of ONNX Runtime that are left out.
-    """
-
-    model: str | bytes
-    nbytes: int
-    folder: Path | None = None
-    disabled: Sequence[str] = ()
 
 
 class OnnxEngine(Engine):
@@ -96,7 +72,7 @@ class OnnxEngine(Engine):
     ) -> None:
         self.given, self.pad, self.quantization, self.nbytes = given, pad, quantization, graph.nbytes
         began = time.perf_counter()
-        self._session = _session(graph, given, 1)
+        self._session: Any = self._opened(graph, 1)
         self._paid = began - time.perf_counter()
         """Seconds that texts which follow one another have taken, less those that a second session takes to open."""
         self._ended = 0.0
@@ -160,9 +136,12 @@ class OnnxEngine(Engine):
         """Let the sessions go."""
         self._session = self._wide = self._again = None
 
+    def _opened(self, graph: Graph, threads: int) -> Any:
+        return open_session(graph, self.given, threads=threads, spin_duration_us=f"{_SPIN * 1e6:.0f}")
+
     def _open_wide(self, again: Callable[[], Graph]) -> None:
         try:
-            self._wide = _session(again(), self.given, min(self.lanes, _WIDE_MOST))
+            self._wide = self._opened(again(), min(self.lanes, _WIDE_MOST))
         except (WorkbenchError, MemoryError):  # files that are gone, or no room: one core is enough to go on with
             self._wide = None
 
@@ -180,23 +159,3 @@ class OnnxEngine(Engine):
                 f"{batch.ids.shape[1]} tokens: {reason(error)}."
             ) from error
         return outputs[0] if len(outputs) == 1 else np.stack(outputs, -1)
-
-
-def _session(graph: Graph, given: str, threads: int) -> Any:
-    runtime = onnxruntime()
-    settings = runtime.SessionOptions()
-    settings.log_severity_level = 4  # what fails is raised; nothing is written to the terminal
-    settings.intra_op_num_threads = threads
-    settings.add_session_config_entry("session.intra_op.spin_duration_us", f"{_SPIN * 1e6:.0f}")
-    if graph.folder is not None:
-        settings.add_session_config_entry("session.model_external_initializers_file_folder_path", str(graph.folder))
-    try:
-        return runtime.InferenceSession(
-            graph.model,
-            settings,
-            providers=["CPUExecutionProvider"],
-            enable_fallback=False,
-            disabled_optimizers=list(graph.disabled) or None,
-        )
-    except Exception as error:
-        raise RunError(f"ONNX Runtime {runtime.__version__} does not take {given}: {reason(error)}.") from error

@@ -9,14 +9,14 @@ from workbench.errors import RunError
 from workbench.models.export.difference import format_cosine
 from workbench.models.export.step import Report, Step
 from workbench.models.formats.huggingface import HuggingFaceModel
-from workbench.pipelines.encoder import Encoder, UnfitError, read_encoder
-from workbench.pipelines.encoder.graph import DISABLED, EncoderGraph
+from workbench.pipelines.encoder import Encoder, read_encoder
+from workbench.pipelines.encoder.graph import EncoderGraph
 from workbench.pipelines.encoder.int8 import Int8Graph
-from workbench.pipelines.encoder.pieces import Written
+from workbench.pipelines.graphs import Graph, UnfitError
 
-from .agreement import Agreement, agreement, checked, fingerprint, processor, remembered, trials
-from .engine import Head
-from .onnxruntime import Graph, OnnxEngine
+from .agreement import Agreement, agreement, fingerprint, near_enough, processor, remembered, trials
+from .engine import Head, padding_id
+from .onnxruntime import OnnxEngine
 from .torch import TorchEngine
 
 _LEAST_INT8 = 0.95
@@ -42,7 +42,7 @@ def own_engine(model: HuggingFaceModel, head: Head, quantization: str | None, re
 
     Raises
     ------
-    workbench.pipelines.encoder.UnfitError
+    workbench.pipelines.graphs.UnfitError
         If there is no graph for it, or if it computes something else than torch.
     """
     report(Step("writing the graph", 0.0))
@@ -50,13 +50,14 @@ def own_engine(model: HuggingFaceModel, head: Head, quantization: str | None, re
     write = partial(_plain, encoder)
     graph = write()
     plain = _opened(graph, write, model) if quantization is None else None
-    key = fingerprint(model, _bytes(graph), head)
-    why = _float_agreement(key, model, head, lambda: plain or _opened(graph, write, model), report)
+    key = fingerprint(model, graph, head)
+    why, now = _float_agreement(key, model, head, lambda: plain or _opened(graph, write, model), report)
     if plain is not None:
         engine = plain
     else:
         engine, least = _quantized(model, head, encoder, str(quantization), report)
         why = f"{least}; in float32 {why}"
+    engine.compared_now |= now
     if encoder.layers[0].out.weight.shape[0] <= _NARROW:
         engine.tokens_at_once *= 2
     how = "float32" if quantization is None else f"{quantization} ({_HOW[quantization]})"
@@ -66,8 +67,8 @@ def own_engine(model: HuggingFaceModel, head: Head, quantization: str | None, re
 
 def _float_agreement(
     key: str, model: HuggingFaceModel, head: Head, opened: Callable[[], OnnxEngine], report: Report
-) -> str:
-    """Say how near the graph is to torch, or refuse it."""
+) -> tuple[str, bool]:
+    """Say how near the graph is to torch, and whether that was measured now; or refuse it."""
 
     def measure() -> Agreement:
         report(Step("checking the graph against torch", 0.3))
@@ -79,7 +80,7 @@ def _float_agreement(
             raise UnfitError(f"it could not be compared with torch: {error}") from error
 
     found, now = remembered(key, measure)
-    return checked(found, now=now, of="output")
+    return near_enough(found, of="output"), now
 
 
 def _quantized(
@@ -99,34 +100,24 @@ def _quantized(
         tried = engine if head == "hidden" else _opened(write_hidden(), write_hidden, model)
         return agreement(tried, reference, trials(model, tried))
 
-    found, _ = remembered(fingerprint(model, _bytes(graph), processor()), measure)
+    found, engine.compared_now = remembered(fingerprint(model, graph, processor()), measure)
     if not found.cosine >= _LEAST_INT8:
         raise UnfitError(f"in {quantization} its hidden states have a cosine of {format_cosine(found.cosine)} only")
     return engine, f"cosine to float32 {format_cosine(found.cosine)} at least, of the hidden states of random tokens"
 
 
 def _plain(encoder: Encoder) -> Graph:
-    return _graph(EncoderGraph(encoder).written())
+    return EncoderGraph(encoder).written()
 
 
 def _int8(encoder: Encoder, quantization: str) -> Graph:
-    return _graph(Int8Graph(encoder, scaled=quantization == "int8").written())
-
-
-def _graph(written: Written) -> Graph:
-    return Graph(written.proto, written.nbytes, written.folder, DISABLED)
-
-
-def _bytes(graph: Graph) -> bytes:
-    assert isinstance(graph.model, bytes)  # it was written here and is no path
-    return graph.model
+    return Int8Graph(encoder, scaled=quantization == "int8").written()
 
 
 def _opened(
     graph: Graph, again: Callable[[], Graph], model: HuggingFaceModel, quantization: str | None = None
 ) -> OnnxEngine:
-    pad = model.config.get("pad_token_id")
-    pad = pad if type(pad) is int and pad >= 0 else 0
+    pad = padding_id(model.config.get("pad_token_id"))
     try:
         return OnnxEngine(graph, again, model.given, pad=pad, quantization=quantization)
     except RunError as error:  # a build of ONNX Runtime without the operators

@@ -12,8 +12,8 @@ import numpy as np
 
 from .engine import Batch, Engine
 
-_TOLERANCE, _HALF, _INT8 = 1e-3, 3e-2, 0.05
-"""What rounding may make of a text's largest value: in float32, elsewhere than on a CPU, and with int8 weights."""
+_TOLERANCE, _HALF = 1e-3, 3e-2
+"""What rounding may make of a text's largest value: in float32, and elsewhere than on a CPU."""
 _LEAST = 0.1
 """Of smaller values as much is let pass as of this one."""
 
@@ -21,13 +21,10 @@ _LEAST = 0.1
 def together(engine: Engine, batch: Batch) -> np.ndarray[Any, Any]:
     """Compute a batch so that each text gets what it would get alone.
 
-    The first batch with padding says whether the engine does that by itself: its shortest text is computed once more,
-    alone. If not, texts are computed one by one from then on, and ``why`` says so.
-
     Parameters
     ----------
     engine
-        What computes; ``heeds_padding`` is None where that is not known yet.
+        What computes; where ``heeds_padding`` is None the first batch with padding finds it out.
     batch
         As :meth:`~workbench.pipelines.engines.engine.Engine.forward` takes it.
 
@@ -36,20 +33,12 @@ def together(engine: Engine, batch: Batch) -> np.ndarray[Any, Any]:
     numpy.ndarray
         As of ``forward``; what stands at padding means nothing.
     """
-    lengths = batch.mask.sum(axis=1)
-    if engine.heeds_padding or lengths.min() == batch.mask.shape[1]:
+    padded = not engine.heeds_padding and batch.lengths.min() < batch.mask.shape[1]
+    if padded and engine.heeds_padding is None:
+        one_by_one(engine, needed=not heeds_padding(engine, batch))
+    if engine.heeds_padding or not padded:
         return engine.forward(batch)
-    if engine.heeds_padding is None:
-        output = engine.forward(batch)
-        shortest = int(lengths.argmin())
-        if _alike(engine, output[shortest], _alone(engine, batch, shortest)):
-            if engine.heeds_padding is None:  # another lane may have found by now that it does not
-                engine.heeds_padding = True
-            return output
-        if engine.heeds_padding is not False:
-            engine.heeds_padding, engine.tokens_at_once = False, 1
-            engine.why += ", one text at a time, since padding changes what this architecture gives"
-    rows = [_alone(engine, batch, row) for row in range(len(lengths))]
+    rows = [engine.forward(batch.of([row]))[0] for row in range(len(batch.mask))]
     shape = (batch.mask.shape[1], *rows[0].shape[1:]) if rows[0].ndim > 1 else rows[0].shape
     output = np.zeros((len(rows), *shape), np.float32)
     for place, row in enumerate(rows):
@@ -57,18 +46,22 @@ def together(engine: Engine, batch: Batch) -> np.ndarray[Any, Any]:
     return output
 
 
-def _alone(engine: Engine, batch: Batch, row: int) -> np.ndarray[Any, Any]:
-    """Return what the engine gives for one text without padding."""
-    one = slice(row, row + 1), slice(int(batch.mask[row].sum()))
-    ids, mask, types = (
-        None if part is None else np.ascontiguousarray(part[one]) for part in (batch.ids, batch.mask, batch.types)
-    )
-    assert ids is not None and mask is not None
-    result: np.ndarray[Any, Any] = engine.forward(Batch(ids, mask, types))[0]
-    return result
+def heeds_padding(engine: Engine, batch: Batch) -> bool:
+    """Tell whether an engine gives the shortest text of a batch beside the longest what it gives that text alone.
+
+    Its weights are in float: with int8 the ranges of what they are multiplied with depend on all texts of a batch.
+    """
+    lengths = batch.lengths
+    shortest, longest = int(lengths.argmin()), int(lengths.argmax())
+    alone, beside = (engine.forward(batch.of(rows))[0] for rows in ([shortest], [shortest, longest]))
+    tolerance = _TOLERANCE if engine.device == "cpu" else _HALF
+    return bool(np.abs(beside[: len(alone)] - alone).max() <= tolerance * max(float(np.abs(alone).max()), _LEAST))
 
 
-def _alike(engine: Engine, padded: np.ndarray[Any, Any], alone: np.ndarray[Any, Any]) -> bool:
-    tolerance = _INT8 if engine.quantization else _TOLERANCE if engine.device == "cpu" else _HALF
-    apart = np.abs(padded[: len(alone)] - alone).max()
-    return bool(apart <= tolerance * max(float(np.abs(alone).max()), _LEAST))
+def one_by_one(engine: Engine, *, needed: bool) -> None:
+    """Let an engine compute texts one by one, if needed, and say so; of two threads that differ, one needs it."""
+    if needed and engine.heeds_padding is not False:
+        engine.heeds_padding, engine.tokens_at_once = False, 1
+        engine.why += ", one text at a time, since padding changes what this architecture gives"
+    elif engine.heeds_padding is None:
+        engine.heeds_padding = True

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from workbench.pipelines.windows import Encoded
+
 from .engine import Batch, Engine
 from .padding import together
-
-
-class Tokens(Protocol):
-    """The tokens of a text, or of a pair, as ``tokenizers.Encoding`` has them."""
-
-    @property
-    def ids(self) -> Sequence[int]:
-        """Of the tokens."""
-
-    @property
-    def type_ids(self) -> Sequence[int]:
-        """0 for tokens of the first text, 1 for those of the second."""
-
 
 Finish = Callable[[np.ndarray[Any, Any], Batch, list[int]], object]
 """Takes what an engine gave for a batch, the batch, and the places of its texts."""
@@ -32,11 +21,10 @@ _LEAST_TOKENS = 128
 
 def compute(
     engine: Engine,
-    encodings: Sequence[Tokens],
+    encodings: Sequence[Encoded],
     finish: Finish,
     *,
     cancelled: Callable[[], bool] | None = None,
-    progress: Callable[[int, int], object] | None = None,
 ) -> dict[int, Exception]:
     """Compute all texts; one alone without a thread or a sort.
 
@@ -51,9 +39,6 @@ def compute(
         with the engine's output, the batch, and the places of its texts in ``encodings``.
     cancelled
         Asked before each batch from any thread; once it says True the rest is left out.
-    progress
-        Called after each batch, one call at a time, with the texts that are done and all of them. What it raises ends
-        the rest, and is raised.
 
     Returns
     -------
@@ -68,10 +53,8 @@ def compute(
             finish(engine.forward_alone(batch), batch, [0])
         except Exception as error:
             return {0: error}
-        if progress is not None:
-            progress(1, 1)
         return {}
-    return _Run(engine, encodings, finish, cancelled, progress).through()
+    return _Run(engine, encodings, finish, cancelled).through()
 
 
 def batches(lengths: Sequence[int], tokens_at_once: int, lanes: int) -> list[list[int]]:
@@ -110,18 +93,16 @@ class _Run:
     def __init__(
         self,
         engine: Engine,
-        encodings: Sequence[Tokens],
+        encodings: Sequence[Encoded],
         finish: Finish,
         cancelled: Callable[[], bool] | None,
-        progress: Callable[[int, int], object] | None,
     ) -> None:
         self.errors: dict[int, Exception] = {}
-        self._engine, self._finish, self._cancelled, self._progress = engine, finish, cancelled, progress
+        self._engine, self._finish, self._cancelled = engine, finish, cancelled
         self._ids = [np.array(encoding.ids, np.int64) for encoding in encodings]
         self._encodings = encodings
         self._lock, self._ended = threading.Lock(), False
         self._left: Iterator[list[int]] = iter(())
-        self._done = 0
         self._raised: BaseException | None = None
 
     def through(self) -> dict[int, Exception]:
@@ -161,10 +142,6 @@ class _Run:
                 self._finish(together(self._engine, batch), batch, places)
             except Exception as error:
                 self.errors.update(dict.fromkeys(places, error))
-            if self._progress is not None:
-                with self._lock:
-                    self._done += len(places)
-                    self._progress(self._done, len(self._ids))
 
     def _batch(self, places: list[int]) -> Batch:
         rows = [self._ids[place] for place in places]
@@ -183,7 +160,7 @@ class _Run:
         return Batch(ids, mask, types)
 
 
-def _alone(encoding: Tokens, engine: Engine) -> Batch:
+def _alone(encoding: Encoded, engine: Engine) -> Batch:
     ids = np.array([encoding.ids], np.int64)
     types = encoding.type_ids if engine.takes_types else None
     return Batch(ids, np.ones(ids.shape, np.int64), np.array([types], np.int64) if types and any(types) else None)

@@ -11,7 +11,7 @@ from workbench.errors import RunError
 from workbench.models.formats.huggingface import HuggingFaceModel
 from workbench.models.torch_arrays import check_device, first_line, import_or_say
 
-from .engine import Batch, Engine, Head
+from .engine import Batch, Engine, Head, padding_id
 
 _TOKENS_ON_CPU, _TOKENS_ELSEWHERE = 1024, 16_384
 
@@ -64,7 +64,7 @@ class TorchEngine(Engine):
         pad = getattr(module.config, "pad_token_id", None)
         if pad is None and head == "labels":
             self.tokens_at_once = 1  # transformers finds the last token by the padding's id; without one, text by text
-        self.pad = pad if isinstance(pad, int) and pad >= 0 else 0
+        self.pad = padding_id(pad)
         dtype = str(next(iter(module.parameters())).dtype).removeprefix("torch.")
         self.why = f"{why}torch {torch.__version__} in {dtype} on {self.device}"
 

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.pipelines.computing import Computing
+
 if TYPE_CHECKING:
     import torch
 
@@ -17,17 +19,9 @@ DEFAULT_LENGTH = 256
 """New tokens where neither the caller nor the model says how many; as the pipeline of transformers has it."""
 
 
-class Decoder(ABC):
-    """A model that is ready to continue tokens. Several threads may use it at once."""
+class Decoder(Computing, ABC):
+    """A model that is ready to continue tokens."""
 
-    name: str
-    """``"torch"`` or ``"onnxruntime"``."""
-    why: str
-    """Why this one was chosen, and what it computes with, in a sentence."""
-    device: str = "cpu"
-    quantization: str | None = None
-    nbytes: int = 0
-    """Bytes of the weights that it computes with."""
     longest: int | None = None
     """So many tokens, of prompt and text, it has positions for; None if there is no end."""
     takes_padding: bool = True
@@ -74,9 +68,6 @@ class Decoder(ABC):
         longest
             So many new tokens at the most.
         """
-
-    def close(self) -> None:  # noqa: B027  most have nothing to give back
-        """Give back what it holds; it computes nothing afterwards."""
 
 
 class Continuation(ABC):

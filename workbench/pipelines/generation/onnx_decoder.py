@@ -12,7 +12,7 @@ from workbench.models.formats.huggingface.signature import longest_text
 from workbench.models.formats.onnx.providers import onnxruntime
 from workbench.models.formats.onnx.reasons import reason
 from workbench.models.torch_arrays import first_line
-from workbench.pipelines.encoder.pieces import Written
+from workbench.pipelines.graphs import Graph, open_session
 
 from .causal import Causal
 from .causal.graph import COSINES, IDS, LAST, LENGTHS, LOGITS, SINES, TOTAL, past
@@ -30,7 +30,7 @@ class OnnxDecoder(Decoder):
 
     Parameters
     ----------
-    written, causal
+    graph, causal
         The graph, and what it computes.
     module
         Of transformers, without weights: it prepares options and knows the rotations.
@@ -47,12 +47,12 @@ class OnnxDecoder(Decoder):
 
     name = "onnxruntime"
 
-    def __init__(
-        self, written: Written, causal: Causal, module: Any, given: str, quantization: str | None = None
-    ) -> None:
-        self._session: Any = _session(written, given)
+    def __init__(self, graph: Graph, causal: Causal, module: Any, given: str, quantization: str | None = None) -> None:
+        # Threads that wait for the next token must not hold the cores that torch draws it on: with spinning a token of
+        # a model of 135M parameters took 24 ms, and 17 without.
+        self._session: Any = open_session(graph, given, allow_spinning="0")
         self.causal, self._module, self._given = causal, module, given
-        self.generation, self.quantization, self.nbytes = module.generation_config, quantization, written.nbytes
+        self.generation, self.quantization, self.nbytes = module.generation_config, quantization, graph.nbytes
         self.longest = longest_text(module.config.to_dict())
         self._prepare = Preparation(module)
         self._rotations = np.zeros((2, 0, causal.head_size // 2), np.float32)
@@ -142,26 +142,6 @@ class OnnxContinuation(Continuation):
         self._tokens = np.array(tokens, np.int64)[:, None]
         self._lengths = self._lengths + np.int32(1)
         self._last = np.zeros_like(self._last)
-
-
-def _session(written: Written, given: str) -> Any:
-    runtime = onnxruntime()
-    settings = runtime.SessionOptions()
-    settings.log_severity_level = 4  # what fails is raised; nothing is written to the terminal
-    # Threads that wait for the next token must not hold the cores that torch draws it on: with it a token of a model of
-    # 135M parameters took 24 ms, and 17 without.
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if written.folder is not None:
-        settings.add_session_config_entry("session.model_external_initializers_file_folder_path", str(written.folder))
-    if written.apart:
-        values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in written.apart.values()]
-        settings.add_external_initializers(list(written.apart), values)
-    try:
-        return runtime.InferenceSession(
-            written.proto, settings, providers=["CPUExecutionProvider"], enable_fallback=False
-        )
-    except Exception as error:
-        raise RunError(f"ONNX Runtime {runtime.__version__} does not take {given}: {reason(error)}.") from error
 
 
 def _rotations(module: Any, room: int) -> np.ndarray[Any, Any]:

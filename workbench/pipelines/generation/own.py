@@ -12,8 +12,8 @@ from workbench.errors import RunError
 from workbench.models.export.difference import difference, format_cosine
 from workbench.models.export.step import Report, Step
 from workbench.models.torch_arrays import import_or_say
-from workbench.pipelines.encoder import UnfitError
-from workbench.pipelines.engines.agreement import Agreement, checked, fingerprint, processor, remembered
+from workbench.pipelines.engines.agreement import Agreement, fingerprint, near_enough, processor, remembered
+from workbench.pipelines.graphs import UnfitError
 from workbench.text import format_bytes
 
 from .causal import Causal, read_causal
@@ -51,7 +51,7 @@ def own_decoder(model: HuggingFaceModel, quantization: str | None, report: Repor
 
     Raises
     ------
-    workbench.pipelines.encoder.UnfitError
+    workbench.pipelines.graphs.UnfitError
         If there is no graph for it, or if it computes something else than torch.
     """
     kind = model.config.get("model_type")
@@ -70,15 +70,15 @@ def own_decoder(model: HuggingFaceModel, quantization: str | None, report: Repor
 
 def _in_float32(model: HuggingFaceModel, causal: Causal, module: Any, report: Report) -> OnnxDecoder:
     """Return the decoder, once it is known to compute what torch computes."""
-    written = CausalGraph(causal).written()
-    decoder = OnnxDecoder(written, causal, module, model.given)
+    graph = CausalGraph(causal).written()
+    decoder = OnnxDecoder(graph, causal, module, model.given)
 
     def measured() -> Agreement:
         report(Step("checking the graph against torch", 0.3))
         return agreement(decoder, TorchDecoder(model.build().float().cpu(), model.given), causal)
 
-    found, now = remembered(fingerprint(model, written.proto, "causal"), measured)
-    how = checked(found, now=now, of="logit")
+    found, decoder.compared_now = remembered(fingerprint(model, graph, "causal"), measured)
+    how = near_enough(found, of="logit")
     decoder.why = f"ONNX Runtime with a graph of our own for {causal.family} in float32: {how}"
     return decoder
 
@@ -86,14 +86,14 @@ def _in_float32(model: HuggingFaceModel, causal: Causal, module: Any, report: Re
 def _in_int8(model: HuggingFaceModel, causal: Causal, module: Any, report: Report) -> OnnxDecoder:
     """Return the decoder, and say how near its logits are to those of torch."""
     report(Step("quantising the weights", 0.1))
-    written = Int8CausalGraph(causal).written()
-    decoder = OnnxDecoder(written, causal, module, model.given, "int8")
+    graph = Int8CausalGraph(causal).written()
+    decoder = OnnxDecoder(graph, causal, module, model.given, "int8")
 
     def measured() -> Agreement:
         report(Step("measuring the error", 0.6))
         return agreement(decoder, TorchDecoder(model.build().float().cpu(), model.given), causal)
 
-    found, _ = remembered(fingerprint(model, written.proto, "causal", processor()), measured)
+    found, decoder.compared_now = remembered(fingerprint(model, graph, "causal", processor()), measured)
     if not found.cosine >= _LEAST_INT8:
         raise UnfitError(f"in int8 its logits have a cosine of {format_cosine(found.cosine)} only")
     decoder.why = (

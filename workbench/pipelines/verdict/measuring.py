@@ -17,10 +17,10 @@ from workbench.bench.environment import Watch, environment, threads
 from workbench.bench.statistics import speedup
 from workbench.errors import InputError, RunError, TruncationWarning
 from workbench.models.export.step import Report, Step, nobody, part
+from workbench.pipelines.computing import check_name
 from workbench.pipelines.texts import checked
-from workbench.text import did_you_mean
 
-from .likeness import MEASURES, likeness
+from .likeness import likeness
 from .rules import find
 from .turns import Turns
 from .verdict import AS_IT_IS, Candidate, Speed, Verdict
@@ -28,7 +28,6 @@ from .verdict import AS_IT_IS, Candidate, Speed, Verdict
 if TYPE_CHECKING:
     from workbench.pipelines.task import Pipeline
 
-KNOWN = ("int8", "dynamic")
 _PIECE = 64
 """Texts that are answered between two reports."""
 
@@ -39,7 +38,7 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {"text-generation": {"do_sample": Fa
 def weigh(
     pipe: Pipeline,
     texts: Any,
-    quantizations: str | Sequence[str] = KNOWN,
+    quantizations: str | Sequence[str] | None = None,
     *,
     budget: float = 10.0,
     seed: int = 0,
@@ -58,7 +57,7 @@ def weigh(
     texts
         What the pipeline takes: texts, or pairs of question and context. A few hundred of your own say most.
     quantizations
-        Which ones to weigh, out of ``"int8"`` and ``"dynamic"``.
+        Which ones to weigh; all that the task has if None.
     budget
         Seconds of timing, beside the answers; at least 7 rounds are run.
     seed
@@ -74,7 +73,7 @@ def weigh(
     Raises
     ------
     workbench.errors.InputError
-        If the texts are none, or a quantisation is unknown.
+        If the texts are none, or the task has no such quantisation.
     workbench.errors.RunError
         If the model can be computed in none of these ways, with the reasons.
     """
@@ -118,20 +117,16 @@ class _Answers:
     seconds: float
 
 
-def _names(pipe: Pipeline, quantizations: str | Sequence[str]) -> list[str]:
-    if pipe.task not in MEASURES:
-        raise InputError(f"There is no quantisation for {pipe.task} to be weighed; there is for {', '.join(MEASURES)}.")
-    several = isinstance(quantizations, Iterable) and not isinstance(quantizations, str)
-    names = list(dict.fromkeys(quantizations)) if several else [str(quantizations)]
+def _names(pipe: Pipeline, quantizations: str | Sequence[str] | None) -> list[str]:
+    asked: Any = pipe.quantizations if quantizations is None else quantizations
+    names = list(asked) if isinstance(asked, Iterable) and not isinstance(asked, str) else [asked]
     for name in names:
-        if name not in KNOWN:
-            raise InputError(
-                f"There is no quantisation {name!r}.{did_you_mean(name, KNOWN)} There are: "
-                f"{', '.join(map(repr, KNOWN))}."
-            )
+        check_name("quantization", name, pipe.quantizations)
     if not names:
-        raise InputError(f"No quantisation is named to be weighed. There are: {', '.join(map(repr, KNOWN))}.")
-    return names
+        raise InputError(
+            f"No quantisation is named to be weighed. There is: {', '.join(map(repr, pipe.quantizations))}."
+        )
+    return list(dict.fromkeys(names))
 
 
 def _opened(

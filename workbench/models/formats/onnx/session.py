@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +12,10 @@ from workbench.errors import LoadError, RunError
 from workbench.models.awaited import Stop
 from workbench.models.outputs import Outputs
 
+from .opening import open_session, silent_options
 from .providers import AUTO, PROVIDERS, chain, onnxruntime
 from .reasons import reason
 from .values import from_value, is_native, to_value
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 OPTIMIZATIONS = {
     "disable": "ORT_DISABLE_ALL",
@@ -87,15 +85,8 @@ class Session:
         runtime = onnxruntime()
         self.provider = "cpu" if options["provider"] == AUTO else options["provider"]
         providers = chain(self.provider, options["provider_options"])
-        settings = _settings(options, profile)
-        if weights:
-            self._weights = [to_value(array) for array in weights.values()]  # ONNX Runtime uses them where they are
-            settings.add_external_initializers(list(weights), self._weights)
         try:
-            # its own fallback would print, try again elsewhere, and hide that it did
-            self._session: InferenceSession = runtime.InferenceSession(
-                model, settings, providers=providers, enable_fallback=False
-            )
+            self._session = open_session(model, _settings(options, profile), providers=providers, weights=weights)
         except Exception as error:
             why = f"ONNX Runtime {runtime.__version__} cannot run {given}: {reason(error)}."
             if type(error).__name__ not in _REFUSALS:
@@ -175,8 +166,7 @@ def _until(stop: Stop) -> Any:
 
 def _settings(options: Mapping[str, Any], profile: str) -> Any:
     runtime = onnxruntime()
-    settings = runtime.SessionOptions()
-    settings.log_severity_level = 4  # what fails is raised; nothing is written to the terminal
+    settings = silent_options()
     settings.graph_optimization_level = getattr(runtime.GraphOptimizationLevel, OPTIMIZATIONS[options["optimization"]])
     if options["intra_threads"] is not None:
         settings.intra_op_num_threads = options["intra_threads"]

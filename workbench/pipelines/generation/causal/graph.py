@@ -6,8 +6,9 @@ import numpy as np
 
 from workbench.arrays import TensorSpec
 from workbench.models.tensor import Tensor
-from workbench.pipelines.encoder.pieces import MICROSOFT, Pieces, Written
+from workbench.pipelines.encoder.pieces import MICROSOFT, Pieces
 from workbench.pipelines.encoder.weights import Linear
+from workbench.pipelines.graphs import Graph
 
 from .weights import Causal, Layer
 
@@ -39,12 +40,12 @@ class CausalGraph:
         self.causal = causal
         self.pieces = Pieces()
 
-    def written(self) -> Written:
+    def written(self) -> Graph:
         """Return the graph.
 
         Raises
         ------
-        workbench.pipelines.encoder.UnfitError
+        workbench.pipelines.graphs.UnfitError
             If the graph does not have what the model needs.
         """
         causal, pieces = self.causal, self.pieces

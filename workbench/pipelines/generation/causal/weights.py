@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.models.tensor import Tensor
-from workbench.pipelines.encoder.weights import Linear, UnfitError
+from workbench.pipelines.encoder.weights import Linear
+from workbench.pipelines.graphs import UnfitError
 
 from .families import FAMILIES, Family
 
@@ -96,7 +97,7 @@ def read_causal(config: Any, tensors: Mapping[str, Tensor]) -> Causal:
 
     Raises
     ------
-    workbench.pipelines.encoder.UnfitError
+    workbench.pipelines.graphs.UnfitError
         If it is none of :data:`~workbench.pipelines.generation.causal.families.FAMILIES`, or has something that the
         graph does not.
     """
