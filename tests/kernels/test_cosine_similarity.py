@@ -15,7 +15,7 @@ def rows(m: int, k: int, dtype: str = "float32", seed: int = 0) -> np.ndarray:
 def truth(a: np.ndarray, b: np.ndarray, eps: float = 1e-8) -> np.ndarray:
     a, b = a.astype(np.longdouble), b.astype(np.longdouble)
     lengths = [np.maximum(np.sqrt((x * x).sum(1)), eps) for x in (a, b)]
-    return ((a[:, None] * b[None]).sum(2) / np.outer(*lengths)).astype(float)
+    return (a @ b.T / np.outer(*lengths)).astype(float)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -213,7 +213,10 @@ NARROW = textwrap.dedent(
 @pytest.mark.skipif("x86" not in os.uname().machine, reason="the narrower registers are those of x86-64")
 @pytest.mark.parametrize(
     ("name", "features", "lanes"),
-    [("haswell", "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2,+popcnt", 8), ("generic", "", 4)],
+    [
+        ("haswell", "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2,+popcnt", 8),
+        pytest.param("generic", "", 4, marks=pytest.mark.slow),  # what nobody has any more
+    ],
 )
 def test_narrower_registers(name, features, lanes):
     environment = os.environ | {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}

@@ -121,10 +121,37 @@ def test_joblib_after_use(run: Callable[..., str], backend: str) -> None:
 
 
 @needs_fork
-def test_a_fork_in_the_middle_of_other_threads_calls(run: Callable[..., str]) -> None:
+def test_a_fork_while_another_thread_holds_the_locks(run: Callable[..., str]) -> None:
     """Whatever a thread held when the process forked, nobody gives it back in the child."""
     code = """
-    check()
+    from fused_kernels import memory
+    from fused_kernels.cpu import threads
+    check("scale")
+    held, over = threading.Event(), threading.Event()
+    def hold():
+        with memory.POOL._lock, threads._starting:
+            held.set()
+            over.wait()
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        check("scale")
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    over.set()
+    holder.join()
+    assert status == 0, "the child waited for ever"
+    """
+    run(code)
+
+
+@needs_fork
+def test_a_fork_in_the_middle_of_other_threads_calls(run: Callable[..., str]) -> None:
+    code = """
+    check("scale")
     sys.setswitchinterval(1e-5)
     over = threading.Event()
     def work():
@@ -132,7 +159,7 @@ def test_a_fork_in_the_middle_of_other_threads_calls(run: Callable[..., str]) ->
             check("scale")
     workers = [threading.Thread(target=work) for _ in range(3)]
     [worker.start() for worker in workers]
-    for _ in range(100):
+    for _ in range(20):
         child = os.fork()
         if not child:
             signal.alarm(20)
@@ -177,7 +204,7 @@ def test_taking_turns_with_the_threads_of_blas_and_torch(run: Callable[..., str]
     code = """
     import torch
     tensor = torch.from_numpy(x)
-    for turn in range(100):
+    for turn in range(30):
         product = x @ weight
         normalised = torch.softmax(tensor, -1)
         check(list(calls)[turn % len(calls)])

@@ -1,9 +1,8 @@
-"""It stands where it is put: read-only, without a home, with another processor's cache, with too little memory."""
+"""It stands where it is put: read-only, without a home, with too little memory."""
 
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -19,15 +18,8 @@ USE = """
 import os
 import numpy as np, fused_kernels as fk
 fk.set_num_threads(2)
-rng = np.random.default_rng(0)
-x = rng.standard_normal((600, 700))
-def check(*names):
-    for name in names:
-        result, right = {
-            "softmax": lambda: (fk.softmax(x), np.exp(x) / np.exp(x).sum(1, keepdims=True)),
-            "scale": lambda: (fk.scale(np.broadcast_to(1.0, (1200, 1000)), 2.0), np.full((1200, 1000), 2.0)),
-        }[name]()
-        np.testing.assert_allclose(result, right, rtol=1e-9, atol=1e-11)
+def check():
+    np.testing.assert_array_equal(fk.scale(np.broadcast_to(1.0, (1200, 1000)), 2.0), np.full((1200, 1000), 2.0))
 """
 
 
@@ -61,7 +53,7 @@ def test_a_read_only_install_without_a_writable_home(read_only: Path) -> None:
         except OSError:
             continue
         raise AssertionError("it is writable")
-    check("softmax", "scale")
+    check()
     print(fk.__file__)
     """)
     removed = {"NUMBA_CACHE_DIR", "XDG_CACHE_HOME"}
@@ -90,39 +82,9 @@ def test_a_user_without_a_name_and_a_home(run: Callable[..., str]) -> None:
         raise KeyError(number)
     pwd.getpwuid = unknown
     os.environ.pop("HOME", None)
-    check("scale")
+    check()
     """
     run(code, NUMBA_CACHE_DIR="", XDG_CACHE_HOME="")
-
-
-def test_a_kept_cache_on_another_processor(run: Callable[..., str], tmp_path: Path) -> None:
-    code = """
-    check("softmax", "scale")
-    from fused_kernels.ops.softmax import cpu
-    kernel = cpu.rows.cores[x.dtype]
-    wide = [width for width in ("ymm", "zmm") if any(width in text for text in kernel.inspect_asm().values())]
-    print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()), *wide)
-    """
-    here = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    # The least that an x86-64 can do; elsewhere the least that LLVM knows.
-    least = {
-        **here,
-        "NUMBA_CPU_NAME": "x86-64" if platform.machine() == "x86_64" else "generic",
-        "NUMBA_CPU_FEATURES": "",
-    }
-    assert run(code, **here).startswith("0 1")
-    assert run(code, **least) == "0 1", "another processor's code is not used, and its own is of no wider vectors"
-    assert run(code, **least) == "1 0"
-    assert run(code, **here) == "1 0"
-
-
-def test_two_processes_may_fill_one_cache_at_once(tmp_path: Path) -> None:
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    code = [sys.executable, "-c", USE + "check('softmax')"]
-    both = [subprocess.Popen(code, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    for process in both:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
 
 
 def test_where_memory_is_short_it_is_a_memory_error(run: Callable[..., str]) -> None:
@@ -131,7 +93,7 @@ def test_where_memory_is_short_it_is_a_memory_error(run: Callable[..., str]) -> 
     try:
         fk.linear(column, column.T)
     except MemoryError:
-        check("scale")
+        check()
     else:
         raise AssertionError("a machine with 800 TB")
     """
@@ -145,6 +107,6 @@ def test_on_a_system_without_huge_pages(run: Callable[..., str]) -> None:
         def madvise(self, *arguments):
             raise OSError(22, "Invalid argument")
     mmap.mmap = Plain
-    check("scale")
+    check()
     """
     run(code)

@@ -126,6 +126,7 @@ def check_others() -> None:
     assert_vector_code({name: translated_for_neon(kept[library.name]) for name, library in libraries.items()})
 
 
+@pytest.mark.slow  # what becomes vector code for AVX2 has always become it for its successors
 def test_vector_code_for_this_processor(tmp_path: Path) -> None:
     elsewhere("t.check_this_processor()", tmp_path)
 
