@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from workbench.errors import InputError, MissingLibraryError
+from fused_kernels.cuda.compile import nvrtc_library
+from fused_kernels.errors import KernelError
+from workbench.errors import InputError
 from workbench.text import did_you_mean
+
+if TYPE_CHECKING:
+    from .cuda.pool import Pool
 
 Backend = Literal["auto", "cpu", "cuda"]
 
 
 class Chosen(NamedTuple):
-    """A backend, and why it is this one."""
+    """A backend, and why it is this one.
+
+    Parameters
+    ----------
+    name, why
+        For a person.
+    pool
+        The rings of the GPU; None on the CPU.
+    """
 
     name: str
     why: str
+    pool: Pool | None = None
 
 
 def choose(backend: str) -> Chosen:
@@ -22,7 +36,7 @@ def choose(backend: str) -> Chosen:
 
     Raises
     ------
-    workbench.errors.InputError, workbench.errors.MissingLibraryError
+    workbench.errors.InputError
         If there is no such backend, or ``"cuda"`` cannot run here.
     """
     if backend not in get_args(Backend):
@@ -30,28 +44,25 @@ def choose(backend: str) -> Chosen:
         raise InputError(f"backend={backend!r} is none of {known}.{did_you_mean(backend, get_args(Backend))}")
     if backend == "cpu":
         return Chosen("cpu", "it was asked for")
-    obstacle = _obstacle()
-    if backend == "cuda":
-        raise obstacle
-    return Chosen("cpu", f"auto: {obstacle}")
-
-
-def _obstacle() -> Exception:
-    """Return why no kernel can run on a GPU here."""
-    use_cpu = 'or use backend="cpu"'
+    if backend == "auto":
+        # A GPU is not looked for: the driver would start, and take memory, in every process that makes a runtime.
+        return Chosen("cpu", 'auto: messages go to a GPU where backend="cuda" asks for it')
     try:
-        import cupy
-    except ImportError:
-        return MissingLibraryError(
-            'backend="cuda" needs CuPy, which is not installed. With an NVIDIA GPU: pip install cupy-cuda12x (or '
-            f"cupy-cuda13x), {use_cpu}."
-        )
-    if not cupy.cuda.is_available():
-        return InputError(
-            'backend="cuda" needs an NVIDIA GPU, and CUDA sees none here. Look with nvidia-smi whether the driver does '
-            f"and whether CUDA_VISIBLE_DEVICES hides it, {use_cpu}."
-        )
-    return InputError(
-        'backend="cuda" has no persistent kernel in this version, so a GPU is not used by ring kernels yet. A handler '
-        f"may use it through CuPy or torch on the CPU's worker, {use_cpu}."
-    )
+        return _on_gpu()
+    except KernelError as error:
+        raise InputError(
+            f'backend="cuda" cannot run here: {error} Look with nvidia-smi whether the driver sees a GPU, or use '
+            'backend="cpu".'
+        ) from error
+
+
+def _on_gpu() -> Chosen:
+    from .cuda.facts import facts_of, obstacle
+    from .cuda.pool import Pool
+
+    facts = facts_of(0)
+    if why_not := obstacle(facts):
+        raise KernelError(f"{why_not}.")
+    nvrtc_library()
+    pool = Pool(0, facts)
+    return Chosen("cuda", f"it was asked for: {pool.why}", pool)

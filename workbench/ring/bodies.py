@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from workbench.errors import InputError
 from workbench.text import did_you_mean
 
-from .body import Body, FunctionBody
+from .body import Body, FunctionBody, spread
 from .options import LaunchOptions
 from .similarity import RowsKept
 
+if TYPE_CHECKING:
+    from .cuda.pool import Pool
+
+
+def add(x: Any, y: Any, *, out: Any = None) -> Any:
+    """Return the sums of the elements of two arrays."""
+    return np.add(x, y, out=out) if isinstance(x, np.ndarray) or out is not None else x + y
+
+
+def dot(x: Any, y: Any) -> Any:
+    """Return the sum of the products of the elements of two arrays."""
+    return np.vdot(x, y) if isinstance(x, np.ndarray | Sequence) else (x * y).sum()
+
+
 BUILT_IN: Mapping[str, tuple[Callable[..., Any], Callable[[], Any] | None]] = {
     "similarity_matrix": (RowsKept.answer, RowsKept),
+    "add": (spread(add), None),
+    "dot": (spread(dot), None),
 }
 """Kernels that come with the workbench: a handler, and what makes its state."""
+ON_CARD = ("scale", "softmax")
+"""Operations of the catalogue that the persistent kernel has, beside the kernels that come with the workbench."""
 
 
-def make_body(name: str, options: LaunchOptions) -> Body:
-    """Return what runs the messages of a kernel on the CPU.
+def make_body(name: str, options: LaunchOptions, pool: Pool | None = None) -> Body:
+    """Return what runs the messages of a kernel: on the GPU if there are rings, and the persistent kernel has it.
 
     Raises
     ------
@@ -31,14 +51,19 @@ def make_body(name: str, options: LaunchOptions) -> Body:
     if isinstance(handler, str):
         handler = _named(handler, asked=options.handler is not None)
     if isinstance(handler, _BuiltIn):
-        return FunctionBody(
-            handler.function, f"the kernel {handler.name}", options.state or handler.state, computes=True
-        )
-    if options.state is None and (found := _operation(handler)):
+        runs = f"the kernel {handler.name}"
+        if pool is not None and options.state is None:
+            return _card_body(handler.name, runs, pool)
+        return FunctionBody(handler.function, runs, options.state or handler.state, computes=True)
+    if found := _operation(handler):
         operation, runs = found
-        return FunctionBody(_spread(operation), runs, computes=True)
+        if options.state is not None:
+            raise InputError(f"Kernel {name!r} runs {runs}, which has no state. Leave state=... out.")
+        if pool is not None and operation.__name__ in ON_CARD:
+            return _card_body(operation.__name__, runs, pool)
+        return FunctionBody(spread(operation), runs, computes=True)
     if options.state is None and _is_pipeline(handler):
-        return FunctionBody(_spread(handler), f"a pipeline for {handler.task}")
+        return FunctionBody(spread(handler), f"a pipeline for {handler.task}")
     if not callable(handler):
         raise InputError(
             f"Kernel {name!r} cannot run {handler!r}. handler is the name of an operation, a function of fused_kernels "
@@ -46,6 +71,14 @@ def make_body(name: str, options: LaunchOptions) -> Body:
         )
     _check_handler(name, handler, options.state)
     return FunctionBody(handler, f"the handler {getattr(handler, '__name__', type(handler).__name__)}", options.state)
+
+
+def _card_body(name: str, runs: str, pool: Pool) -> Body:
+    """Return what runs an operation on the GPU."""
+    from .cuda.body import OperationBody
+    from .cuda.rows_kept import SimilarityBody
+
+    return SimilarityBody(name, runs, pool) if name == "similarity_matrix" else OperationBody(name, runs, pool)
 
 
 class _BuiltIn:
@@ -85,20 +118,6 @@ def _is_pipeline(handler: Any) -> bool:
     from workbench.pipelines.task import Pipeline
 
     return isinstance(handler, Pipeline)
-
-
-def _spread(function: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Return a function of one payload: a dict of arguments by name, a tuple of them, or the only one."""
-
-    def run(payload: Any) -> Any:
-        kind = type(payload)
-        if kind is tuple:
-            return function(*payload)
-        if kind is dict:
-            return function(**payload)
-        return function(payload)
-
-    return run
 
 
 def _check_handler(name: str, handler: Callable[..., Any], state: Callable[[], Any] | None) -> None:

@@ -1,8 +1,8 @@
 """What runs the messages of a kernel: the place where a device comes in.
 
 A body is told when to begin, is given one payload after the other, never two at once, and is told when to end. That is
-all a kernel knows of it: queues, states, time-outs and counts are the same for each. In this version all are on the
-CPU; one on a GPU would begin with a persistent CUDA kernel and end with its stop word.
+all a kernel knows of it: queues, states, time-outs and counts are the same for each. Here is the one of the CPU, a
+function; that of the GPU, `cuda.body`, takes a ring of a persistent CUDA kernel and gives it back.
 """
 
 from __future__ import annotations
@@ -85,3 +85,17 @@ class FunctionBody:
 
     def _not_open(self, payload: Any) -> Any:
         raise RuntimeError(f"{self.runs} has no state yet")
+
+
+def spread(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a function of one payload: a dict of arguments by name, a tuple of them, or the only one."""
+
+    def run(payload: Any) -> Any:
+        kind = type(payload)
+        if kind is tuple:
+            return function(*payload)
+        if kind is dict:
+            return function(**payload)
+        return function(payload)
+
+    return run

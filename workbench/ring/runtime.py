@@ -34,14 +34,15 @@ class Runtime:
     Parameters
     ----------
     backend
-        ``"cpu"``; ``"cuda"``, which is an error where it cannot run; or ``"auto"``, which says in ``why`` what it
-        took: in this version always the CPU.
+        ``"cpu"``; ``"cuda"``, where `scale`, `add`, `dot`, `softmax` and `similarity_matrix` run in a persistent kernel
+        on the GPU, and all else on the CPU as before; or ``"auto"``, which says in ``why`` what it took: the CPU, as
+        long as nobody has measured where a GPU is quicker.
     dead_letters
         So many dead letters are kept, with what they carry.
 
     Raises
     ------
-    workbench.errors.InputError, workbench.errors.MissingLibraryError
+    workbench.errors.InputError
         If the backend cannot run here, with what to do.
 
     Examples
@@ -58,7 +59,7 @@ class Runtime:
     def __init__(self, backend: str = "auto", *, dead_letters: int = 100) -> None:
         if isinstance(dead_letters, bool) or not isinstance(dead_letters, int) or dead_letters < 0:
             raise InputError(f"dead_letters must be a whole number of at least 0, got {dead_letters!r}.")
-        self.backend, self.why = choose(backend)
+        self.backend, self.why, self._pool = choose(backend)
         self._network = Network(dead_letters)
         # The kernels' threads know the network and not this object, which can therefore be collected.
         weakref.finalize(self, self._network.abandon).atexit = False
@@ -108,7 +109,7 @@ class Runtime:
             if given not in fields:
                 raise InputError(f"LaunchOptions has no {given!r}.{did_you_mean(given, fields)}")
         chosen = replace(options or LaunchOptions(), **changes)
-        kernel = Kernel(name, chosen, make_body(name, chosen), self._network)
+        kernel = Kernel(name, chosen, make_body(name, chosen, self._pool), self._network)
         with self._network.lock:
             if self._network.closed:
                 raise ClosedError("This runtime was shut down and launches no more kernels; make a new one.")

@@ -41,8 +41,8 @@ def similarity_matrix(rows: Any, others: Any = None, *, out: Array | None = None
     """
     import fused_kernels as fk
 
-    a = _rows(rows)
-    b = a if others is None else _rows(others)
+    a = rows_of(rows)
+    b = a if others is None else rows_of(others)
     if a.shape[1] != b.shape[1]:
         raise InputError(
             f"Embeddings of {a.shape[1]} and of {b.shape[1]} numbers cannot be compared; they are of different models."
@@ -69,7 +69,7 @@ class RowsKept:
                 raise InputError(f"similarity_matrix takes embeddings or 'clear', got {payload!r}.")
             count, self._rows, self._count = self._count, None, 0
             return count
-        rows = _rows(payload)
+        rows = rows_of(payload)
         kept = self._kept(rows)
         return similarity_matrix(kept[len(kept) - len(rows) :], kept)
 
@@ -91,7 +91,8 @@ class RowsKept:
         return self._rows[:end]
 
 
-def _rows(values: Any) -> Array:
+def rows_of(values: Any) -> Array:
+    """Return embeddings as rows of float32 or float64."""
     rows = np.atleast_2d(np.asarray(values))
     if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not rows.shape[1]:
         raise InputError(

@@ -7,6 +7,7 @@ write while kernels read. Memory, time and atomics are the machine's own.
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from .conftest import EMULATOR, HERE, built
 
 MULTIPROCESSORS, TIMEOUT, MAPS, MODE, MAJOR, MINOR = 16, 17, 19, 20, 75, 76
 """Of CUdevice_attribute."""
-NOBODY = 719
+LAUNCH_FAILED = 719
 """CUDA_ERROR_LAUNCH_FAILED, after which a context is of no more use."""
 
 
@@ -36,6 +37,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._libraries: list[ctypes.CDLL] = []
         self.driver = ctypes.CDLL(str(built(folder, (HERE / "driver.cpp").read_text(), ".so", "-shared")))
         self.driver.emulated_failure.restype = ctypes.c_char_p
         self.driver.emulated_given.restype = ctypes.c_size_t
@@ -50,7 +52,23 @@ class Machine:
             " a, grid, block, resident); } }\n"
         )
         emulator = built(self._folder, f"#define CONCURRENT\n{EMULATOR}", ".o", "-c", f"-I{HERE}")
-        return str(built(self._folder, text, ".so", "-shared", str(emulator))).encode() + b"\0"
+        made = str(built(self._folder, text, ".so", "-shared", str(emulator)))
+        self._libraries.append(ctypes.CDLL(made))
+        return made.encode() + b"\0"
+
+    def set_clock(self, nanoseconds: int) -> None:
+        """Let the GPU's clock stand at a time; 0 lets it go as that of the host."""
+        for library in self._libraries:
+            ctypes.c_uint64.in_dll(library, "emulated_now").value = nanoseconds
+
+    def looked(self, times: int) -> None:
+        """Wait until the kernels have looked at the clock so often."""
+        library = self._libraries[-1]
+        looks = ctypes.c_uint64.in_dll(library, "emulated_looks")
+        wanted, deadline = looks.value + times, time.monotonic() + 60
+        while looks.value < wanted:
+            assert time.monotonic() < deadline, "nobody looks at the clock: no kernel runs"
+            time.sleep(0.001)
 
     def reset(self) -> None:
         """Be as new: three multiprocessors, nothing in the way."""
@@ -58,6 +76,7 @@ class Machine:
             self.set(attribute, value)
         self.resident(64)
         self.lose(0)
+        self.set_clock(0)
 
     def set(self, attribute: int, value: int) -> None:
         """Let the card say something of itself."""
@@ -67,7 +86,7 @@ class Machine:
         """Run no more blocks of a kernel at the same time."""
         self.driver.emulated_resident(blocks)
 
-    def lose(self, status: int = NOBODY) -> None:
+    def lose(self, status: int = LAUNCH_FAILED) -> None:
         """Let every call fail from now on."""
         self.driver.emulated_lose(status)
 

@@ -22,6 +22,12 @@
 #define PER_BLOCK_OBJECT
 #endif
 
+#ifdef CONCURRENT
+extern "C" {
+u64 emulated_now = 0, emulated_looks = 0;
+}
+#endif
+
 namespace emulated {
 
 PER_BLOCK Place *thread, block_index, block_size, grid_size;

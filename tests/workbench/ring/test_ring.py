@@ -262,7 +262,7 @@ def test_names(runtime: wb.Runtime) -> None:
 
 def test_backends(runtime: wb.Runtime) -> None:
     assert runtime.backend == "cpu"
-    assert "cuda" in runtime.why
+    assert 'backend="cuda"' in runtime.why
     with pytest.raises(WorkbenchError, match=r'backend="cuda" .*use backend="cpu"'):
         wb.Runtime(backend="cuda")
     with pytest.raises(InputError, match="Did you mean 'cuda'"):

@@ -88,7 +88,7 @@ class Program:
     linger, lease
         Seconds, in place of `LINGER` and `LEASE`.
     grid, threads
-        Blocks, and threads in each; all multiprocessors if None.
+        Blocks, and threads in each; if None a block for each multiprocessor, and `THREADS`.
     capacity
         Messages that each ring holds, and replies: until a reply is taken, its message's place is not free.
     """
@@ -101,7 +101,7 @@ class Program:
         linger: float = LINGER,
         lease: float = LEASE,
         grid: int | None = None,
-        threads: int = THREADS,
+        threads: int | None = None,
         capacity: int = CAPACITY,
     ) -> None:
         self.device, self.capacity = device, capacity
@@ -112,7 +112,7 @@ class Program:
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._numbers = [0] * RINGS
-        self._free = list(range(RINGS))[::-1]
+        self._free, self._taken = list(range(RINGS))[::-1], 0
         with driver.current(device):
             places = RINGS * capacity * WORD
             made = _Memory(
@@ -126,7 +126,7 @@ class Program:
         self.commands, self.replies = made.commands, made.replies
         self._addresses = (made.page.device, made.commands.device, made.replies.device, made.card)
         self._times = [round(seconds * 1e9) for seconds in (linger if self.persistent else 0.0, lease)]
-        self._start = driver.starter(Launch(kernel(), grid or facts.multiprocessors, threads, ()), device)
+        self._start = driver.starter(Launch(kernel(), grid or facts.multiprocessors, threads or THREADS, ()), device)
         self.close = weakref.finalize(self, _give_back, device, made, self._process)
 
     @property
@@ -142,7 +142,7 @@ class Program:
     @property
     def unused(self) -> bool:
         """Whether nobody has a ring."""
-        return len(self._free) == RINGS
+        return not self._taken
 
     def ring(self) -> Ring | None:
         """Return a ring that nobody has; None if there is none."""
@@ -150,15 +150,18 @@ class Program:
             if not self._free:
                 return None
             lane = self._free.pop()
+            self._taken += 1
             self.gate(lane, open=True)
             return Ring(self, lane, self._numbers[lane])
 
     def give_back(self, ring: Ring) -> None:
-        """Let others have a ring whose replies are all taken."""
+        """Let others have a ring; one with a message that was not answered is nobody's from now on."""
         with self._lock:
             self.gate(ring.lane, open=False)
             self._numbers[ring.lane] = ring.taken
-            self._free.append(ring.lane)
+            self._taken -= 1
+            if not ring.waiting:
+                self._free.append(ring.lane)
 
     def gate(self, lane: int, *, open: bool) -> None:
         """Let the kernel take messages of a ring, or no more; then, once this returns, none is begun."""
