@@ -146,7 +146,11 @@ extern "C" {
 // For tests: what the card says of itself, how many blocks run at once, that it is lost, and what is left over.
 void emulated_set(int attribute, int value) { attributes[attribute] = value; }
 void emulated_resident(unsigned blocks) { resident = blocks; }
-void emulated_lose(Status status) { lost = status; }
+void emulated_lose(Status status) {
+    std::lock_guard<std::mutex> guard(device);
+    lost = status;
+    if (lost) given.clear();  // what was on it is gone
+}
 const char* emulated_failure() { return failure.c_str(); }
 int emulated_busy() {
     std::lock_guard<std::mutex> guard(device);

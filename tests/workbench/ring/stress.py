@@ -6,11 +6,15 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from workbench.errors import (
     ClosedError,
     DeadLetterError,
+    InputError,
     KernelDiedError,
     QueueFullError,
     ReplyTimeoutError,
@@ -36,6 +40,50 @@ def handler(state: dict[str, int], payload: tuple[str, int]) -> tuple[str, int]:
     return what, number
 
 
+class Work:
+    """What the messages of a storm ask for: on the CPU, of the handler above."""
+
+    backend = "cpu"
+    mishaps: tuple[type[Exception], ...] = (Mishap,)
+    options: Mapping[str, Any] = {"handler": handler, "state": dict}
+
+    def payload(self, what: str, key: int) -> Any:
+        """Return a message that is answered, crashes, kills the kernel, or takes a while."""
+        return what, key
+
+    def right(self, answer: Any, what: str, key: int) -> bool:
+        """Tell whether this is the answer to that message."""
+        return bool(answer == (what, key))
+
+
+class Deadly:
+    """What kills a kernel that looks at it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        raise SystemExit("deadly")
+
+
+class Scaling(Work):
+    """The same of the operation ``scale`` on a GPU."""
+
+    mishaps = (InputError,)
+    options: Mapping[str, Any] = {"handler": "scale"}
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+
+    def payload(self, what: str, key: int) -> Any:
+        """Return an array and a factor; of integers, which no kernel of the GPU takes; of many numbers."""
+        if what == "die":
+            return Deadly(), 2.0
+        return np.full(20_000 if what == "slow" else 3, key, int if what == "crash" else float), 2.0
+
+    def right(self, answer: Any, what: str, key: int) -> bool:
+        """Tell whether this is the answer to that message."""
+        return bool((answer == 2.0 * key).all())
+
+
 class Storm:
     """Senders, someone who deactivates and activates, and one that receives.
 
@@ -45,9 +93,12 @@ class Storm:
         How many of each.
     seed
         Of all that is drawn.
+    work
+        What they ask for.
     """
 
-    def __init__(self, messages: int, senders: int, seed: int, **options: Any) -> None:
+    def __init__(self, messages: int, senders: int, seed: int, work: Work | None = None, **options: Any) -> None:
+        self.work = work or Work()
         self.book: Counter[str] = Counter()
         self.received: Counter[str] = Counter()
         self.wrong: list[Any] = []
@@ -57,8 +108,8 @@ class Storm:
         self._each = messages // senders
         self._lock = threading.Lock()
         self.messages = self._each * senders
-        self.runtime = Runtime("cpu", dead_letters=messages)
-        chosen = LaunchOptions(handler=handler, state=dict, restarts=10**9, capacity=64, reply_capacity=256, **options)
+        self.runtime = Runtime(self.work.backend, dead_letters=messages)
+        chosen = LaunchOptions(restarts=10**9, capacity=64, reply_capacity=256, **self.work.options, **options)
         self.kernel: KernelHandle = self.runtime.launch("storm", chosen)
         self._done = threading.Event()
         self._threads = [threading.Thread(target=self._send, args=(seed, place)) for place in range(senders)]
@@ -88,20 +139,20 @@ class Storm:
         for number in range(self._each):
             key = place * self._each + number
             what = draw.choices(["plain", "crash", "slow", "die"], [90, 8, 0.3, 0.2])[0]
-            how = draw.random()
+            how, payload = draw.random(), self.work.payload(what, key)
             try:
                 if how < 0.5:
-                    answer = self.kernel.call((what, key), timeout=draw.choice([0.0, 0.0005, 5.0, 5.0, None]))
-                    if answer != (what, key):
+                    answer = self.kernel.call(payload, timeout=draw.choice([0.0, 0.0005, 5.0, 5.0, None]))
+                    if not self.work.right(answer, what, key):
                         self.wrong.append((what, key, answer))
                     book["answered"] += 1
                 else:
                     wanted = how < 0.9
                     id = f"sent {key}"
-                    self.kernel.send((what, key), id=id, reply=wanted, timeout=draw.choice([0.0, 0.01, 5.0]))
+                    self.kernel.send(payload, id=id, reply=wanted, timeout=draw.choice([0.0, 0.01, 5.0]))
                     book["sent" if wanted else "posted"] += 1
                     (sent if wanted else posted).add(id)
-            except (Mishap, KernelDiedError):
+            except (*self.work.mishaps, KernelDiedError):
                 book["failed"] += 1
             except ReplyTimeoutError:
                 book["timed_out"] += 1

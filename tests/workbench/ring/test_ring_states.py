@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -27,13 +28,27 @@ CAPACITY = 4
 class Life(RuleBasedStateMachine):
     """A kernel, and what it should be; the model knows states, what waits, and replies."""
 
+    backend = "cpu"
+    options: Mapping[str, Any] = {
+        "handler": lambda state, payload: (state.append(payload), len(state))[1],
+        "state": list,
+    }
+    """Of a kernel that answers with how many messages it had."""
+
+    def payload(self, number: int) -> Any:
+        """Return what is sent."""
+        return number
+
+    def runs_told(self, answer: Any) -> int:
+        """Return how many messages the kernel had, as it says."""
+        return int(answer)
+
     @initialize(thread=st.sampled_from(["auto", "any", "own"]), active=st.booleans())
     def launch(self, thread: Any, active: bool) -> None:
-        self.runtime = wb.Runtime("cpu")
+        self.runtime = wb.Runtime(self.backend)
         self.kernel: KernelHandle = self.runtime.launch(
             *("life",),
-            handler=lambda state, payload: (state.append(payload), len(state))[1],
-            state=list,
+            **self.options,
             thread=thread,
             auto_activate=active,
             capacity=CAPACITY,
@@ -73,16 +88,16 @@ class Life(RuleBasedStateMachine):
         self.sent += 1
         if self.state == "terminated":
             with pytest.raises(ClosedError):
-                self.kernel.send(self.sent, id=self.sent)
+                self.kernel.send(self.payload(self.sent), id=self.sent)
             self.fates["refused"] += 1
         elif len(self.waiting) == CAPACITY:
             with pytest.raises(QueueFullError):
-                self.kernel.send(self.sent, id=self.sent)
+                self.kernel.send(self.payload(self.sent), id=self.sent)
             self.fates["refused"] += 1
         else:
             if self.state == "active":
                 self.quiet()
-            self.kernel.send(self.sent, id=self.sent)
+            self.kernel.send(self.payload(self.sent), id=self.sent)
             self.waiting.append(self.sent)
             self.run_what_waits()
 
@@ -93,22 +108,22 @@ class Life(RuleBasedStateMachine):
             self.call_active()
         elif self.state == "terminated":
             with pytest.raises(ClosedError):
-                self.kernel.call(self.sent)
+                self.kernel.call(self.payload(self.sent))
             self.fates["refused"] += 1
         elif len(self.waiting) == CAPACITY:
             with pytest.raises(QueueFullError):
-                self.kernel.call(self.sent, timeout=0)
+                self.kernel.call(self.payload(self.sent), timeout=0)
             self.fates["refused"] += 1
         else:
             with pytest.raises(ReplyTimeoutError):
-                self.kernel.call(self.sent, timeout=0)
+                self.kernel.call(self.payload(self.sent), timeout=0)
             self.fates["timed_out"] += 1
 
     @rule()
     def receive(self) -> None:
         if self.replies:
             reply = self.kernel.receive(timeout=30)
-            assert (reply.id, reply.value) == self.replies.popleft()
+            assert (reply.id, self.runs_told(reply.value)) == self.replies.popleft()
         elif self.state == "terminated":
             with pytest.raises(ClosedError):
                 self.kernel.receive()
@@ -133,7 +148,7 @@ class Life(RuleBasedStateMachine):
         while self.kernel.metrics.waiting:  # right after activate a queue may be full still, and refuses the call
             time.sleep(0.001)
         self.runs += 1
-        assert self.kernel.call(self.sent, timeout=30) == self.runs
+        assert self.runs_told(self.kernel.call(self.payload(self.sent), timeout=30)) == self.runs
         self.fates["answered"] += 1
 
     def teardown(self) -> None:

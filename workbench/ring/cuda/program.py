@@ -18,6 +18,7 @@ from fused_kernels.cuda import driver
 from fused_kernels.cuda.launch import Launch
 from fused_kernels.cuda.source import Kernel, text_of
 from fused_kernels.errors import KernelError
+from workbench.errors import RunError
 
 from . import memory
 from .facts import Facts, why_not_persistent
@@ -177,15 +178,22 @@ class Program:
         self._page[BEAT] += 1
 
     def start(self) -> None:
-        """Put the kernel on the card if it is not there."""
+        """Put the kernel on the card if it is not there.
+
+        Raises
+        ------
+        workbench.errors.RunError
+            In a forked process, which has the parent's memory and not its GPU.
+        """
+        if self._process != os.getpid():
+            raise RunError("CUDA does not outlive a fork: make the runtime in the child, or spawn processes.")
         if self.resident:
             return
-        if self._process != os.getpid():
-            raise KernelError("CUDA does not outlive a fork; make the runtime in the child, or spawn processes.")
         with self._lock:
             if not self.resident:
                 packed = _ARGUMENTS.pack(*self._addresses, self.capacity, self.launches + 1, *self._times)
-                self._start(packed, self._stream)
+                with self._watched():
+                    self._start(packed, self._stream)
                 self.launches += 1
 
     @contextlib.contextmanager
@@ -194,14 +202,14 @@ class Program:
         with self._lock, driver.current(self.device):
             self._page[STOP] = 1
             try:
-                driver.check(driver.driver_library().cuStreamSynchronize(ctypes.c_void_p(self._stream)))
+                memory.settle(self._stream)
                 yield
             finally:
                 self._page[STOP] = 0
 
     def wait(self, words: memoryview[int], at: int, number: int, seconds: float | None, *, start: bool) -> bool:
         """Wait until the GPU has written a number into a word, and tell whether that was in time."""
-        if start and not self.resident:
+        if start and words[at] != number:
             self.start()
         for _ in range(_SPINS):
             if words[at] == number:
@@ -224,27 +232,31 @@ class Program:
         time.sleep(0 if waited < _SHORT else min(waited / 20, _LONGEST))
 
     def _check(self) -> None:
-        with self._lock, driver.current(self.device):
+        """Ask the driver whether all is well."""
+        with self._lock, driver.current(self.device), self._watched():
             status = driver.driver_library().cuStreamQuery(ctypes.c_void_p(self._stream))
-            try:
-                if status != memory.NOT_READY:
-                    driver.check(status)
-                    if self.resident:
-                        raise KernelError("The persistent kernel has ended without a word.")
-            except KernelError as error:
-                self.lost = True
-                raise DeviceLost(str(error)) from error
+            if status != memory.NOT_READY:
+                driver.check(status)
+                if self.resident:
+                    raise KernelError("The persistent kernel has ended without a word.")
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except KernelError as error:
+            self.lost = True
+            raise DeviceLost(str(error)) from error
 
 
 def _give_back(device: int, made: _Memory, process: int) -> None:
     """Let the kernel leave, and give its memory back; at the interpreter's end too, but not in a forked child."""
     if process != os.getpid():
         return
-    with driver.current(device):
-        made.page.words[STOP] = 1
-        with contextlib.suppress(KernelError):  # the device is lost, and all that was on it
-            driver.check(driver.driver_library().cuStreamSynchronize(ctypes.c_void_p(made.stream)))
-            for pinned in (made.page, made.commands, made.replies):
-                memory.free_pinned(pinned)
-            memory.free(made.card)
-            memory.end_stream(made.stream)
+    made.page.words[STOP] = 1
+    with contextlib.suppress(KernelError), driver.current(device):  # or the device is lost, and all that was on it
+        memory.settle(made.stream)
+        for pinned in (made.page, made.commands, made.replies):
+            memory.free_pinned(pinned)
+        memory.free(made.card)
+        memory.end_stream(made.stream)
