@@ -1,4 +1,4 @@
-"""The app: Load, Inspect, Race and Pipelines in one widget, around one model."""
+"""The app: Load, Inspect, Race, Pipelines and Ring in one widget, around one model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from .load_panel import LoadPanel
 from .machine import machine_chips
 from .pipeline_panel import PipelinePanel
 from .race_panel import RacePanel
+from .ring_panel import RingPanel
 
-TABS = ("Load", "Inspect", "Race", "Pipelines")
+TABS = ("Load", "Inspect", "Race", "Pipelines", "Ring")
 
 
 class Workbench(widgets.VBox):  # type: ignore[misc]
-    """Load a model, see what is in it, race its operations, ask it: the whole workbench as one widget.
+    """Load a model, see what is in it, race its operations, ask it, let it work in kernels: all in one widget.
 
     Everything it does is a plain function that works without it; each panel ends with the code that does the same.
 
@@ -37,7 +38,7 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
 
     Attributes
     ----------
-    load_panel, race_panel, pipeline_panel
+    load_panel, race_panel, pipeline_panel, ring_panel
         The panels, with their own attributes: ``app.race_panel.operation.value = "softmax"``.
     inspector
         The Inspect panel.
@@ -56,7 +57,8 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
         self.load_panel = LoadPanel(self._show_model, folder)
         self.race_panel = RacePanel()
         self.pipeline_panel = PipelinePanel(lambda: self.load_panel.code)
-        panels = [self.load_panel, self.inspector, self.race_panel, self.pipeline_panel]
+        self.ring_panel = RingPanel()
+        panels = [self.load_panel, self.inspector, self.race_panel, self.pipeline_panel, self.ring_panel]
         self.tabs = widgets.Tab(panels, titles=TABS)
         super().__init__([theme.style(), self.header, self.tabs], _dom_classes=("fw", "fw-app"))
         self._show_header()
@@ -84,7 +86,7 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
         return self.load_panel.load(source, **options)
 
     def select(self, tab: str) -> None:
-        """Bring a panel to the front: ``"Load"``, ``"Inspect"``, ``"Race"`` or ``"Pipelines"``."""
+        """Bring a panel to the front: ``"Load"``, ``"Inspect"``, ``"Race"``, ``"Pipelines"`` or ``"Ring"``."""
         self.tabs.selected_index = TABS.index(tab)
 
     def __repr__(self) -> str:

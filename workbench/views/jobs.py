@@ -9,6 +9,7 @@ in a plain Python process without any loop.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -56,6 +57,8 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         What the status says before the first run.
     said
         Makes the status of a finished run from its result; "Done." if None.
+    rest
+        Seconds after a run in which a click does nothing: for quick work that a double click is not to do twice.
 
     Attributes
     ----------
@@ -65,6 +68,8 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         The exception of the last run if it failed.
     failure
         A widget that shows it, with the traceback folded; to be placed where there is room for it.
+    buttons
+        The row of the two; others may stand beside them.
     """
 
     state = traitlets.Enum(STATES, default_value="empty")
@@ -77,7 +82,9 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         label: str = "Run",
         hint: str = "",
         said: Callable[[T], str] | None = None,
+        rest: float = 0.0,
     ) -> None:
+        self.rest, self._ended = rest, -math.inf
         self._work, self._done, self._said = work, done, said
         self._lock = threading.Lock()
         self._task: asyncio.Task[T] | None = None
@@ -88,10 +95,10 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         self.cancel_button = widgets.Button(description="Cancel", disabled=True, layout=widgets.Layout(width="auto"))
         self.run_button.add_class("fw-primary")
         self.status, self.failure = widgets.HTML(status_html(hint)), widgets.HTML()
-        self.run_button.on_click(lambda _: self.start())
+        self.run_button.on_click(lambda _: self._click())
         self.cancel_button.on_click(lambda _: self.cancel())
-        buttons = widgets.HBox([self.run_button, self.cancel_button]).add_class("fw-actions")
-        super().__init__([buttons, self.status], _dom_classes=("fw-job",))
+        self.buttons = widgets.HBox([self.run_button, self.cancel_button]).add_class("fw-actions")
+        super().__init__([self.buttons, self.status], _dom_classes=("fw-job",))
 
     def start(self) -> None:
         """Start the work and return at once; does nothing while it is under way."""
@@ -102,7 +109,7 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
             self.run_button.disabled, self.cancel_button.disabled = True, False
             self.status.value, self.failure.value = progress_html("starting", None), ""
             self.state = "working"
-            _loop().call_soon_threadsafe(self._begin)
+            loop().call_soon_threadsafe(self._begin)
 
     def restart(self) -> None:
         """Start the work; what is under way is cancelled first."""
@@ -118,7 +125,7 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         with self._lock:
             if self.state == "working":
                 self.cancel_button.disabled = True
-                _loop().call_soon_threadsafe(self._stop)
+                loop().call_soon_threadsafe(self._stop)
 
     def result(self, timeout: float | None = None) -> T:
         """Wait for the run that was started last and return its result.
@@ -145,6 +152,10 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
             await asyncio.wait([asyncio.wrap_future(self._settled)])
         return str(self.state)
 
+    def _click(self) -> None:
+        if time.monotonic() - self._ended >= self.rest:
+            self.start()
+
     def _begin(self) -> None:
         self._task = asyncio.ensure_future(self._run())
         self._task.add_done_callback(self._settle)  # called even for a task that is cancelled before its first step
@@ -170,7 +181,7 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
         else:
             outcome = task.result()
             state, status = "done", status_html(self._said(outcome) if self._said else "Done.")
-        self.status.value = status
+        self.status.value, self._ended = status, time.monotonic()
         self.run_button.disabled, self.cancel_button.disabled = False, True
         self.state = state
         if error is None:
@@ -191,7 +202,8 @@ class Job(widgets.VBox, Generic[T]):  # type: ignore[misc]
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="workbench-jobs", daemon=True).start()
-    return loop
+def loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop of all jobs, which runs in a thread of its own."""
+    made = asyncio.new_event_loop()
+    threading.Thread(target=made.run_forever, name="workbench-jobs", daemon=True).start()
+    return made

@@ -6,7 +6,7 @@ function render({ el }) {
     event.preventDefault();
     event.stopPropagation();
     event.target.dispatchEvent(new Event("change", { bubbles: true })); // what is written so far counts
-    panel.querySelector(".fw-primary:enabled")?.click();
+    [...panel.querySelectorAll(".fw-primary:enabled")].find((button) => button.checkVisibility())?.click();
   };
   const start = requestAnimationFrame(() => {
     panel = el.closest(".fw-main");

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from workbench.bench.race import Race, Result
-from workbench.bench.verdict import sentences, spelled
+from workbench.bench.verdict import beside_cells, beside_columns, sentences, spelled
 from workbench.text import format_bytes, format_seconds, format_share
 
 from . import html, theme
@@ -97,7 +97,9 @@ def comparison(race: Race, result: Result) -> str:
 
 def numbers(race: Race) -> str:
     """Return all numbers of a race as a table, one row per contender."""
-    columns = ("contender", "median", "95 % interval", "quartiles", "first call", "peak memory", "error")
+    beside = beside_columns(race)
+    last = beside or ("peak memory",)
+    columns = ("contender", "median", "95 % interval", "quartiles", "first call", *last, "error")
     versions = any(result.version for result in race.results)
     rows = [
         (
@@ -106,7 +108,7 @@ def numbers(race: Race) -> str:
             _span(result.interval),
             _span(result.quartiles),
             format_seconds(result.first_call),
-            _memory(result.peak_bytes),
+            *(beside_cells(race, result) if beside else (_memory(result.peak_bytes),)),
             html.number(result.error),
             *((result.version,) if versions else ()),
             "right" if result.right else html.Fault(result.fault or "wrong"),

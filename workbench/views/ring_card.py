@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from workbench.ring.audit import RingAudit
+from collections.abc import Sequence
+
+from workbench.ring.dead_letters import DeadLetter
+from workbench.ring.findings import RingAudit
 from workbench.ring.metrics import KernelMetrics, KernelStatus, RuntimeStatus
 
 from . import html
+from .ring_payload import said
 
 
 def status_card(status: KernelStatus) -> str:
@@ -36,3 +40,13 @@ def audit_card(audit: RingAudit) -> str:
     """Return the times of round trips, and their conditions."""
     table = html.table(audit.columns, audit.rows, numeric=audit.columns[1:])
     return html.card(html.heading(audit.heading), table, html.facts(audit.facts))
+
+
+def letters_body(letters: Sequence[DeadLetter], most: int = 20) -> str:
+    """Return dead letters as a table, the last one on top."""
+    last = list(letters)[: -most - 1 : -1]
+    rows = [(one.kernel, str(one.id), one.reason, f"{one.hops}", said(one.payload)) for one in last]
+    left = len(letters) - len(rows)
+    more = f'<p class="fw-muted">and {left:,} before: see runtime.dead_letters</p>' if left > 0 else ""
+    columns = ("kernel", "message", "why", "hops", "carried")
+    return html.table(columns, rows, numeric=("message", "hops"), wrapped=("why", "carried")) + more

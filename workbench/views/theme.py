@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 
-SHEETS = ("tokens", "card", "theme", "app", "table", "figure", "pipeline")
+SHEETS = ("tokens", "card", "theme", "app", "table", "figure", "pipeline", "ring")
 CONTENDER_COLOURS = {
     "numba": "#E69F00",
     "torch": "#D55E00",
@@ -24,6 +24,11 @@ CONTENDER_COLOURS = {
     "numpy": "#8C8C8C",
     "torch.compile": "#9C5A3C",
     "polyglot-bridge": "#7E5FB5",
+    # On a GPU others race, and these have the colours of who does not.
+    "fused": "#E69F00",
+    "triton": "#0072B2",
+    "liger": "#009E73",
+    "fused-cupy": "#56B4E9",
 }
 """One colour per contender wherever it is drawn: Okabe and Ito's palette, which colour-blind people can tell apart.
 

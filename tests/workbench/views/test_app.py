@@ -1,4 +1,4 @@
-"""The app: four panels around one model, without a front end."""
+"""The app: its panels around one model, without a front end."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from workbench.models.samples import mlp
 from workbench.views.app import TABS
 
 
-def test_the_empty_app_has_four_panels_and_a_stable_text():
+def test_the_empty_app_has_its_panels_and_a_stable_text():
     app = wb.Workbench()
     assert app.model is None
     assert app.race is None
