@@ -11,9 +11,11 @@ import numpy as np
 from workbench.errors import InputError
 
 from .contenders import ALL
+from .devices import Device, find
 from .progress import Report, Reporter
 from .race import Race
 from .racing import contest as contests
+from .racing.own_contest import of_functions
 from .racing.run import race
 
 
@@ -32,6 +34,7 @@ def compare(
     rounds: int | None = None,
     seed: int = 0,
     progress: Report | None = None,
+    device: str | Device = "cpu",
 ) -> Race:
     """Race contenders on one operation and return the record.
 
@@ -47,10 +50,11 @@ def compare(
     shape
         Of the sample inputs: ``(512, 768)`` or ``"512x768"``; the operation's first one if None.
     dtype
-        Of the sample inputs.
+        Of the sample inputs; on a GPU also float16 and bfloat16.
     contenders
-        Names out of numba, numpy, torch, onnxruntime, torch.compile, jax, numexpr and polyglot-bridge. None is the
-        first four, those of them that are installed; ``"all"`` is all that are. :attr:`Race.absent` names the others.
+        Names out of numba, numpy, torch, onnxruntime, torch.compile, jax, numexpr and polyglot-bridge; on a GPU out of
+        fused, cupy, torch, torch.compile, triton, liger and fused-cupy. None is the first four, on a GPU the first six,
+        those of them that are installed; ``"all"`` is all that are. :attr:`Race.absent` names the others.
     inputs
         Arrays to race on instead of a sample: by name for an operation, for functions a dict (by name) or a tuple. Or
         a function ``inputs(rng)`` that makes such, by which each round gets new ones; without it the values of a round
@@ -75,13 +79,17 @@ def compare(
         Of the sample inputs and the order of the turns.
     progress
         Called with a :class:`~workbench.bench.progress.Progress` a few times a second.
+    device
+        ``"cuda"`` races on the GPU: on arrays that lie there, by the device's own time, with the host's beside it in
+        :attr:`Result.on_device <workbench.bench.race.Result.on_device>`. ``cache="cold"`` then empties the second-level
+        cache before each call.
 
     Raises
     ------
     workbench.errors.InputError
-        For an unknown operation, contender, shape or dtype.
+        For an unknown operation, contender, shape or dtype, and for ``device="cuda"`` without a GPU.
     workbench.errors.MissingLibraryError
-        If a contender is named whose library is not installed.
+        If a contender is named whose library is not installed, or no library reaches the GPU.
     workbench.errors.RaceError
         If a contender that was named, or a function, fails.
 
@@ -105,25 +113,29 @@ def compare(
         raise InputError(f"interval= is half the width of the ratios' intervals, from 0 to 1; got {interval!r}.")
     if cache not in ("warm", "cold"):
         raise InputError(f"cache= is 'warm' or 'cold'; got {cache!r}.")
+    place = find(device)
     rng = np.random.default_rng(seed)
     report = Reporter(progress, budget)
     report.step("preparing", None)
     if isinstance(op, str):
-        contest = contests.of_operation(op, shape=shape, dtype=dtype, names=contenders, inputs=inputs, rng=rng)
+        contest = contests.of_operation(
+            op, shape=shape, dtype=dtype, names=contenders, inputs=inputs, rng=rng, device=place
+        )
     elif isinstance(op, Mapping):
-        contest = contests.of_functions(op, inputs=inputs, reference=reference, rng=rng)
+        contest = of_functions(op, inputs=inputs, reference=reference, rng=rng, device=place)
     else:
         raise InputError(f"compare takes the name of an operation or {{name: function}}; got {type(op).__name__}.")
     named = contenders not in (None, ALL)
-    return race(
-        contest,
-        out=out,
-        budget=budget,
-        interval=interval,
-        cold=cache == "cold",
-        rounds=rounds,
-        rng=rng,
-        seed=seed,
-        strict=named,
-        report=report,
-    )
+    with contest.current():
+        return race(
+            contest,
+            out=out,
+            budget=budget,
+            interval=interval,
+            cold=cache == "cold",
+            rounds=rounds,
+            rng=rng,
+            seed=seed,
+            strict=named,
+            report=report,
+        )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,55 @@ class Ratio:
         return f"{self.value:.3g}x [{self.low:.3g}, {self.high:.3g}]"
 
 
+class Beside(NamedTuple):
+    """What the host's clock tells of a call on a GPU in one round, in seconds.
+
+    Parameters
+    ----------
+    host
+        That the CPU takes to enqueue a call: what a launch costs.
+    waited
+        From a call to the end of its work on the device.
+    graph
+        The same for a replay of the call, captured as a graph; None if it could not be.
+    """
+
+    host: float
+    waited: float
+    graph: float | None
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """What a contender on a GPU takes of the host's time; the device's own is in the result's ``seconds``.
+
+    Parameters
+    ----------
+    host, waited, graph
+        Seconds per call of each round, as :class:`Beside` has them; ``graph`` is empty if there is none.
+    uncaptured
+        Why the call could not be captured as a graph, in words; empty if it could.
+    """
+
+    host: tuple[float, ...]
+    waited: tuple[float, ...]
+    graph: tuple[float, ...] = ()
+    uncaptured: str = ""
+
+    @classmethod
+    def of(cls, rounds: Sequence[Beside], uncaptured: str) -> OnDevice | None:
+        """Return what so many rounds told; None for none."""
+        if not rounds:
+            return None
+        graph = tuple(each.graph for each in rounds if each.graph is not None)
+        return cls(tuple(each.host for each in rounds), tuple(each.waited for each in rounds), graph, uncaptured)
+
+    def median(self, name: str) -> float | None:
+        """Return the median seconds per call of ``"host"``, ``"waited"`` or ``"graph"``; None if there are none."""
+        seconds = getattr(self, name)
+        return float(np.median(seconds)) if seconds else None
+
+
 @dataclass(frozen=True)
 class Result:
     """One contender of a race.
@@ -42,7 +91,8 @@ class Result:
     version
         Of the library, such as ``"numba 0.68.1"``.
     seconds
-        Time per call of each sample, seconds, in the order of the rounds; all contenders have as many.
+        Time per call of each sample, seconds, in the order of the rounds; all contenders have as many. On a GPU it is
+        the device's own time.
     first_call
         Seconds of the very first call, compilation included; not among ``seconds``.
     error
@@ -54,7 +104,9 @@ class Result:
         What is wrong, in words that follow the contender's name; empty if it is right.
     peak_bytes
         Bytes by which one call made the process grow at the most, its result included, where nothing was kept from
-        earlier calls; 0 for less than a megabyte, None where the system does not tell.
+        earlier calls; 0 for less than a megabyte, None where the system does not tell, and on a GPU.
+    on_device
+        What the host's clock tells of a contender on a GPU; None on the CPU.
     """
 
     contender: str
@@ -65,6 +117,7 @@ class Result:
     right: bool
     fault: str = ""
     peak_bytes: int | None = None
+    on_device: OnDevice | None = None
 
     @property
     def median(self) -> float:
@@ -182,7 +235,7 @@ class Race:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Race:
         """Rebuild a race from :meth:`to_dict`, also after a round trip through JSON."""
-        results = tuple(Result(**{**result, "seconds": tuple(result["seconds"])}) for result in record["results"])
+        results = tuple(map(_result, record["results"]))
         return cls(**{**record, "shape": tuple(record["shape"]), "results": results})
 
     def to_json(self, path: str | Path | None = None) -> str:
@@ -233,3 +286,11 @@ class Race:
         from workbench.views import race_card
 
         return race_card.card(self)
+
+
+def _result(record: Mapping[str, Any]) -> Result:
+    beside = record.get("on_device")
+    if beside is not None:
+        rounds = {name: tuple(beside[name]) for name in ("host", "waited", "graph")}
+        beside = OnDevice(**rounds, uncaptured=beside["uncaptured"])
+    return Result(**{**record, "seconds": tuple(record["seconds"]), "on_device": beside})

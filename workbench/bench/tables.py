@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from workbench.errors import InputError, MissingLibraryError
 from workbench.text import format_sizes
 
-from .race import Race
+from .race import Race, Result
+from .verdict import copy_share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,8 @@ def race_frame(race: Race) -> pd.DataFrame:
     """Return one row per contender, fastest first; times in seconds.
 
     The columns ``speedup``, ``speedup_low`` and ``speedup_high`` are over :func:`baseline`, whose name is in ``over``.
+    Of a race on a GPU there are ``host``, ``waited`` and ``graph`` too, as of a :class:`~workbench.bench.race.Beside`,
+    and ``copy_share``.
     """
     import pandas as pd
 
@@ -49,12 +52,22 @@ def race_frame(race: Race) -> pd.DataFrame:
                 "over": over,
                 "first_call": result.first_call,
                 "peak_bytes": result.peak_bytes,
+                **_beside(race, result),
                 "error": result.error,
                 "right": result.right,
                 "fault": result.fault,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _beside(race: Race, result: Result) -> dict[str, float | None]:
+    """Return what the host's clock tells of a contender on a GPU, in seconds, and its share of a copy's bandwidth."""
+    known = result.on_device
+    if known is None:
+        return {}
+    times = {name: known.median(name) for name in ("host", "waited", "graph")}
+    return {**times, "copy_share": copy_share(race, result)}
 
 
 def sample_frame(race: Race) -> pd.DataFrame:
@@ -85,11 +98,12 @@ def history_frame(history: History) -> pd.DataFrame:
     """Return one row per run and contender; times in seconds."""
     import pandas as pd
 
-    names = ("run", "began", "machine", "op", "shape", "dtype", "out", "cache")
+    names = ("run", "began", "machine", "op", "shape", "dtype", "out", "cache", "device")
     columns = [*names, "contender", "version", "median", "low", "high", "right"]
     rows = [
         (
             *(run.id, run.began, run.machine, run.op, format_sizes(run.shape, "x"), run.dtype, run.out, run.cache),
+            run.device,
             *(time.contender, time.version, time.median, time.low, time.high, time.right),
         )
         for run in history

@@ -9,7 +9,8 @@ from workbench.text import decimals, format_seconds, format_sizes
 
 from .race import Race, Ratio, Result
 
-_NAMES = {"numpy": "NumPy", "onnxruntime": "ONNX Runtime", "cupy": "CuPy", "jax": "JAX"}
+_NAMES = {"numpy": "NumPy", "onnxruntime": "ONNX Runtime", "cupy": "CuPy", "jax": "JAX", "triton": "Triton"}
+_NAMES |= {"liger": "Liger", "fused-cupy": "fused on CuPy"}
 
 UNCHECKED = "nothing"
 """The truth of a race whose results were not to be compared."""
@@ -50,6 +51,7 @@ def conditions_text(race: Race) -> str:
         else:
             parts.append(accuracy(max(result.error for result in right), conditions["truth"]))
         parts.append(f"first call {format_seconds(right[0].first_call)}")
+    parts += [f"time of the {conditions['device']}"] if "device" in conditions else []
     parts.append(f"{conditions['cache']} cache, {_out(race)}")
     parts.append(f"{conditions['rounds']} rounds interleaved")
     parts += [f"load {conditions['load']:.1f}"] if conditions.get("load") is not None else []
@@ -59,7 +61,8 @@ def conditions_text(race: Race) -> str:
 
 def race_text(race: Race) -> str:
     """Return the verdict, the conditions and a table, as plain text."""
-    rows = [("contender", "median", "95 % interval", "error", "first call")]
+    beside = beside_columns(race)
+    rows = [("contender", "median", "95 % interval", *beside, "error", "first call")]
     for result in race.results:
         low, high = (format_seconds(end) for end in result.interval)
         error = f"{result.error:.1e}" if result.right else "wrong"
@@ -68,6 +71,7 @@ def race_text(race: Race) -> str:
                 result.contender,
                 format_seconds(result.median),
                 f"{low} to {high}",
+                *(beside_cells(race, result) if beside else ()),
                 error,
                 format_seconds(result.first_call),
             )
@@ -77,6 +81,41 @@ def race_text(race: Race) -> str:
     lines += ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     lines += [f"{name}: {reason}" for name, reason in race.absent.items()]
     return "\n".join(lines)
+
+
+def beside_columns(race: Race) -> tuple[str, ...]:
+    """Return the headings of what the host's clock tells of a race on a GPU; none for one on the CPU."""
+    if all(result.on_device is None for result in race.results):
+        return ()
+    return ("to launch", "waited for", "as a graph", *(("of a copy",) if _moves(race) else ()))
+
+
+def beside_cells(race: Race, result: Result) -> tuple[str, ...]:
+    """Return what stands under :func:`beside_columns` for a contender."""
+    known = result.on_device
+    times = (None, None, None) if known is None else tuple(map(known.median, ("host", "waited", "graph")))
+    share = copy_share(race, result)
+    cells = tuple("" if time is None else format_seconds(time) for time in times)
+    return (*cells, *(("" if share is None else f"{share:.0%}",) if _moves(race) else ()))
+
+
+def copy_share(race: Race, result: Result) -> float | None:
+    """Return at which share of a copy's bandwidth a contender moves what has to cross the bus of a GPU's memory.
+
+    None where that is not known, as on the CPU, for the user's functions and for what stays in the second-level cache.
+    """
+    if not _moves(race):
+        return None
+    cost = race.conditions["cost"]
+    return float((cost["bytes_read"] + cost["bytes_written"]) / result.median / race.conditions["copy"])
+
+
+def _moves(race: Race) -> bool:
+    conditions = race.conditions
+    if not conditions.get("copy") or "cost" not in conditions:
+        return False
+    cost = conditions["cost"]
+    return bool(conditions["cache"] == "cold" or cost["bytes_read"] + cost["bytes_written"] > 2 * conditions["l2"])
 
 
 def _ranking(race: Race, right: list[Result]) -> str:
@@ -134,13 +173,16 @@ def _out(race: Race) -> str:
 
 
 def _warnings(race: Race) -> list[str]:
+    awaited = "the GPU waited for the CPU" if "device" in race.conditions else "threads waited for a core"
     samples = sum(len(result.seconds) for result in race.results)
     unsettled = race.conditions.get("unsettled", 0)
     stolen = race.conditions.get("stolen") or 0.0
+    starved = race.conditions.get("starved", 0)
     retaken, pace = race.conditions.get("retaken", 0), race.conditions.get("pace", 0.0)
     return [
         *([f"{unsettled} of {samples} samples beside a running thread"] if unsettled else []),
-        *([f"{retaken} samples taken again, since threads waited for a core"] if retaken > samples / 20 else []),
+        *([f"{retaken} samples taken again, since {awaited}"] if retaken > samples / 20 else []),
+        *([f"in {starved} of {samples} samples the GPU waited for the CPU"] if starved else []),
         *([f"the processor's speed varied by {pace:.0%}"] if pace >= 0.1 else []),
         *([f"{stolen:.0%} of the time taken by the host"] if stolen >= 0.01 else []),
     ]

@@ -1,4 +1,4 @@
-"""PyTorch, eager, on the CPU, with the threads that it chooses itself."""
+"""PyTorch, eager: on the CPU with the threads that it chooses itself, and on a GPU."""
 
 from __future__ import annotations
 
@@ -28,16 +28,21 @@ def entry(
     writes = takes_out(function)
 
     def bind(inputs: Inputs, out: Any) -> Entry:
-        call: Callable[..., Any] = partial(function, **{name: _tensor(value) for name, value in inputs.items()})
+        call: Callable[..., Any] = partial(function, **{name: tensor(value) for name, value in inputs.items()})
         if out is None or not writes:
             return Entry(call, inputs, around=around)
-        written = tuple(map(_tensor, out)) if isinstance(out, tuple) else _tensor(out)
+        written = tuple(map(tensor, out)) if isinstance(out, tuple) else tensor(out)
         return Entry(partial(call, out=written), inputs, out, around=around)
 
     return on_memory(bind, inputs, out)
 
 
-def _tensor(value: Any) -> Any:
+def tensor(value: Any) -> Any:
+    """Return the tensor on an array's memory, NumPy's or that of another library on a GPU; anything else as it is."""
     import torch
 
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    return (
+        torch.utils.dlpack.from_dlpack(value) if hasattr(value, "__dlpack__") and not torch.is_tensor(value) else value
+    )

@@ -1,4 +1,4 @@
-"""PyTorch, compiled by its inductor to C++ for the CPU; derived from the eager peer.
+"""PyTorch, compiled by its inductor to C++ for the CPU and to Triton for a GPU; derived from the eager peer.
 
 The first call compiles, for seconds, and is no sample. Inductor keeps its results where torch keeps them.
 """

@@ -200,7 +200,8 @@ def _notes(now: Race, before: Race, both: Sequence[str]) -> list[str]:
 def _question(race: Race) -> str:
     cache = race.conditions.get("cache", "warm")
     out = "out=" if race.conditions.get("out") else "new result"
-    return f"{race.op} {format_sizes(race.shape)} {race.dtype}, {out}, {cache} cache"
+    where = f" of the {race.conditions['device']}" if "device" in race.conditions else ""
+    return f"{race.op} {format_sizes(race.shape)} {race.dtype}, {out}, {cache} cache{where}"
 
 
 def _names(race: Race) -> str:

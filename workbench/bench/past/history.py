@@ -61,6 +61,8 @@ class Run:
         Versions of all that a time may depend on, by name.
     times
         The fastest first.
+    device
+        Name of the GPU on which it was raced; empty for the CPU.
     """
 
     id: int
@@ -73,11 +75,12 @@ class Run:
     cache: str
     libraries: Mapping[str, str]
     times: tuple[Time, ...]
+    device: str = ""
 
     @property
-    def question(self) -> tuple[str, tuple[int, ...], str, bool, str]:
+    def question(self) -> tuple[str, tuple[int, ...], str, bool, str, str]:
         """What was asked; only runs with the same question can be compared."""
-        return self.op, self.shape, self.dtype, self.out, self.cache
+        return self.op, self.shape, self.dtype, self.out, self.cache, self.device
 
     def __getitem__(self, contender: str) -> Time:
         return next(time for time in self.times if time.contender == contender)
@@ -214,7 +217,7 @@ def history(
     where = " AND ".join(["1", *(text for text, _ in conditions)])
     values = [value for _, value in conditions]
     file = file_of(path)
-    columns = "id, began, machine, op, shape, dtype, out, cache, libraries"
+    columns = "id, began, machine, op, shape, dtype, out, cache, libraries, device"
     rows = _select(file, f"SELECT {columns} FROM runs WHERE {where} ORDER BY began, id", values)
     here = [row for row in rows if whose in (ALL, row[2])]
     shown = here[-last:] if last is not None else here
@@ -235,6 +238,7 @@ def save(race: Race, path: str | Path | None = None) -> int:
         "dtype": race.dtype,
         "out": bool(conditions.get("out")),
         "cache": conditions.get("cache", "warm"),
+        "device": conditions.get("device", ""),
         "libraries": json.dumps(libraries(race)),
         "record": text,
     }
@@ -289,9 +293,10 @@ def _times(file: Path, runs: list[int], contender: str | None) -> dict[int, list
 
 
 def _run(row: Any, times: list[Time]) -> Run:
-    number, began, machine, op, shape, dtype, out, cache, versions = row
+    number, began, machine, op, shape, dtype, out, cache, versions, device = row
     sizes = tuple(json.loads(shape))
-    return Run(number, began, machine, op, sizes, dtype, bool(out), cache, json.loads(versions), tuple(times))
+    asked = (op, sizes, dtype, bool(out), cache)
+    return Run(number, began, machine, *asked, json.loads(versions), tuple(times), device)
 
 
 def _rescued(file: Path, digest: str, text: str) -> Path:

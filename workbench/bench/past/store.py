@@ -46,6 +46,7 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX questions ON runs (machine, op, shape, dtype)",
     ),
+    ("ALTER TABLE runs ADD COLUMN device TEXT NOT NULL DEFAULT ''",),
 )
 """What makes each version of the schema out of the one before; those that stand are never changed, only added to."""
 

@@ -63,7 +63,8 @@ def shortened(news: list[str]) -> str:
 def question_text(run: Run) -> str:
     """Return what was raced in words, such as ``softmax 512 x 768 float32, out=``."""
     cold = ", cold cache" if run.cache == "cold" else ""
-    return f"{run.op} {format_sizes(run.shape)} {run.dtype}, {'out=' if run.out else 'new result'}{cold}"
+    where = f", {run.device}" if run.device else ""
+    return f"{run.op} {format_sizes(run.shape)} {run.dtype}, {'out=' if run.out else 'new result'}{cold}{where}"
 
 
 def _times(run: Run) -> tuple[str, str]:

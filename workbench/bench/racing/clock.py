@@ -18,8 +18,7 @@ A sample in which a thread of this process had to wait for a core is taken again
 2 cores busy, the kernel takes 163 us in the middle of all samples (quartiles 64 and 184), and 29.7 in those in which
 nobody waited (26.9 and 30.2); on an idle machine it takes 31.7.
 
-A contender on a GPU will take another clock with the same methods, `once`, `calibrate` and `sample`, in a module beside
-this one: events around the calls on its stream, its second cache flushed before them. `run.race` is where one is made.
+A contender on a GPU takes another clock with the same methods, that of `gpu_clock`; `run.race` is where one is made.
 """
 
 from __future__ import annotations
@@ -27,13 +26,16 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import repeat
 from typing import Any, TypeVar
 
 from workbench.bench.contenders import Entry
+from workbench.bench.devices import Captured
+from workbench.bench.race import Beside
 
 from .cold import Rotation
+from .footprint import peak_of
 from .scheduler import Scheduler
 
 WARM_UP = 0.010
@@ -57,12 +59,13 @@ pause = time.sleep
 """Lets other threads run."""
 
 
-def _same(returned: Any) -> Any:
+def same(returned: Any) -> Any:
+    """Return what was returned."""
     return returned
 
 
-def _nothing(*_: Any) -> None:
-    pass
+def nothing(*_: Any) -> None:
+    """Do nothing."""
 
 
 class Clock:
@@ -94,7 +97,7 @@ class Clock:
         """Whether the system tells how long threads waited."""
         return self._scheduler.counts
 
-    def once(self, entry: Entry, keep: Callable[[Any], Kept] = _same) -> tuple[float, Kept]:
+    def once(self, entry: Entry, keep: Callable[[Any], Kept] = same) -> tuple[float, Kept]:
         """Call once, and return the seconds and what ``keep`` makes of what was returned, at once and untimed."""
         with entry.around():
             seconds, returned = self._once(entry.call, self._now)
@@ -120,8 +123,8 @@ class Clock:
         *,
         rotation: Rotation | None = None,
         tries: int = 1,
-        before_last: Callable[[], object] = _nothing,
-        keep: Callable[[Any], object] = _nothing,
+        before_last: Callable[[], object] = nothing,
+        keep: Callable[[Any], object] = nothing,
     ) -> float:
         """Return seconds per call of one sample.
 
@@ -146,6 +149,30 @@ class Clock:
             if self.alone:
                 break
         return seconds / calls
+
+    def peak(self, entry: Entry) -> int | None:
+        """Return the bytes by which a call makes the process grow; None where nobody tells."""
+        with entry.around():
+            return peak_of(entry.call)
+
+    def captured(self, entry: Entry) -> Captured | str | None:
+        """Return a call as a graph, or in words why it cannot be one; None on a CPU, which has no graphs."""
+
+    def beside(self, entry: Entry, calls: int, graph: Captured | str | None) -> Beside | None:
+        """Return what is timed beside a sample; on a CPU nothing is."""
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """How the samples were taken, for the record of a race."""
+        return {
+            "method": (
+                f"in turns, random order; before each sample all threads asleep (at most {SETTLE_LIMIT * 1e3:g} ms) "
+                f"and {WARM_UP * 1e3:g} ms of warm-up; a sample of at least {SAMPLE * 1e3:g} ms, again if a thread "
+                "waited for a core; ratios by round, bootstrap"
+            ),
+            "unsettled": self.unsettled,
+            "retaken": self.retaken,
+        }
 
     def settle(self, limit: float = SETTLE_LIMIT) -> bool:
         """Wait until this process's other threads sleep; False if one still runs after ``limit`` seconds."""

@@ -1,25 +1,28 @@
-"""What is raced: one question (inputs, truth, tolerance) that all contenders answer."""
+"""What is raced: one question (inputs, truth, tolerance) that all contenders answer; that of an operation."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fused_kernels.catalog import OPS, Inputs, Op, Shape
+from fused_kernels.catalog import OPS, Cost, Inputs, Op, Shape
 from fused_kernels.errors import KernelError, UnknownOperationError
 from workbench.bench import contenders
 from workbench.bench.contenders import Contender
-from workbench.bench.contenders.functions import bound, contender
-from workbench.errors import InputError, RaceError
+from workbench.bench.devices import Device
+from workbench.errors import InputError
 
-from . import tolerances
+from . import far_values, tolerances
 from .check import leaves, rounded
+from .far import BRAIN
 from .memory import Slots, own_copies, slots_of
 from .questions import Question
 
@@ -59,6 +62,10 @@ class Contest:
         Those that cannot run, with the reason.
     watched
         Functions whose code no contender may replace: the reference and the other contenders.
+    device
+        The GPU on which it is raced; None for the CPU.
+    kinds
+        By the name of an input, its dtype on the device where NumPy has none such: ``"bfloat16"``.
     """
 
     name: str
@@ -76,6 +83,8 @@ class Contest:
     field: tuple[Contender, ...]
     absent: Mapping[str, str]
     watched: tuple[Any, ...] = ()
+    device: Device | None = None
+    kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def inputs(self) -> Inputs:
@@ -87,26 +96,48 @@ class Contest:
         return self.first.like(inputs, strict=strict)
 
     @property
+    def cost(self) -> Cost:
+        """What one call has to do at the least, in the dtypes in which it is raced; only an operation has one."""
+        assert self.op is not None
+        # A cost asks for shapes and sizes of elements, and of masks for their values.
+        narrow = {name: np.broadcast_to(np.float16(0), self.inputs[name].shape) for name in self.kinds}
+        return self.op.cost(**{**self.inputs, **narrow})
+
+    def current(self) -> AbstractContextManager[Any]:
+        """Return a context in which the device's stream is the current one; on the CPU it does nothing."""
+        return nullcontext() if self.device is None else self.device.current()
+
+    @property
     def described(self) -> str:
         """The inputs in words, for messages: ``layer_norm (x: float32 (512, 768))``."""
-        return f"{self.name} ({_described(self.inputs)})"
+        return f"{self.name} ({described(self.inputs)})"
 
 
 def of_operation(
-    name: str, *, shape: Any, dtype: Any, names: str | Iterable[str] | None, inputs: Any, rng: np.random.Generator
+    name: str,
+    *,
+    shape: Any,
+    dtype: Any,
+    names: str | Iterable[str] | None,
+    inputs: Any,
+    rng: np.random.Generator,
+    device: Device | None = None,
 ) -> Contest:
     """Return the contest of an operation of the catalogue, on sample inputs or on the given ones."""
     try:
         op = OPS[name]
     except UnknownOperationError as error:
         raise InputError(str(error)) from error
-    field = tuple(contenders.choose(op, names))
-    kind = _dtype(dtype)
+    side = contenders.CPU if device is None else contenders.CUDA
+    runners = tuple(contenders.choose(op, names, side))
+    brain = device is not None and far_values.is_bfloat16(dtype)
+    kind = np.dtype(np.float32) if brain else _dtype(dtype)
     fresh: Callable[[np.random.Generator], Inputs] | None = None
     sampled = inputs is None
     if sampled:
         shape = op.shapes[0] if shape is None else parse_shape(shape)
         fresh = partial(_sample, op, shape, kind)
+        fresh = far_values.rounding(fresh) if brain else fresh
         inputs = fresh(rng)
     elif callable(inputs):
         fresh = inputs
@@ -114,11 +145,18 @@ def of_operation(
     if not isinstance(inputs, Mapping):
         raise InputError(f"The inputs of {op.name} go by name, as a dict; got {type(inputs).__name__}.")
     inputs = dict(inputs) if sampled else own_copies(inputs)
+    kinds: Mapping[str, str] = {}
     if not sampled:
-        shape, kind = _first_array(inputs)
-    tolerance = op.tolerance.get(kind.name)
+        if device is not None:
+            inputs, kinds = far_values.of_device(inputs)
+        shape, kind = first_array(inputs)
+        brain = bool(kinds)
+    elif brain:
+        kinds = {name: BRAIN for name, value in inputs.items() if getattr(value, "dtype", None) == kind}
+    called = BRAIN if brain else kind.name
+    tolerance = op.tolerance.get(called) if device is None else tolerances.on_device(op.tolerance, called)
     if tolerance is None:
-        raise InputError(f"{op.name} has no float64 check for {kind.name}; it has: {', '.join(op.tolerance)}.")
+        raise InputError(f"{op.name} has no float64 check for {called}; it has: {', '.join(op.tolerance)}.")
 
     def plain(inputs: Inputs) -> Any:
         return op.reference(**own_copies(inputs))
@@ -130,11 +168,11 @@ def of_operation(
         # On a sample the results have its dtype; at 64 MB the reference can take seconds that say no more than that.
         result = truth if sampled else plain(inputs)
     except (KernelError, TypeError, ValueError) as error:
-        raise InputError(f"{op.name} does not take these inputs ({_described(inputs)}): {error}") from error
+        raise InputError(f"{op.name} does not take these inputs ({described(inputs)}): {error}") from error
     first = Question(
         inputs,
         answer=lambda inputs: rounded(op.truth(**inputs)),
-        allowed=lambda truth: tolerances.for_all(tolerance, kind, truth),
+        allowed=lambda truth: tolerances.for_all(tolerance, called, truth),
         strict=True,
         truth=truth,
     )
@@ -142,7 +180,7 @@ def of_operation(
         name=op.name,
         op=op,
         shape=shape,
-        dtype=kind.name,
+        dtype=called,
         first=first,
         truth_from="float64",
         truth_seconds=seconds,
@@ -150,72 +188,12 @@ def of_operation(
         sampled=sampled,
         fresh=fresh,
         expected=slots_of(result, kind if sampled else None),
-        due=tolerances.due(result, inputs, kind.name if sampled else None),
-        field=field,
-        absent=contenders.absent(op, names),
+        due=tolerances.due(result, inputs, called if sampled or brain else None),
+        field=runners,
+        absent=contenders.absent(op, names, side),
         watched=(op.function, op.reference),
-    )
-
-
-def of_functions(
-    functions: Mapping[str, Callable[..., Any]],
-    *,
-    inputs: Any,
-    reference: str | None,
-    rng: np.random.Generator | None = None,
-) -> Contest:
-    """Return the contest of the user's functions; the first one is trusted if ``reference`` is None."""
-    for name, function in functions.items():
-        if not callable(function):
-            raise InputError(f"{name!r} is no function but {type(function).__name__}; give {{name: function}}.")
-    if not functions:
-        raise InputError("There is nothing to race; give {name: function}.")
-    if inputs is None:
-        raise InputError("Racing functions needs inputs=: a tuple goes by position, a dict by name.")
-    trusted = next(iter(functions)) if reference is None else reference
-    if trusted not in functions:
-        raise InputError(f"reference={trusted!r} is not among the functions: {', '.join(functions)}.")
-    fresh = (lambda rng: _named(inputs(rng))) if callable(inputs) else None
-    named = own_copies(_named(inputs) if fresh is None else fresh(rng or np.random.default_rng(0)))
-
-    def plain(inputs: Inputs) -> Any:
-        return bound(functions[trusted], own_copies(inputs))()
-
-    begin = time.perf_counter()
-    try:
-        result = plain(named)
-    except Exception as error:
-        raise RaceError(f"The reference {trusted!r} fails on these inputs ({_described(named)}): {error}") from error
-    if not leaves(result) or any(leaf.dtype.kind in "OSUMm" for leaf in leaves(result)):
-        raise RaceError(
-            f"The reference {trusted!r} returns {type(result).__name__}, with which no result can be compared; return "
-            "an array of numbers, or a tuple of them."
-        )
-    truth = _widened_truth(functions[trusted], named, result)
-    first = Question(
-        named,
-        answer=plain if truth is None else partial(_widely, functions[trusted]),
-        allowed=lambda truth: tolerances.usual(result, truth, named),
-        strict=True,
-        truth=result if truth is None else truth,
-    )
-    shape, kind = _first_array(named)
-    return Contest(
-        name="custom",
-        op=None,
-        shape=shape,
-        dtype=kind.name,
-        first=first,
-        truth_from=trusted if truth is None else f"{trusted} in float64",
-        truth_seconds=time.perf_counter() - begin,
-        plain=plain,
-        sampled=False,
-        fresh=fresh,
-        expected=slots_of(result),
-        due=tolerances.due(result, named),
-        field=tuple(contender(name, function) for name, function in functions.items()),
-        absent={},
-        watched=tuple(functions.values()),
+        device=device,
+        kinds=kinds,
     )
 
 
@@ -266,39 +244,14 @@ def _dtype(dtype: Any) -> np.dtype[Any]:
         raise InputError(f"{dtype!r} is no dtype; give a name such as float32 or float64.") from error
 
 
-def _named(inputs: Any) -> Inputs:
-    if isinstance(inputs, Mapping):
-        return dict(inputs)
-    return {str(i): value for i, value in enumerate(inputs if isinstance(inputs, tuple | list) else (inputs,))}
-
-
-def _first_array(inputs: Inputs) -> tuple[Shape, np.dtype[Any]]:
+def first_array(inputs: Inputs) -> tuple[Shape, np.dtype[Any]]:
+    """Return the shape and dtype of the first array among the inputs."""
     arrays = leaves(inputs)
     return (arrays[0].shape, arrays[0].dtype) if arrays else ((), np.dtype(object))
 
 
-def _widened_truth(function: Callable[..., Any], inputs: Inputs, plain: Any) -> Any:
-    """Return the function's result on float64 inputs, or None where it does not take those."""
-    try:
-        wide = _widely(function, own_copies(inputs))
-    except Exception:  # whatever a user's function raises on another dtype, its own result then has to do
-        return None
-    return wide if [leaf.shape for leaf in leaves(wide)] == [leaf.shape for leaf in leaves(plain)] else None
-
-
-def _widely(function: Callable[..., Any], inputs: Inputs) -> Any:
-    return bound(function, {key: _float64(value) for key, value in inputs.items()})()
-
-
-def _float64(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return value.astype(np.float64)
-    if hasattr(value, "is_floating_point") and value.is_floating_point():  # a torch tensor
-        return value.double()
-    return value
-
-
-def _described(inputs: Inputs) -> str:
+def described(inputs: Inputs) -> str:
+    """Return inputs in words."""
     return ", ".join(
         f"{name}: {value.dtype} {tuple(value.shape)}" if hasattr(value, "dtype") else f"{name}: {type(value).__name__}"
         for name, value in inputs.items()

@@ -15,6 +15,7 @@ from .cheats.shot import Window
 from .cheats.tampering import Guard
 from .cold import Cold
 from .contest import Contest
+from .far_places import far_places
 from .memory import size_of
 from .places import Place, places
 from .questions import Question, bent
@@ -65,10 +66,14 @@ class Course:
     def __init__(self, contest: Contest, *, out: bool, rng: np.random.Generator, cold: bool = False) -> None:
         self.contest = contest
         self.rng = rng
-        self.places = places(contest.first, contest.expected if out else None)
-        self.cold = Cold(contest.first, contest.expected if out else None) if cold else None
+        slots, device = contest.expected if out else None, contest.device
+        self.places = (
+            places(contest.first, slots) if device is None else far_places(contest.first, slots, device, contest.kinds)
+        )
+        # The clock of a device sees to its cache itself.
+        self.cold = Cold(contest.first, slots) if cold and device is None else None
         self.fixed: frozenset[str] = frozenset()
-        self.stirs = True
+        self.stirs = not contest.kinds  # of a bfloat16 the last bit of what stands for it is no bit
         self.notes: list[str] = []
         self.guard = Guard(contest.watched)
         self._rounds = 0

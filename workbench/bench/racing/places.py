@@ -8,10 +8,11 @@ import numpy as np
 
 from . import check
 from .cheats.shot import Window
+from .far import Far
 from .memory import PLACES, ROOM, Slots, buffers, floats, memories, own_copies, size_of
 from .questions import Question
 
-_WHOLE = 2 << 20
+WHOLE = 2 << 20
 """Bytes of inputs up to which all of them are compared after each sample, and beyond which only parts."""
 _COPIED = 4 << 20
 """Bytes of inputs up to which they are written anew for each round, and beyond which only what was stirred."""
@@ -72,7 +73,7 @@ class Place:
 
     def intact(self, question: Question, rng: np.random.Generator, *, whole: bool = False) -> bool:
         """Tell whether the inputs are what was loaded: all of them, or random parts where they are large."""
-        if whole or self.nbytes <= _WHOLE:
+        if whole or self.nbytes <= WHOLE:
             return not check.changed(self.inputs, question.inputs)
         pairs = zip(memories(self.inputs), memories(question.inputs), strict=True)
         windows = ((Window.draw(memory.size, rng), memory, values) for memory, values in pairs)
@@ -88,4 +89,6 @@ def places(question: Question, slots: Slots) -> list[Place]:
 
 def overlaps(array: Any, place: Place) -> bool:
     """Tell whether an array shares memory with the inputs of a place."""
+    if isinstance(array, Far):
+        return any(array.overlaps(memory) for memory in check.leaves(place.inputs) if isinstance(memory, Far))
     return any(np.may_share_memory(array, memory) for memory in check.leaves(place.inputs))

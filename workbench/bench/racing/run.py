@@ -10,12 +10,14 @@ import numpy as np
 from workbench.bench.environment import STOLEN, Watch, environment, threads
 from workbench.bench.progress import Reporter
 from workbench.bench.race import Race
+from workbench.bench.rooflines.copying import copied
 from workbench.errors import RaceError
 from workbench.text import format_seconds
 
-from .clock import SAMPLE, SETTLE_LIMIT, WARM_UP, Clock
+from .clock import Clock
 from .contest import Contest
 from .course import Course
+from .gpu_clock import GpuClock
 from .rounds import Rounds
 from .runner import Runner
 
@@ -37,7 +39,7 @@ def race(
     cold: bool = False,
     patience: float = float("inf"),
 ) -> Race:
-    """Race the field of a contest and return the record.
+    """Race the field of a contest, within :meth:`Contest.current`, and return the record.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ def race(
         Seconds; who takes longer for one call has it named in ``absent`` and does not race.
     """
     began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    clock = Clock()
+    clock = Clock() if contest.device is None else GpuClock(contest.device, cold=cold)
     absent = dict(contest.absent)
     course = Course(contest, out=out, rng=np.random.default_rng([seed, len(contest.field)]), cold=cold)
     runners = _prepared(course, clock, strict=strict, absent=absent, report=report, patience=patience)
@@ -74,25 +76,21 @@ def race(
         "stopped": turns.stopped,
         "budget": budget,
         "seed": seed,
-        "method": (
-            f"in turns, random order; before each sample all threads asleep (at most {SETTLE_LIMIT * 1e3:g} ms) and "
-            f"{WARM_UP * 1e3:g} ms of warm-up; a sample of at least {SAMPLE * 1e3:g} ms, again if a thread waited for "
-            "a core; ratios by round, bootstrap"
-        ),
         "cache": "cold" if cold else "warm",
         "truth": contest.truth_from,
         "out": [runner.name for runner in runners if runner.entry.out is not None],
         "calls": {runner.name: runner.calls for runner in runners},
         "threads": threads(),
-        "unsettled": clock.unsettled,
-        "retaken": clock.retaken,
+        **clock.conditions,
         "dropped": turns.dropped,
         "crowded": turns.crowded,
         "pace": round(turns.pace, 4),
         **seen,
     }
+    if contest.device is not None:
+        conditions["copy"] = copied(contest.device)
     if contest.op is not None:
-        conditions["cost"] = asdict(contest.op.cost(**contest.inputs))
+        conditions["cost"] = asdict(contest.cost)
     for runner in runners:
         report.step("checking", runner.name)
         runner.check(clock)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from workbench.bench.contenders import Contender, Entry
-from workbench.bench.race import Result
+from workbench.bench.devices import Captured
+from workbench.bench.race import Beside, OnDevice, Result
 from workbench.errors import RaceError
 
 from . import check
@@ -19,7 +20,6 @@ from .cheats.tampering import Witness
 from .clock import Clock
 from .cold import Rotation
 from .course import Course, Turn
-from .footprint import peak_of
 
 Done = TypeVar("Done")
 
@@ -54,6 +54,8 @@ class Runner:
         self._version = contender.version
         self._rotation: Rotation | None = None
         self._peak: int | None = None
+        self._graph: Captured | str | None = None
+        self._beside: list[Beside] = []
         self._error = 0.0
         self._shot: Shot | None = None
         self._unread: Entry
@@ -97,9 +99,9 @@ class Runner:
 
     def calibrate(self, clock: Clock) -> float:
         """Find out what memory a call takes, and how many make a sample; return the seconds of one, roughly."""
-        with self.entry.around():
-            self._peak = self._step("fails", lambda: peak_of(self.entry.call))
+        self._peak = self._step("fails", lambda: clock.peak(self.entry))
         self.calls, self.a_call = self._step("fails while it is timed", lambda: clock.calibrate(self.entry))
+        self._graph = self._step("fails while it is captured", lambda: self._captured(clock))
         self._look_at_inputs(self._turn)
         cold = self.course.cold
         if cold is not None:
@@ -133,6 +135,8 @@ class Runner:
         if shot is not None and not self.fault:
             self.judge(clock, shot)
             self.accuse(kinds.fault_of(shot, self.course.contest.due))
+        beside = self._step("fails beside a sample", lambda: clock.beside(self.entry, self.calls, self._graph))
+        self._beside += [] if beside is None else [beside]
         self._look_at_inputs(turn)
 
     def ask(self, clock: Clock, turn: Turn) -> Shot:
@@ -184,12 +188,24 @@ class Runner:
             right=not self.fault,
             fault=self.fault,
             peak_bytes=self._peak,
+            on_device=OnDevice.of(self._beside, self._graph if isinstance(self._graph, str) else ""),
         )
 
     def failure(self, what: str, error: Exception) -> RaceError:
         """Return the error that says who failed, where and why."""
         reason = next(iter(str(error).splitlines()), "")
         return RaceError(f"{self.name} {what} on {self.course.contest.described}: {type(error).__name__}: {reason}")
+
+    def _captured(self, clock: Clock) -> Captured | str | None:
+        """Return the call as a graph on the memory of the first place, if a replay gives the right result."""
+        graph, question = clock.captured(self.entry), self._turn.question
+        if graph is None or isinstance(graph, str):
+            return graph
+        check.poison(graph.returned)
+        graph.replay()
+        clock.settle()
+        fault = check.compare_results(self.entry.result(graph.returned), question.truth, question.tolerance).fault
+        return f"a replay {fault}" if fault else graph
 
     def _look_at_inputs(self, turn: Turn) -> None:
         if not turn.place.intact(turn.question, self.course.rng):

@@ -41,14 +41,16 @@ def single(
     rng = np.random.default_rng(seed)
     report = Reporter(progress, budget)
     report.step("preparing", None)
-    return race(
-        ask(rng),
-        out=out,
-        budget=budget,
-        rounds=None,
-        rng=rng,
-        seed=seed,
-        strict=False,
-        report=report,
-        patience=patience,
-    )
+    contest = ask(rng)
+    with contest.current():
+        return race(
+            contest,
+            out=out,
+            budget=budget,
+            rounds=None,
+            rng=rng,
+            seed=seed,
+            strict=False,
+            report=report,
+            patience=patience,
+        )

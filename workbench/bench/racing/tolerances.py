@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,22 +18,44 @@ _USUAL = {16: 1e-2, 32: 1e-4, 64: 1e-9}
 _BRAIN = 5e-2
 # What other libraries may be off by, relative to the largest value.
 _OTHERS = {"float32": 1e-6, "float64": 1e-11}
+_UNITS = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
+"""Half a unit in the last place of 1, by which one rounding may be off."""
+_LEAST_FLOAT16 = 2.0**-24
+"""The least number that float16 has."""
 
 
-def for_all(tolerance: Tolerance, dtype: np.dtype[Any], truth: Any) -> Tolerance:
+def on_device(known: Mapping[str, Tolerance], dtype: str) -> Tolerance | None:
+    """Return an operation's tolerance on a GPU, where there are narrow dtypes that the CPU's kernels do not have.
+
+    Libraries round several times on the way to what we round once, so the relative part is four units in the last
+    place; what cancels adds to the absolute part in :func:`for_all`.
+    """
+    if dtype in known or dtype not in _UNITS:
+        return known.get(dtype)
+    base = known["float32"]
+    return Tolerance(base.rtol + 4 * _UNITS[dtype], base.atol + _LEAST_FLOAT16 * (dtype == "float16"))
+
+
+def for_all(tolerance: Tolerance, dtype: str, truth: Any) -> Tolerance:
     """Widen an operation's tolerance, which our kernels are held to, for what other libraries cannot help.
 
     ONNX stores an attribute such as epsilon as float32, which moves a float64 layer norm by 1e-13; a gelu of torch is
     off by 3e-7 of the largest value where its erf cancels.
     """
-    return Tolerance(tolerance.rtol, max(tolerance.atol, _OTHERS.get(dtype.name, 0.0) * _largest(truth)))
+    if dtype in _UNITS:
+        # Of the typical value and not of the largest, beside which most of a softmax's are nothing.
+        return Tolerance(tolerance.rtol, tolerance.atol + 4 * _UNITS[dtype] * _typical(truth))
+    return Tolerance(tolerance.rtol, max(tolerance.atol, _OTHERS.get(dtype, 0.0) * _largest(truth)))
 
 
-def usual(result: Any, truth: Any, inputs: Inputs) -> Tolerance:
+def usual(result: Any, truth: Any, inputs: Inputs, *, brain: bool = False) -> Tolerance:
     """Return what two ways of computing the same thing may differ by, by the coarsest dtype of a right result.
 
-    A number of Python's own was as likely computed in the dtype of the inputs.
+    A number of Python's own was as likely computed in the dtype of the inputs. ``brain`` tells of inputs in bfloat16,
+    whose values NumPy has as float32.
     """
+    if brain:
+        return Tolerance(rtol=_BRAIN, atol=_BRAIN * _largest(truth))
     widest = _widest(inputs)
     kinds = [leaf.dtype or widest for leaf in typed_leaves(result) if leaf.array.dtype.kind in "fc"]
     if not kinds:
@@ -44,6 +67,12 @@ def usual(result: Any, truth: Any, inputs: Inputs) -> Tolerance:
 def _largest(truth: Any) -> float:
     finite = [np.abs(leaf[np.isfinite(leaf)]).max(initial=0) for leaf in leaves(truth) if leaf.dtype.kind in "fc"]
     return float(max(finite, default=0))
+
+
+def _typical(truth: Any) -> float:
+    """Return the root of the mean square of the array whose is the largest."""
+    kept = [leaf[np.isfinite(leaf)].astype(np.float64, copy=False) for leaf in leaves(truth) if leaf.dtype.kind == "f"]
+    return max((float(np.sqrt(np.mean(np.square(each)))) for each in kept if each.size), default=0.0)
 
 
 def due(result: Any, inputs: Inputs, floating: str | None = None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from workbench.bench.progress import Progress, SuiteProgress
 from workbench.bench.racing import contest as contests
 from workbench.bench.racing.check import leaves
 from workbench.bench.racing.contest import Contest, parse_shape
+from workbench.bench.racing.own_contest import of_functions
 from workbench.bench.racing.run import TOO_SLOW
 from workbench.bench.racing.single import single
 from workbench.errors import InputError, WorkbenchError
@@ -158,7 +159,7 @@ class _Functions:
     def contest(self, shape: Shape, dtype: str, running: list[str], rng: np.random.Generator) -> Contest:
         (size,) = shape
         inputs = self._inputs(size, dtype) if self._typed else self._inputs(size)
-        contest = contests.of_functions(self._functions, inputs=inputs, reference=self._reference, rng=rng)
+        contest = of_functions(self._functions, inputs=inputs, reference=self._reference, rng=rng)
         # The reference still says what is right where it has become too slow to race.
         return replace(contest, field=tuple(one for one in contest.field if one.name in running))
 

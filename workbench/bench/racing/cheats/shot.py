@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.bench.racing import check
 from workbench.bench.racing.check import Array, Finding
+from workbench.bench.racing.far import Far
 from workbench.bench.racing.questions import Question
 
 WHOLE = 1 << 14
@@ -32,15 +33,21 @@ class Window:
         starts = [0, size - _BLOCK, *rng.integers(size - _BLOCK, size=_BLOCKS - 2).tolist()]
         return cls(tuple(slice(start, start + _BLOCK) for start in starts))
 
-    def copy(self, array: Array) -> Array:
+    def copy(self, array: Array | Far) -> Array:
         """Return a copy of the elements, flat."""
+        if isinstance(array, Far):
+            return array.parts(self.slices)
         if not self.slices:
             return array.flatten()
         flat: Any = array.reshape(-1) if array.flags.c_contiguous else array.flat
         return np.concatenate([flat[each] for each in self.slices])
 
-    def poison(self, array: Array) -> None:
+    def poison(self, array: Array | Far) -> None:
         """Fill the elements with what no right result contains."""
+        if isinstance(array, Far):
+            if (value := check.poison_of(array.dtype)) is not None:
+                array.fill(self.slices, value)
+            return
         if not self.slices:
             check.poison(array)
             return
@@ -56,7 +63,7 @@ class Shot:
     Parameters
     ----------
     arrays
-        The result's arrays, as they are now.
+        The result's arrays, as they are now; those of a GPU are fetched when they are needed.
     pieces
         What stood in them at the return.
     written
@@ -67,7 +74,7 @@ class Shot:
         Of the call.
     """
 
-    arrays: tuple[Array, ...]
+    arrays: tuple[Any, ...]
     pieces: tuple[Array, ...]
     written: tuple[Array, ...]
     kinds: tuple[check.Leaf, ...]
