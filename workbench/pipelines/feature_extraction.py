@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast, get_args
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_args, overload
 
 import numpy as np
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from .engines.engine import Batch
 
 
-class FeatureExtraction(EncoderTask[None]):
+Many = TypeVar("Many")
+"""What many texts get: an array, and with ``pooling="none"`` a list of them."""
+
+
+class FeatureExtraction(EncoderTask[None], Generic[Many]):
     """Embeddings of texts, as sentence-transformers makes them where its files are beside the model.
 
     Parameters
@@ -67,6 +71,10 @@ class FeatureExtraction(EncoderTask[None]):
         self._prompt = self._prompt_of(prompt_name)
         super().__init__(model, how, truncation=truncation, longest=recipe.longest, lowercase=recipe.lowercase)
 
+    @overload  # a str is an iterable of str, too, and goes with the first one
+    def __call__(self, texts: str, *, prompt_name: str | None = None) -> Array: ...
+    @overload
+    def __call__(self, texts: Iterable[str], *, prompt_name: str | None = None) -> Many: ...
     def __call__(self, texts: Any, *, prompt_name: str | None = None) -> Any:
         """Embed texts.
 
@@ -92,6 +100,10 @@ class FeatureExtraction(EncoderTask[None]):
         """
         return self.run(self._asked(texts, prompt_name))
 
+    @overload
+    async def arun(self, texts: str, *, prompt_name: str | None = None) -> Array: ...
+    @overload
+    async def arun(self, texts: Iterable[str], *, prompt_name: str | None = None) -> Many: ...
     async def arun(self, texts: Any, *, prompt_name: str | None = None) -> Any:
         """Embed texts as a call does, awaited."""
         return await self.run_awaited(self._asked(texts, prompt_name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, Unpack, overload
 
 from workbench.errors import InputError
 from workbench.models.formats.huggingface.building import architecture_of
@@ -18,8 +18,18 @@ if TYPE_CHECKING:
     from workbench.models.export.step import Report
     from workbench.models.formats.huggingface import HuggingFaceModel
 
+    from .arguments import Answering, Classifying, Embedding, Tagging, Writing
     from .batching import BatchConfig
+    from .encoder_task import Array
+    from .feature_extraction import FeatureExtraction
+    from .question_answering import QuestionAnswering
+    from .results import Answer, Classification, Results
     from .task import Pipeline
+    from .text_classification import TextClassification
+    from .text_generation import TextGeneration
+    from .token_classification import TokenClassification
+
+Source: TypeAlias = "str | os.PathLike[str] | HuggingFaceModel"
 
 
 class _Task(NamedTuple):
@@ -48,9 +58,57 @@ _ALIASES = {
 """Other names of them."""
 
 
+@overload
+def pipeline(
+    task: Literal["text-classification", "sentiment-analysis"],
+    model: Source,
+    *,
+    top_k: None = None,
+    **options: Unpack[Classifying],
+) -> TextClassification[Classification]: ...
+@overload
+def pipeline(
+    task: Literal["text-classification", "sentiment-analysis"],
+    model: Source,
+    *,
+    top_k: int,
+    **options: Unpack[Classifying],
+) -> TextClassification[Results[Classification]]: ...
+@overload
+def pipeline(
+    task: Literal["token-classification", "ner"], model: Source, **options: Unpack[Tagging]
+) -> TokenClassification: ...
+@overload
+def pipeline(
+    task: Literal["question-answering"], model: Source, *, top_k: None = None, **options: Unpack[Answering]
+) -> QuestionAnswering[Answer]: ...
+@overload
+def pipeline(
+    task: Literal["question-answering"], model: Source, *, top_k: int, **options: Unpack[Answering]
+) -> QuestionAnswering[Results[Answer]]: ...
+@overload
+def pipeline(
+    task: Literal["feature-extraction", "embeddings", "sentence-similarity"],
+    model: Source,
+    *,
+    pooling: Literal["mean", "cls", "last-token"] | None = None,
+    **options: Unpack[Embedding],
+) -> FeatureExtraction[Array]: ...
+@overload
+def pipeline(
+    task: Literal["feature-extraction", "embeddings", "sentence-similarity"],
+    model: Source,
+    *,
+    pooling: Literal["none"],
+    **options: Unpack[Embedding],
+) -> FeatureExtraction[list[Array]]: ...
+@overload
+def pipeline(task: Literal["text-generation"], model: Source, **options: Unpack[Writing]) -> TextGeneration: ...
+@overload
+def pipeline(task: str, model: Source, **options: Any) -> Pipeline: ...
 def pipeline(
     task: str,
-    model: str | os.PathLike[str] | HuggingFaceModel,
+    model: Source,
     *,
     engine: str = "auto",
     device: str = "cpu",
@@ -83,7 +141,7 @@ def pipeline(
         Called with a :class:`~workbench.models.export.step.Step` as each step of opening begins.
     **options
         Those of :func:`workbench.load` for Hugging Face models (``revision``, ``trust_remote_code``,
-        ``allow_pickle``), and those of the task:
+        ``allow_pickle``, ``cache_dir``), and those of the task:
 
         - text-classification: ``truncation`` (of long texts: ``"warn"`` or ``"error"``), ``top_k``,
           ``function_to_apply``;

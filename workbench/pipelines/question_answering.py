@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from .windows import merged, whole
 if TYPE_CHECKING:
     from workbench.models.formats.huggingface import HuggingFaceModel
 
+    from .arguments import Asking
     from .engines.engine import Batch
 
 _WINDOW = 384
@@ -36,7 +37,11 @@ class AnswerOptions:
     impossible: bool = False
 
 
-class QuestionAnswering(EncoderTask[AnswerOptions]):
+One = TypeVar("One")
+"""What one question gets: without ``top_k`` an answer, and with it a list of them."""
+
+
+class QuestionAnswering(EncoderTask[AnswerOptions], Generic[One]):
     """Answers in the words of a context, of which long ones are read in windows.
 
     Parameters
@@ -80,6 +85,26 @@ class QuestionAnswering(EncoderTask[AnswerOptions]):
         self._options = AnswerOptions(checked_top_k(top_k), length, bool(handle_impossible_answer))
         super().__init__(model, how, truncation=truncation, stride=stride, longest=window)
 
+    @overload
+    def __call__(self, pairs: tuple[str, str], *, top_k: None = None, **more: Unpack[Asking]) -> One: ...
+    @overload
+    def __call__(self, pairs: str, context: str, *, top_k: None = None, **more: Unpack[Asking]) -> One: ...
+    @overload
+    def __call__(self, *, question: str, context: str, top_k: None = None, **more: Unpack[Asking]) -> One: ...
+    @overload
+    def __call__(
+        self, pairs: Iterable[tuple[str, str]], *, top_k: None = None, **more: Unpack[Asking]
+    ) -> Results[One]: ...
+    @overload
+    def __call__(
+        self,
+        pairs: Any = None,
+        context: Any = None,
+        *,
+        question: Any = None,
+        top_k: int | None = None,
+        **more: Unpack[Asking],
+    ) -> Any: ...
     def __call__(
         self,
         pairs: Any = None,
@@ -125,6 +150,26 @@ class QuestionAnswering(EncoderTask[AnswerOptions]):
             )
         )
 
+    @overload
+    async def arun(self, pairs: tuple[str, str], *, top_k: None = None, **more: Unpack[Asking]) -> One: ...
+    @overload
+    async def arun(self, pairs: str, context: str, *, top_k: None = None, **more: Unpack[Asking]) -> One: ...
+    @overload
+    async def arun(self, *, question: str, context: str, top_k: None = None, **more: Unpack[Asking]) -> One: ...
+    @overload
+    async def arun(
+        self, pairs: Iterable[tuple[str, str]], *, top_k: None = None, **more: Unpack[Asking]
+    ) -> Results[One]: ...
+    @overload
+    async def arun(
+        self,
+        pairs: Any = None,
+        context: Any = None,
+        *,
+        question: Any = None,
+        top_k: int | None = None,
+        **more: Unpack[Asking],
+    ) -> Any: ...
     async def arun(
         self,
         pairs: Any = None,

@@ -84,7 +84,7 @@ class Pipeline(ABC):
             ("because", engine.why),
         ]
 
-    def reopened(self, **changes: Any) -> Self:
+    def reopened(self, **changes: Any) -> Pipeline:
         """Open the same task on the same model with other choices: ``pipe.reopened(quantization="int8")``.
 
         Parameters

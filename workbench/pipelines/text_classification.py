@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .computing import Opening
 from .encoder_task import Array, Asked, EncoderTask, Job
 from .labels import label_names
 from .results import Classification, Results
-from .texts import checked, checked_top_k
+from .texts import Text, checked, checked_top_k
 
 if TYPE_CHECKING:
     from workbench.models.formats.huggingface import HuggingFaceModel
@@ -43,7 +43,11 @@ class ClassifierOptions:
     top_k: int | None = None
 
 
-class TextClassification(EncoderTask[ClassifierOptions]):
+One = TypeVar("One")
+"""What one text gets: without ``top_k`` a label, and with it a list of them."""
+
+
+class TextClassification(EncoderTask[ClassifierOptions], Generic[One]):
     """Labels of texts, with scores from 0 to 1.
 
     Scores are the softmax of the logits where one label holds, the sigmoid of each where several may hold
@@ -83,6 +87,12 @@ class TextClassification(EncoderTask[ClassifierOptions]):
         self._options = ClassifierOptions(checked_top_k(top_k))
         super().__init__(model, how, truncation=truncation)
 
+    @overload  # a str is an iterable of str, too, and goes with the first one
+    def __call__(self, texts: Text, *, top_k: None = None) -> One: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, texts: Iterable[Text], *, top_k: None = None) -> Results[One]: ...
+    @overload
+    def __call__(self, texts: Any, *, top_k: int) -> Any: ...
     def __call__(self, texts: Any, *, top_k: int | None = None) -> Any:
         """Classify texts.
 
@@ -109,6 +119,12 @@ class TextClassification(EncoderTask[ClassifierOptions]):
         """
         return self.run(self._asked(texts, top_k))
 
+    @overload
+    async def arun(self, texts: Text, *, top_k: None = None) -> One: ...  # type: ignore[overload-overlap]
+    @overload
+    async def arun(self, texts: Iterable[Text], *, top_k: None = None) -> Results[One]: ...
+    @overload
+    async def arun(self, texts: Any, *, top_k: int) -> Any: ...
     async def arun(self, texts: Any, *, top_k: int | None = None) -> Any:
         """Classify texts as a call does, awaited."""
         return await self.run_awaited(self._asked(texts, top_k))

@@ -6,10 +6,10 @@ import os
 import warnings
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from workbench.errors import InputError, TruncationWarning
 from workbench.models.awaited import awaited
@@ -101,6 +101,10 @@ class TextGeneration(Pipeline):
         """Return the names of its own options."""
         return [*option_names(), "chat_template_kwargs"]
 
+    @overload  # a str is an iterable of str, too, and goes with the first one
+    def __call__(self, prompt: str | Sequence[Message], **options: Any) -> Generation: ...
+    @overload
+    def __call__(self, prompt: Iterable[str | Sequence[Message]], **options: Any) -> Results[Generation]: ...
     def __call__(self, prompt: Any, **options: Any) -> Any:
         """Continue one prompt, or many; those given together are computed together, and each text is as it is alone.
 
@@ -129,6 +133,10 @@ class TextGeneration(Pipeline):
         jobs, one = self._jobs(prompt, options)
         return _answer(self._write(jobs) if self._batcher is None else answers(self._batcher, jobs), one)
 
+    @overload
+    async def arun(self, prompt: str | Sequence[Message], **options: Any) -> Generation: ...
+    @overload
+    async def arun(self, prompt: Iterable[str | Sequence[Message]], **options: Any) -> Results[Generation]: ...
     async def arun(self, prompt: Any, **options: Any) -> Any:
         """Continue prompts as a call does, awaited; a task that is cancelled stops the work within a token."""
         if self._batcher is None:

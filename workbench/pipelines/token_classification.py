@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, Unpack, cast, get_args, overload
 
 import fused_kernels as fk
 from workbench.errors import InputError
@@ -14,13 +14,14 @@ from .computing import Opening
 from .encoder_task import Array, Asked, EncoderTask, Job
 from .entities import Aggregation, Kinds, entities, word_starts
 from .labels import label_names
-from .results import Entities
+from .results import Entities, Results
 from .texts import checked
 from .windows import merged, whole
 
 if TYPE_CHECKING:
     from workbench.models.formats.huggingface import HuggingFaceModel
 
+    from .arguments import Joining
     from .engines.engine import Batch
 
 
@@ -71,6 +72,10 @@ class TokenClassification(EncoderTask[EntityOptions]):
         self._options = EntityOptions(_checked_strategy(aggregation_strategy), _checked_labels(ignore_labels))
         super().__init__(model, how, truncation=truncation, stride=stride)
 
+    @overload  # a str is an iterable of str, too, and goes with the first one
+    def __call__(self, texts: str, **more: Unpack[Joining]) -> Entities: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, texts: Iterable[str], **more: Unpack[Joining]) -> Results[Entities]: ...
     def __call__(
         self, texts: Any, *, aggregation_strategy: Aggregation | None = None, ignore_labels: Sequence[str] | None = None
     ) -> Any:
@@ -98,6 +103,10 @@ class TokenClassification(EncoderTask[EntityOptions]):
         """
         return self.run(self._asked(texts, aggregation_strategy, ignore_labels))
 
+    @overload
+    async def arun(self, texts: str, **more: Unpack[Joining]) -> Entities: ...  # type: ignore[overload-overlap]
+    @overload
+    async def arun(self, texts: Iterable[str], **more: Unpack[Joining]) -> Results[Entities]: ...
     async def arun(
         self, texts: Any, *, aggregation_strategy: Aggregation | None = None, ignore_labels: Sequence[str] | None = None
     ) -> Any:

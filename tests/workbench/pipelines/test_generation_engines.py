@@ -71,6 +71,17 @@ GRAPHS: list[tuple[str, dict[str, Any]]] = [
             }
         },
     ),
+    (
+        "llama",
+        {
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "factor": 4.0,
+                "original_max_position_embeddings": 32,
+                "rope_theta": 10000.0,
+            }
+        },
+    ),
     ("qwen2", {"tie_word_embeddings": True, "rms_norm_eps": 1e-2}),
     ("gpt2", {"n_inner": 96, "activation_function": "relu", "layer_norm_epsilon": 1e-2}),
 ]
