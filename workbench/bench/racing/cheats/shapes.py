@@ -2,7 +2,8 @@
 
 Two heights are tried, the half and one row less, and who is right at either of them is no special case: a function may
 need an even number of rows, say. Nor is who raises, or returns the shape that it was made for. The inputs are the
-upper rows of arrays that go on below, so that compiled code that counts on all rows reads no foreign memory.
+upper rows of arrays that go on below, so that compiled code that counts on all rows reads no foreign memory. On a GPU
+nobody is asked, since a kernel there that reads beyond its arrays takes the process with it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def special_case(runner: Runner, clock: Clock) -> str:
     """Return in words that a contender is wrong with fewer rows; empty if it is not, or if nothing can be said."""
     contest = runner.course.contest
     arrays = [value for value in contest.inputs.values() if np.ndim(value)]
-    if not runner.entry.elastic or not arrays or (runner.first_call or 0.0) > _COMPILES:
+    if contest.device is not None or not runner.entry.elastic or not arrays or (runner.first_call or 0.0) > _COMPILES:
         return ""
     rows, faults = len(arrays[0]), []
     for height in _heights(rows, contest.truth_seconds):
