@@ -6,64 +6,18 @@ on the device of the arguments and for the stream that is current there.
 
 from __future__ import annotations
 
-import math
+import functools
 import sys
-from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Hashable, Iterable
+from types import NoneType
+from typing import Any, Protocol
 
 import numpy as np
 
 from fused_kernels.errors import DtypeError
 
-FLOATS = ("float16", "bfloat16", "float32", "float64")
-"""The dtypes that there are kernels for; the first two are computed in float32."""
-ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
-
-
-class View(NamedTuple):
-    """What a kernel needs to know of an array.
-
-    Parameters
-    ----------
-    address
-        Of its first element, in the device's memory.
-    dtype
-        By its standard name.
-    shape, strides
-        Strides in elements.
-    device
-        The number of the GPU.
-    """
-
-    address: int
-    dtype: str
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    device: int
-
-    @property
-    def size(self) -> int:
-        """How many elements."""
-        return math.prod(self.shape)
-
-    @property
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in C order without gaps."""
-        expected = 1
-        for length, step in zip(reversed(self.shape), reversed(self.strides), strict=True):
-            if length != 1 and step != expected:
-                return not self.size
-            expected *= length
-        return True
-
-    def span(self) -> tuple[int, int]:
-        """Return the addresses from which and up to which elements lie."""
-        if not self.size:
-            return self.address, self.address
-        steps = [step * (length - 1) for length, step in zip(self.shape, self.strides, strict=True)]
-        low, high = sum(step for step in steps if step < 0), sum(step for step in steps if step > 0)
-        size = _itemsize(self.dtype)
-        return self.address + low * size, self.address + (high + 1) * size
+from .launch import Card, Launch
+from .views import View
 
 
 class Library(Protocol):
@@ -77,6 +31,18 @@ class Library(Protocol):
     def view(self, operation: str, name: str, value: Any) -> View:
         """Describe an array; DtypeError for one that cannot be computed with."""
 
+    def kind(self) -> type:
+        """Return the class of arrays that `address` and `facts` take."""
+
+    def address(self, value: Any) -> int:
+        """Return where the first element of an array lies."""
+
+    def facts(self, value: Any) -> Hashable:
+        """Return all that `view` depends on but the address, in the quickest way.
+
+        What it raises means that the array is for `view` to look at.
+        """
+
     def empty(self, shape: tuple[int, ...], dtype: str, device: int) -> Any:
         """Return a new array."""
 
@@ -89,43 +55,58 @@ class Library(Protocol):
     def fill(self, target: Any, value: float) -> None:
         """Write one number to all places."""
 
+    def fetched(self, value: Any) -> np.ndarray[Any, Any]:
+        """Return the values on the CPU, once the GPU has done all that was asked of it before."""
+
     def matmul(self, a: Any, b: Any) -> Any:
         """Return ``a @ b`` by the library's own product of matrices."""
 
     def linear(self, x: Any, weight: Any, bias: Any, activation: str | None) -> Any:
         """Return ``activation(x @ weight + bias)`` if the library has it as one call; else None."""
 
+    def card(self, device: int) -> Card:
+        """Describe a GPU."""
+
     def stream(self, device: int) -> int:
         """Return the handle of the stream that is current in this thread."""
 
-    def multiprocessors(self, device: int) -> int:
-        """Return how many multiprocessors the GPU has."""
-
-    def execute(self, launches: Iterable[tuple[Any, bytes]], device: int) -> None:
-        """Start kernels, each a `Launch` with its packed arguments, in order on the current stream."""
+    def starter(self, launch: Launch, device: int) -> Callable[[bytes, int], None]:
+        """Return what starts a kernel with a packed struct on a stream."""
 
 
 libraries: list[Library] = []
 """All that are known; `of` asks them in turn."""
+_NEVER = (NoneType, float, int, bool, np.ndarray)
 
 
 def of(values: Iterable[Any]) -> Library | None:
     """Return the library of the first value that lies on a GPU; None if none does."""
     for value in values:
-        if value is None or type(value) is float:
-            continue
-        for library in libraries:
-            if library.owns(value):
-                return library
+        if type(value) not in _NEVER:
+            for library in libraries:
+                if library.owns(value):
+                    return library
     return None
 
 
-def _itemsize(dtype: str) -> int:
-    return ITEMSIZE.get(dtype) or np.dtype(dtype).itemsize
+class _ByDriver:
+    """What libraries share whose GPUs the driver describes and starts kernels on."""
+
+    def starter(self, launch: Launch, device: int) -> Callable[[bytes, int], None]:
+        """Return what starts a kernel with a packed struct on a stream."""
+        from . import driver
+
+        return driver.starter(launch, device)
+
+    def card(self, device: int) -> Card:
+        """Describe a GPU."""
+        from . import driver
+
+        return driver.card(device)
 
 
-class CuPy:
-    """CuPy's arrays."""
+class CuPy(_ByDriver):
+    """CuPy's arrays; from CuPy 14 on also those of ml_dtypes' bfloat16."""
 
     name = "CuPy"
 
@@ -140,10 +121,27 @@ class CuPy:
         strides = tuple(step // size for step in value.strides)
         return View(value.data.ptr, value.dtype.name, value.shape, strides, value.device.id)
 
+    def kind(self) -> type:
+        """Return the class of arrays."""
+        found: type = _cupy().ndarray
+        return found
+
+    def address(self, value: Any) -> int:
+        """Return where the first element lies."""
+        found: int = value.data.ptr
+        return found
+
+    def facts(self, value: Any) -> Hashable:
+        """Return what else there is to know."""
+        return value.dtype, value.shape, value.strides, value.data.device_id
+
     def empty(self, shape: tuple[int, ...], dtype: str, device: int) -> Any:
         """Return a new array."""
-        with _cupy().cuda.Device(device):
-            return _cupy().empty(shape, dtype)
+        cupy = _cupy()
+        if cupy.cuda.runtime.getDevice() == device:
+            return cupy.empty(shape, dtype)
+        with cupy.cuda.Device(device):
+            return cupy.empty(shape, dtype)
 
     def contiguous(self, value: Any, dtype: str) -> Any:
         """Return a new C-contiguous array of these values in a dtype."""
@@ -160,6 +158,11 @@ class CuPy:
         with target.device:
             target.fill(value)
 
+    def fetched(self, value: Any) -> np.ndarray[Any, Any]:
+        """Return the values on the CPU."""
+        found: np.ndarray[Any, Any] = value.get()
+        return found
+
     def matmul(self, a: Any, b: Any) -> Any:
         """Return ``a @ b``, by cuBLAS."""
         with a.device:
@@ -172,18 +175,8 @@ class CuPy:
         """Return the handle of the current stream."""
         return int(_cupy().cuda.get_current_stream(device).ptr)
 
-    def multiprocessors(self, device: int) -> int:
-        """Return how many multiprocessors the GPU has."""
-        return int(_cupy().cuda.Device(device).attributes["MultiProcessorCount"])
 
-    def execute(self, launches: Iterable[tuple[Any, bytes]], device: int) -> None:
-        """Start kernels on the current stream."""
-        from .driver import start
-
-        start(launches, device, self.stream(device))
-
-
-class Torch:
+class Torch(_ByDriver):
     """torch's tensors on CUDA devices."""
 
     name = "torch"
@@ -213,10 +206,24 @@ class Torch:
             value.device.index,
         )
 
+    def kind(self) -> type:
+        """Return the class of tensors; those of subclasses may be anything."""
+        found: type = sys.modules["torch"].Tensor
+        return found
+
+    def address(self, value: Any) -> int:
+        """Return where the first element lies."""
+        found: int = value.data_ptr()
+        return found
+
+    def facts(self, value: Any) -> Hashable:
+        """Return what else there is to know; what is not strided has no strides, and raises."""
+        # A number below 0 as the device of a tensor on the CPU; complex tensors, which alone can be conj, are refused.
+        return value.dtype, value.shape, value.stride(), value.get_device(), value.requires_grad, value.is_neg()
+
     def empty(self, shape: tuple[int, ...], dtype: str, device: int) -> Any:
         """Return a new tensor."""
-        torch = sys.modules["torch"]
-        return torch.empty(shape, dtype=getattr(torch, dtype), device=f"cuda:{device}")
+        return sys.modules["torch"].empty(shape, dtype=_torch_dtype(dtype), device=_torch_device(device))
 
     def contiguous(self, value: Any, dtype: str) -> Any:
         """Return a new C-contiguous tensor of these values in a dtype."""
@@ -230,6 +237,11 @@ class Torch:
     def fill(self, target: Any, value: float) -> None:
         """Write one number to all places."""
         target.fill_(value)
+
+    def fetched(self, value: Any) -> np.ndarray[Any, Any]:
+        """Return the values on the CPU."""
+        found: np.ndarray[Any, Any] = value.cpu().numpy()
+        return found
 
     def matmul(self, a: Any, b: Any) -> Any:
         """Return ``a @ b``, by cuBLAS."""
@@ -249,17 +261,11 @@ class Torch:
 
     def stream(self, device: int) -> int:
         """Return the handle of the current stream."""
+        # As torch's own generated code asks for it; through the public class it takes ten times as long.
+        raw = getattr(sys.modules["torch"]._C, "_cuda_getCurrentRawStream", None)
+        if raw is not None:
+            return int(raw(device))
         return int(sys.modules["torch"].cuda.current_stream(device).cuda_stream)
-
-    def multiprocessors(self, device: int) -> int:
-        """Return how many multiprocessors the GPU has."""
-        return int(sys.modules["torch"].cuda.get_device_properties(device).multi_processor_count)
-
-    def execute(self, launches: Iterable[tuple[Any, bytes]], device: int) -> None:
-        """Start kernels on the current stream."""
-        from .driver import start
-
-        start(launches, device, self.stream(device))
 
 
 libraries += [Torch(), CuPy()]
@@ -267,3 +273,13 @@ libraries += [Torch(), CuPy()]
 
 def _cupy() -> Any:
     return sys.modules["cupy"]
+
+
+@functools.cache
+def _torch_dtype(name: str) -> Any:
+    return getattr(sys.modules["torch"], name)
+
+
+@functools.cache
+def _torch_device(number: int) -> Any:
+    return sys.modules["torch"].device("cuda", number)

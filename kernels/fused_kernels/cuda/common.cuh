@@ -71,12 +71,49 @@ template <int COUNT, class T, class A> __device__ inline void load(const T* from
     for (int i = 0; i < COUNT; i++) values[i] = widened(pack.item[i]);
 }
 
+// Written out, since the compiler takes some stores of a whole pack for several of its items. To global memory alone.
+template <class P> __device__ inline void put(const P& pack, P* to) {
+#ifndef EMULATED
+    union Words {
+        P pack;
+        unsigned word[sizeof(P) >= 4 ? sizeof(P) / 4 : 1];
+        __device__ Words() {}
+    } words;
+    words.pack = pack;
+    const unsigned* w = words.word;
+    if constexpr (sizeof(P) == 16) {
+        asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3]) : "memory");
+        return;
+    } else if constexpr (sizeof(P) == 8) {
+        asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(to), "r"(w[0]), "r"(w[1]) : "memory");
+        return;
+    }
+#endif
+    *to = pack;
+}
+
 template <int COUNT, class T, class A> __device__ inline void store(T* to, const A* values) {
     CHECK_ALIGNED(to, sizeof(T) * COUNT);
     Pack<T, COUNT> pack;
 #pragma unroll
     for (int i = 0; i < COUNT; i++) narrow(values[i], pack.item[i]);
-    *reinterpret_cast<Pack<T, COUNT>*>(to) = pack;
+    put(pack, reinterpret_cast<Pack<T, COUNT>*>(to));
+}
+
+// Neighbours that begin anywhere, as whole vectors and what is left at both edges: `head` before the first address that a
+// vector may have, `rest` behind the last whole one. A thread each takes the edges; there are at most 14.
+struct Cut {
+    int head, rest;
+    i64 whole;
+    __device__ int edges() const { return head + rest; }
+    // Where the edges' element of a thread lies.
+    __device__ i64 edge(int thread) const { return thread < head ? thread : whole + thread; }
+};
+template <int VEC, class T> __device__ inline Cut cut_at(const T* first, i64 n) {
+    const int past = (int)((unsigned long long)first / sizeof(T) % VEC), head = past ? VEC - past : 0;
+    if (head >= n) return Cut{(int)n, 0, 0};
+    const int rest = (int)((n - head) % VEC);
+    return Cut{head, rest, n - head - rest};
 }
 
 // Results of 16-bit dtypes hide an error of some units of float32's last place, so the quick functions will do.

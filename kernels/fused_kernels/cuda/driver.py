@@ -9,40 +9,52 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fused_kernels.errors import KernelError
 
 from .compile import ENTRY, machine_code
-from .launch import Launch
+from .launch import Card, Launch
 from .source import Kernel
 
-_MAJOR, _MINOR = 75, 76
-"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR."""
+_MULTIPROCESSORS, _THREADS, _MAJOR, _MINOR = 16, 39, 75, 76
+"""CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, _MAX_THREADS_PER_MULTIPROCESSOR, _COMPUTE_CAPABILITY_MAJOR, _MINOR."""
 _functions: dict[tuple[Kernel, int], ctypes.c_void_p] = {}
+_stream = functools.lru_cache(maxsize=256)(ctypes.c_void_p)
+_Pointers = ctypes.c_char_p * 1
 
 
-def start(launches: Iterable[tuple[Launch, bytes]], device: int, stream: int) -> None:
-    """Start kernels in order, without waiting for any.
+def starter(launch: Launch, device: int) -> Callable[[bytes, int], None]:
+    """Return what starts a kernel with a packed struct on a stream, and waits for nothing.
 
     Raises
     ------
     KernelError
-        If the driver refuses one, in its own words.
+        If the driver refuses the kernel, in its own words; what is returned does the same.
     """
-    driver = driver_library()
     with current(device):
-        for launch, packed in launches:
-            function = function_of(launch.kernel, device)
-            # The driver copies what the pointers point to before it returns.
-            pointer = ctypes.cast(ctypes.c_char_p(packed), ctypes.c_void_p)
-            pointers = (ctypes.c_void_p * 1)(pointer.value)
-            check(
-                driver.cuLaunchKernel(
-                    function, launch.grid, 1, 1, launch.block, 1, 1, 0, ctypes.c_void_p(stream), pointers, None
-                )
-            )
+        function = function_of(launch.kernel, device)
+    driver, context, grid, block = driver_library(), _context(device).value, launch.grid, launch.block
+    # By local names, since each look-up costs a call some nanoseconds.
+    launch_kernel, get_current, pointer, byref = (
+        driver.cuLaunchKernel,
+        driver.cuCtxGetCurrent,
+        ctypes.c_void_p,
+        ctypes.byref,
+    )
+
+    def start(packed: bytes, stream: int) -> None:
+        found = pointer()
+        check(get_current(byref(found)))
+        if found.value != context:
+            with current(device):
+                start(packed, stream)
+            return
+        # The driver copies what the pointers point to before it returns.
+        check(launch_kernel(function, grid, 1, 1, block, 1, 1, 0, _stream(stream), _Pointers(packed), None))
+
+    return start
 
 
 def function_of(kernel: Kernel, device: int) -> ctypes.c_void_p:
@@ -60,12 +72,13 @@ def function_of(kernel: Kernel, device: int) -> ctypes.c_void_p:
 @functools.cache
 def architecture(device: int) -> str:
     """Return the architecture of a GPU, as ``"sm_90"``."""
-    driver, handle, found = driver_library(), _device(device), ctypes.c_int()
-    parts = []
-    for attribute in (_MAJOR, _MINOR):
-        check(driver.cuDeviceGetAttribute(ctypes.byref(found), attribute, handle))
-        parts.append(found.value)
-    return f"sm_{parts[0]}{parts[1]}"
+    return f"sm_{_attribute(_MAJOR, device)}{_attribute(_MINOR, device)}"
+
+
+@functools.cache
+def card(device: int) -> Card:
+    """Describe a GPU."""
+    return Card(_attribute(_MULTIPROCESSORS, device), _attribute(_THREADS, device))
 
 
 @contextlib.contextmanager
@@ -109,6 +122,12 @@ def check(status: int, driver: Any = None) -> None:
     driver.cuGetErrorString(status, ctypes.byref(text))
     words = ": ".join(part.value.decode() for part in (name, text) if part.value)
     raise KernelError(f"CUDA: {words or f'error {status}'}.")
+
+
+def _attribute(attribute: int, device: int) -> int:
+    found = ctypes.c_int()
+    check(driver_library().cuDeviceGetAttribute(ctypes.byref(found), attribute, _device(device)))
+    return found.value
 
 
 def _device(device: int) -> ctypes.c_int:

@@ -1,4 +1,4 @@
-"""The dtype of a result, by names: torch's bfloat16 has no NumPy dtype where ml_dtypes is missing."""
+"""Dtypes by their names: torch's bfloat16 has no NumPy dtype where ml_dtypes is missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,32 @@ import numpy as np
 from fused_kernels.errors import DtypeError
 
 BFLOAT16 = "bfloat16"
-_FLOATS = {BFLOAT16, "float16", "float32", "float64"}
+FLOATS = {"float16": "f16", BFLOAT16: "bf16", "float32": "float", "float64": "double"}
+"""The dtypes that there are kernels for, as common.cuh calls them; the first two are computed in float32."""
+TYPES = {
+    **FLOATS,
+    "bool": "bool",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+    "int16": "short",
+    "uint16": "unsigned short",
+    "int32": "int",
+    "uint32": "unsigned",
+    "int64": "i64",
+    "uint64": "unsigned long long",
+}
+"""Those that formulas read as well."""
+_SIZES = {dtype: 2 if dtype == BFLOAT16 else np.dtype(dtype).itemsize for dtype in TYPES}
+
+
+def itemsize(dtype: str) -> int:
+    """Return the bytes of an element."""
+    return _SIZES.get(dtype) or np.dtype(dtype).itemsize
+
+
+def computed_in(dtype: str) -> str:
+    """Return what values of a dtype are computed in, as C++ calls it."""
+    return "double" if dtype == "float64" else "float"
 
 
 def is_integer(dtype: str) -> bool:
@@ -23,13 +48,13 @@ def common_dtype(operation: str, dtypes: Mapping[str, str]) -> str:
     Raises
     ------
     DtypeError
-        For complex numbers and whatever else is no real number.
+        For complex numbers and whatever else is no real number, and where there is no kernel for the common one.
     """
     kinds = {*dtypes.values()}
-    if len(kinds) == 1 and kinds <= _FLOATS:
+    if len(kinds) == 1 and kinds <= FLOATS.keys():
         return kinds.pop()
     for key, dtype in dtypes.items():
-        if not (is_integer(dtype) or dtype in _FLOATS):
+        if not (is_integer(dtype) or dtype in FLOATS):
             raise DtypeError(
                 f"{operation}: {key} has dtype {dtype}; real numbers are needed. Convert it, for example to float32."
             )
@@ -51,4 +76,4 @@ def common_dtype(operation: str, dtypes: Mapping[str, str]) -> str:
 
 def castable(dtype: str, to: str) -> bool:
     """Whether results of a dtype may be written to an array of another: from floats to floats."""
-    return {dtype, to} <= _FLOATS
+    return {dtype, to} <= FLOATS.keys()

@@ -12,34 +12,18 @@ from fused_kernels import trace
 from fused_kernels.dispatch import explain_received
 from fused_kernels.errors import DtypeError, ShapeError
 
-from .arrays import FLOATS, ITEMSIZE, Library, View
-from .call import check_outs, start, views_of
-from .dtypes import common_dtype
+from . import ready
+from .arrays import Library
+from .call import check_outs, views_of
+from .dtypes import TYPES, common_dtype, computed_in, itemsize
 from .formula import Translation, translated
-from .launch import NUMBER, Argument, Launch, Plan, grid_of
+from .launch import NUMBER, Argument, Card, Launch, Plan, grid_of
+from .ready import made_ready
 from .source import Kernel
+from .views import View, steps_of
 
-_TYPES = {
-    "float16": "f16",
-    "bfloat16": "bf16",
-    "float32": "float",
-    "float64": "double",
-    "bool": "bool",
-    "int8": "signed char",
-    "uint8": "unsigned char",
-    "int16": "short",
-    "uint16": "unsigned short",
-    "int32": "int",
-    "uint32": "unsigned",
-    "int64": "i64",
-    "uint64": "unsigned long long",
-}
 _THREADS = 256
-_BLOCKS = 8
-"""Of `_THREADS`, which fill a multiprocessor."""
 _SMALL = 1 << 31
-_REMEMBERED = 4096
-_plans: dict[Any, tuple[tuple[int, ...], Plan]] = {}
 
 
 class Operand(NamedTuple):
@@ -72,49 +56,50 @@ def run(operation: Any, library: Library, received: Mapping[str, Any], out: Any)
     FormulaError
         If the formula uses what a GPU has no counterpart for.
     """
+    outs = () if out is None else (out,)
+    call = ready.described(operation, library, received.values(), outs=outs)
+    known = ready.known(call) if call is not None and not trace.listeners else None
+    if known is not None and call is not None:
+        return known.run(library, call.values, outs)[0]
     name = operation.__name__
     numbers = {key: _number(name, key, value) for key, value in received.items() if _is_number(value)}
     given = {key: value for key, value in received.items() if key not in numbers}
     for absent, value in given.items():
         if value is None:
             raise DtypeError(f"{name}: {absent} is None, and an array or a number is needed.")
-    outs = () if out is None else (out,)
     views = views_of(name, library, given, outs)
-    kinds = {key: view.dtype for key, view in views.items()}
-    common = common_dtype(name, kinds or {"out": library.view(name, "out", out).dtype})
-    if common not in FLOATS:
-        raise DtypeError(f"{name}: there is no kernel for {common} on the GPU. Convert the arrays, to float64 at most.")
     target = None if out is None else library.view(name, "out", out)
-    check_outs(name, () if target is None else (target,), common)
-    direct = target is not None and target.dtype == common and not any(_clash(view, target) for view in views.values())
-    device = next(iter(views.values())).device if views else target.device if target else 0
-    key = (
-        operation,
-        library.name,
-        common,
-        tuple((at, view.dtype, *view[2:], view.address % 16) for at, view in views.items()),
-        target and direct and (*target[1:], target.address % 16),
+    common = common_dtype(
+        name, {key: view.dtype for key, view in views.items()} or {"out": target.dtype if target else "float64"}
     )
-    if key not in _plans:
-        if len(_plans) >= _REMEMBERED:
-            _plans.clear()
-        cards = library.multiprocessors(device)
-        _plans[key] = _planned(
-            operation, views, received, target=target if direct else None, common=common, cards=cards
-        )
-    shape, plan = _plans[key]
-    if target is not None and target.shape != shape:
-        raise ShapeError(f"{name}: the result has shape {shape} and out has {target.shape}. Pass an out of {shape}.")
+    shape = _shape(name, views)
+    check_outs(name, () if target is None else (target,), common, (shape,))
+    direct = target is not None and target.dtype == common
+    direct = direct and not any(view.meets(target) and not view.lies_over(target) for view in views.values())  # type: ignore[arg-type]
+    device = next(iter(views.values())).device if views else target.device if target else 0
+    written = target if direct else None
+    plan = _planned(operation, views, received, shape=shape, target=written, common=common, card=library.card(device))
     if trace.listeners and trace.launching("cuda", plan.form, plan.reason):
         return out
-    result = out if direct else library.empty(shape, common, device)
-    values: dict[str, int | float] = {key: view.address for key, view in views.items()}
-    values |= {NUMBER + key: number for key, number in numbers.items()}
-    start(library, plan, values, {"out": result}, device)
     if target is not None and not direct:
         trace.note("out: copied to, no kernel writes to it as it lies")
-        library.assign(out, result)
-    return result if out is None else out
+    out_views = () if target is None else (target,)
+    every = {NUMBER + key if key in numbers else key: views.get(key) for key in received}
+    made = made_ready(library, plan, every, (shape,), common, device=device, outs=out_views, direct=direct)
+    ready.remember(call, made)
+    values: list[float] = [views[key].address if key in views else numbers[key] for key in received]
+    return made.run(library, [*values, *(view.address for view in out_views)], outs)[0]
+
+
+def _shape(name: str, views: Mapping[str, View]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*(view.shape for view in views.values()))
+    except ValueError as error:
+        shapes = {key: _Shown(view) for key, view in views.items()}
+        raise ShapeError(
+            f"{name}: the shapes do not broadcast; received {explain_received(**shapes)}. From the last axis on, "
+            "lengths must be equal, or one of them 1."
+        ) from error
 
 
 def _planned(
@@ -122,25 +107,15 @@ def _planned(
     views: Mapping[str, View],
     received: Mapping[str, Any],
     *,
+    shape: tuple[int, ...],
     target: View | None,
     common: str,
-    cards: int,
-) -> tuple[tuple[int, ...], Plan]:
-    name = operation.__name__
-    try:
-        shape = np.broadcast_shapes(*(view.shape for view in views.values()))
-    except ValueError as error:
-        shapes = {key: _Shown(view) for key, view in views.items()}
-        raise ShapeError(
-            f"{name}: the shapes do not broadcast; received {explain_received(**shapes)}. From the last axis on, "
-            "lengths must be equal, or one of them 1."
-        ) from error
-    formula = translated(name, operation.formula)
-    if target is not None and target.shape != shape:
-        return shape, Plan("", "")
+    card: Card,
+) -> Plan:
+    formula = translated(operation.__name__, operation.formula)
     if 0 in shape:
-        return shape, Plan("none", "there is nothing to compute")
-    out_steps = target.strides if target is not None else _steps(shape)
+        return Plan("none", "there is nothing to compute")
+    out_steps = target.strides if target is not None else steps_of(shape)
     steps = [out_steps] + [_broadcast(view, shape) for view in views.values()]
     lengths, steps = _collapsed(shape, steps)
     named = dict(zip(views, steps[1:], strict=True))
@@ -148,26 +123,27 @@ def _planned(
         Operand(key, views[key].dtype, named[key]) if key in views else Operand(key, None, ()) for key in received
     ]
     addresses = [0 if target is None else target.address, *(view.address for view in views.values())]
-    sizes = [ITEMSIZE[common], *(_size(view.dtype) for view in views.values())]
+    sizes = [itemsize(common), *(itemsize(view.dtype) for view in views.values())]
     vector = _vector(lengths, steps, addresses, sizes)
     total = math.prod(lengths[:-1]) * -(-lengths[-1] // vector)
     kernel = _kernel(formula, operands, common, lengths, vector, small=total < _SMALL)
-    grid = grid_of(-(-total // _THREADS), cards * _BLOCKS)
+    grid = grid_of(-(-total // _THREADS), card.blocks(_THREADS))
     inner = [*lengths[:-1], lengths[-1] // vector] if len(lengths) > 1 else lengths
-    arguments: list[Argument] = ["out", total, *inner, *steps[0]]
+    changing = [NUMBER + operand.name if operand.dtype is None else operand.name for operand in operands]
+    arguments: list[Argument] = ["out", *changing, total, *inner, *steps[0]]
     for operand in operands:
-        arguments += [NUMBER + operand.name] if operand.dtype is None else [operand.name, *operand.steps]
+        arguments += operand.steps
     form = "vectors" if len(lengths) == 1 else "strided"
     reason = f"{grid} blocks, {vector} elements at once" + (f", over {len(lengths)} axes" if len(lengths) > 1 else "")
-    return shape, Plan(form, reason, (Launch(kernel, grid, _THREADS, tuple(arguments)),))
+    return Plan(form, reason, (Launch(kernel, grid, _THREADS, tuple(arguments)),))
 
 
 def _kernel(
     formula: Translation, operands: Sequence[Operand], common: str, lengths: Sequence[int], vector: int, *, small: bool
 ) -> Kernel:
     """Write the kernel for operands of these dtypes: each thread takes ``vector`` elements along the last axis."""
-    axes, accumulated = len(lengths), "double" if common == "float64" else "float"
-    fields = [f"void* out; i64 total, length[{axes}], out_step[{axes}];"]
+    axes = len(lengths)
+    fields, step_fields = ["void* out;"], []
     reads, values, singles = [], [], []
     for place, operand in enumerate(operands):
         if operand.dtype is None:
@@ -175,12 +151,14 @@ def _kernel(
             values.append(f"A(a.x{place})")
             singles.append(values[-1])
             continue
-        fields.append(f"const void* x{place}; i64 step{place}[{axes}];")
-        kind, whole = _TYPES[operand.dtype], operand.steps[-1] == 1 or vector == 1
+        fields.append(f"const void* x{place};")
+        step_fields.append(f"i64 step{place}[{axes}];")
+        kind, whole = TYPES[operand.dtype], operand.steps[-1] == 1 or vector == 1
         count = vector if whole else 1
         reads.append(f"A v{place}[{count}]; load<{count}>((const {kind}*)a.x{place} + at{place}, v{place});")
         values.append(f"v{place}[{'i' if whole else '0'}]")
         singles.append(f"A(widened(((const {kind}*)a.x{place})[at * a.step{place}[0]]))")
+    fields += [f"i64 total, length[{axes}], out_step[{axes}];", *step_fields]
     numbered = [place for place, operand in enumerate(operands) if operand.dtype is not None]
     index = "unsigned" if small else "i64"
     places = "".join(f" i64 at{place} = 0;" for place in numbered)
@@ -188,14 +166,14 @@ def _kernel(
     rest = f"""
         if (to + {vector} > a.length[0]) {{
             for (i64 at = to; at < a.length[0]; at++)
-                narrow(A({formula.name}<A>({", ".join(singles)})), (({_TYPES[common]}*)a.out)[at]);
+                narrow(A({formula.name}<A>({", ".join(singles)})), (({TYPES[common]}*)a.out)[at]);
             continue;
         }}"""
     source = f"""#include "elementwise.cuh"
 {formula.text}
 struct Elements {{ {" ".join(fields)} }};
 __device__ inline void elements(const Elements& a) {{
-    typedef {accumulated} A;
+    typedef {computed_in(common)} A;
     const i64 threads = (i64)gridDim.x * blockDim.x;
     for (i64 number = (i64)blockIdx.x * blockDim.x + threadIdx.x; number < a.total; number += threads) {{
         {index} left = ({index})number;
@@ -211,11 +189,11 @@ __device__ inline void elements(const Elements& a) {{
         A found[{vector}];
 #pragma unroll
         for (int i = 0; i < {vector}; i++) found[i] = {formula.name}<A>({", ".join(values)});
-        store<{vector}>(({_TYPES[common]}*)a.out + to, found);
+        store<{vector}>(({TYPES[common]}*)a.out + to, found);
     }}
 }}
 """
-    return Kernel(source, "elements(a);", "Elements", _THREADS, ITEMSIZE[common] == 2)
+    return Kernel(source, "elements(a);", "Elements", _THREADS, itemsize(common) == 2)
 
 
 def _vector(
@@ -260,21 +238,6 @@ def _broadcast(view: View, shape: tuple[int, ...]) -> tuple[int, ...]:
     missing = len(shape) - len(view.shape)
     own = (0 if length == 1 else step for length, step in zip(view.shape, view.strides, strict=True))
     return (0,) * missing + tuple(own)
-
-
-def _steps(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
-
-
-def _size(dtype: str) -> int:
-    return ITEMSIZE.get(dtype) or np.dtype(dtype).itemsize
-
-
-def _clash(view: View, out: View) -> bool:
-    """Whether an input shares memory with ``out`` in another way than element by element."""
-    (first, last), (begin, end) = view.span(), out.span()
-    same = view.address == out.address and view.strides == out.strides and view.shape == out.shape
-    return first < end and begin < last and not (same and view.dtype == out.dtype)
 
 
 def _is_number(value: Any) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import operator
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from .source import Kernel
@@ -12,6 +13,25 @@ from .source import Kernel
 Argument = int | float | str | None
 WARP = 32
 NUMBER = "#"
+
+
+class Card(NamedTuple):
+    """What a plan needs to know of a GPU.
+
+    Parameters
+    ----------
+    multiprocessors
+        How many there are.
+    threads
+        How many each has room for at a time: 1024 of sm_75, 1536 of sm_86, 89 and 120, 2048 of others.
+    """
+
+    multiprocessors: int
+    threads: int
+
+    def blocks(self, threads: int) -> int:
+        """Return how many blocks of so many threads fill it once."""
+        return self.multiprocessors * max(1, self.threads // threads)
 
 
 class Launch(NamedTuple):
@@ -33,25 +53,26 @@ class Launch(NamedTuple):
     block: int
     arguments: tuple[Argument, ...]
 
-    def packed(self, values: Mapping[str, int | float]) -> bytes:
-        """Return the struct, with the addresses of arrays and the values of numbers by name."""
-        layout, fields, named = _packing(self.arguments)
-        filled = fields.copy()
-        for place, name in named:
-            filled[place] = values[name]
-        return layout.pack(*filled)
-
 
 @functools.lru_cache(maxsize=4096)
-def _packing(arguments: tuple[Argument, ...]) -> tuple[struct.Struct, list[Any], list[tuple[int, str]]]:
-    """Return the layout of a struct, what its fields are, and which are to be filled in by name."""
-    kinds = ["d" if isinstance(value, float) or _is_number(value) else "q" for value in arguments]
-    named = [(place, value) for place, value in enumerate(arguments) if isinstance(value, str)]
-    return struct.Struct("".join(kinds)), [0 if value is None else value for value in arguments], named
+def packer(arguments: tuple[Argument, ...], names: tuple[str, ...]) -> Callable[[Sequence[float]], bytes]:
+    """Return what makes the struct of a launch out of the values that stand for ``names``, in their order.
 
-
-def _is_number(value: Argument) -> bool:
-    return isinstance(value, str) and value.startswith(NUMBER)
+    What does not change from call to call is packed here, once.
+    """
+    # The value behind the last is 0, for what nothing is given for between the named.
+    places = {name: place for place, name in enumerate(names)}
+    count = max((place + 1 for place, value in enumerate(arguments) if isinstance(value, str)), default=0)
+    if any(isinstance(value, int | float) for value in arguments[:count]):
+        raise ValueError("The fields of a kernel's struct begin with what changes from call to call.")
+    kinds = "".join("d" if isinstance(value, str) and value.startswith(NUMBER) else "q" for value in arguments[:count])
+    chosen = [places[value] if isinstance(value, str) else len(names) for value in arguments[:count]]
+    rest = b"".join(struct.pack("d" if isinstance(value, float) else "q", value or 0) for value in arguments[count:])
+    if count < 2:  # of one place, itemgetter does not make a tuple
+        return lambda values: b"".join(struct.pack(kinds, values[place]) for place in chosen) + rest
+    pick: Callable[[Any], Any] = operator.itemgetter(*chosen)
+    pack = struct.Struct(kinds).pack
+    return lambda values: pack(*pick(values)) + rest
 
 
 class Plan(NamedTuple):

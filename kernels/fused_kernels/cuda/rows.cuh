@@ -71,8 +71,14 @@ template <class Op, class T> struct Row {
     }
 };
 
+// How a row is cut where vectors of its own elements begin; with weights, which are vectors of their own, nothing is left.
+template <class Op, class T, int VEC> __device__ inline Cut cut_of(const RowArguments& a, i64 row) {
+    if constexpr (VEC == 1 || Op::HAS_WEIGHTS) return Cut{0, 0, a.n};
+    return cut_at<VEC>((const T*)a.x + row * a.x_step, a.n);
+}
+
 // A row in the registers of a team: some lanes of a warp (a.team, a power of two; all, if there are several chunks) or
-// a block of whole warps.
+// a block of whole warps. Without weights, which rows share, rows may begin and end anywhere: see `Cut`.
 template <class Op, class T, int VEC, int CHUNKS, bool BLOCK> __device__ inline void resident(const RowArguments& a) {
     typedef typename Computed<T>::type A;
     typedef typename Op::Terms Terms;
@@ -86,14 +92,19 @@ template <class Op, class T, int VEC, int CHUNKS, bool BLOCK> __device__ inline 
     const A n = (A)a.n, eps = (A)a.eps;
     for (i64 first = (i64)blockIdx.x * teams; first < a.rows; first += (i64)gridDim.x * teams) {
         const bool there = BLOCK || first + mine < a.rows;
-        const Row<Op, T> row(a, there ? first + mine : 0, lane * VEC);
+        const i64 number = there ? first + mine : 0;
+        const Cut cut = cut_of<Op, T, VEC>(a, number);
+        const Row<Op, T> row(a, number, cut.head + lane * VEC);
         // How many columns follow this lane's first. Lanes without a row take part in the exchanges, with none.
-        const int left = there ? (int)a.n - lane * VEC : 0;
-        A values[CHUNKS][VEC];
+        const int left = there ? (int)cut.whole - lane * VEC : 0;
+        const bool has_edge = there && lane < cut.edges();
+        const i64 edge = cut.edge(lane) - cut.head - lane * VEC;
+        A values[CHUNKS][VEC], beside[1] = {A(0)};
 #pragma unroll
         for (int c = 0; c < CHUNKS; c++) {
             if (c * step < left) row.template read<VEC>(c * step, values[c]);
         }
+        if (has_edge) row.template read<1>(edge, beside);
         A found = Level::template none<A>();
         if constexpr (Op::HAS_LEVEL) {
 #pragma unroll
@@ -103,6 +114,7 @@ template <class Op, class T, int VEC, int CHUNKS, bool BLOCK> __device__ inline 
                     for (int i = 0; i < VEC; i++) found = Level::join(found, values[c][i]);
                 }
             }
+            if (has_edge) found = Level::join(found, beside[0]);
             if constexpr (BLOCK) {
                 found = over_block<Level>(found, levels, Level::template none<A>());
             } else {
@@ -122,6 +134,10 @@ template <class Op, class T, int VEC, int CHUNKS, bool BLOCK> __device__ inline 
                 }
             }
         }
+        if (has_edge) {
+            beside[0] = Op::centred(beside[0], level);
+            total = total + Op::terms(beside[0]);
+        }
         if constexpr (BLOCK) {
             total = over_block<Sum>(total, sums, Terms(A(0)));
         } else {
@@ -135,6 +151,10 @@ template <class Op, class T, int VEC, int CHUNKS, bool BLOCK> __device__ inline 
                 for (int i = 0; i < VEC; i++) values[c][i] = Op::result(values[c][i], scale);
                 row.template write<VEC>(c * step, values[c]);
             }
+        }
+        if (has_edge) {
+            beside[0] = Op::result(beside[0], scale);
+            row.template write<1>(edge, beside);
         }
     }
 }
@@ -153,122 +173,93 @@ template <class Op, class T> __device__ inline typename Computed<T>::type anchor
     return start[0];
 }
 
-// What is known of the columns from `begin` to `end` of a row, joined over the block.
+// A part of a row that a block takes: whole vectors from one column up to another; the first part has the edges as well.
+struct Piece {
+    i64 begin, end;
+    bool is_first;
+};
+template <int VEC> __device__ inline Piece piece_of(const Cut& cut, i64 part, i64 parts) {
+    const i64 size = (cut.whole / VEC + parts - 1) / parts * VEC, end = (part + 1) * size;
+    return Piece{cut.head + part * size, cut.head + (end < cut.whole ? end : cut.whole), !part};
+}
+
+// What is known of a piece, joined over the block.
 template <class Op, class T, int VEC, class A>
-__device__ inline typename Op::Part known(const Row<Op, T>& row, A anchor, i64 begin, i64 end, typename Op::Part* board) {
+__device__ inline typename Op::Part known(const Row<Op, T>& row, const Cut& cut, const Piece& piece, A anchor, typename Op::Part* board) {
     typename Op::Part part = Op::nothing();
-    for (i64 column = begin + (i64)threadIdx.x * VEC; column < end; column += (i64)blockDim.x * VEC * 2) {
+    for (i64 column = piece.begin + (i64)threadIdx.x * VEC; column < piece.end; column += (i64)blockDim.x * VEC * 2) {
         // Two loads are under way before the first is used.
         A values[2 * VEC];
         const i64 next = column + (i64)blockDim.x * VEC;
-        const bool both = next < end;
+        const bool both = next < piece.end;
         row.template read<VEC>(column, values);
         if (both) row.template read<VEC>(next, values + VEC);
         part = Op::join(part, Op::template part<VEC>(values, anchor));
         if (both) part = Op::join(part, Op::template part<VEC>(values + VEC, anchor));
     }
+    if (piece.is_first && threadIdx.x < cut.edges()) {
+        A beside[1];
+        row.template read<1>(cut.edge(threadIdx.x), beside);
+        part = Op::join(part, Op::template part<1>(beside, anchor));
+    }
     return over_block<Joining<Op>>(part, board, Op::nothing());
 }
 
-// The second reading: each value's result.
 template <class Op, class T, int VEC, class A>
-__device__ inline void apply(
-    const Row<Op, T>& row, const RowArguments& a, A anchor, i64 begin, i64 end, typename Op::Part part
-) {
-    typename Op::Scale scale;
-    const A level = Op::whole(part, anchor, (A)a.n, (A)a.eps, scale);
-    for (i64 column = begin + (i64)threadIdx.x * VEC; column < end; column += (i64)blockDim.x * VEC) {
-        A values[VEC];
-        row.template read<VEC>(column, values);
-        row.template keep<VEC>(column, values);
+__device__ inline void apply_to(const Row<Op, T>& row, i64 column, A level, typename Op::Scale scale) {
+    A values[VEC];
+    row.template read<VEC>(column, values);
+    row.template keep<VEC>(column, values);
 #pragma unroll
-        for (int i = 0; i < VEC; i++) values[i] = Op::result(Op::centred(values[i], level), scale);
-        row.template write<VEC>(column, values);
-    }
+    for (int i = 0; i < VEC; i++) values[i] = Op::result(Op::centred(values[i], level), scale);
+    row.template write<VEC>(column, values);
 }
 
-// A row too long for registers by one block: the second reading comes from the cache.
-template <class Op, class T, int VEC> __device__ inline void streaming(const RowArguments& a) {
-    __shared__ typename Op::Part board[32];
-    for (i64 number = blockIdx.x; number < a.rows; number += gridDim.x) {
-        const Row<Op, T> row(a, number, 0);
-        const auto anchor = anchor_of<Op>(row);
-        const typename Op::Part part = known<Op, T, VEC>(row, anchor, 0, a.n, board);
-        apply<Op, T, VEC>(row, a, anchor, 0, a.n, part);
-    }
-}
-
-// Few long rows: a.team blocks share one, each a piece of whole vectors. `work` has a Part for each block, and behind
-// them the anchor of each row, since the block that writes first may write over it.
-template <int VEC> __device__ inline void piece(const RowArguments& a, i64& begin, i64& end) {
-    const i64 size = (a.n / VEC + a.team - 1) / a.team * VEC;
-    begin = blockIdx.x % a.team * size;
-    end = begin + size < a.n ? begin + size : a.n;
-}
-
+// Few long rows: a.team blocks share one, each a piece. `work` has a Part for each block, and behind them the anchor of
+// each row, since the block that writes first may write over it.
 template <class Op, class T, int VEC> __device__ inline void partial(const RowArguments& a) {
     typedef typename Op::Part Part;
     typedef typename Computed<T>::type A;
     __shared__ Part board[32];
-    i64 begin, end;
-    piece<VEC>(a, begin, end);
     const i64 number = blockIdx.x / a.team;
+    const Cut cut = cut_of<Op, T, VEC>(a, number);
+    const Piece piece = piece_of<VEC>(cut, blockIdx.x % a.team, a.team);
     const Row<Op, T> row(a, number, 0);
     const A anchor = anchor_of<Op>(row);
-    const Part part = known<Op, T, VEC>(row, anchor, begin, end, board);
+    const Part part = known<Op, T, VEC>(row, cut, piece, anchor, board);
     Part* parts = (Part*)a.work;
     if (!threadIdx.x) {
         parts[blockIdx.x] = part;
-        if (!begin) ((A*)(parts + gridDim.x))[number] = anchor;
+        if (piece.is_first) ((A*)(parts + gridDim.x))[number] = anchor;
     }
 }
 
-template <class Op, class T, int VEC> __device__ inline void complete(const RowArguments& a) {
+// The second reading, which comes from the cache: each value's result. A block alone with a row reads it for the first
+// time as well; others find in `work` what is known of it.
+template <class Op, class T, int VEC> __device__ inline void streaming(const RowArguments& a) {
     typedef typename Op::Part Part;
     typedef typename Computed<T>::type A;
     __shared__ Part board[32];
-    i64 begin, end;
-    piece<VEC>(a, begin, end);
-    const i64 number = blockIdx.x / a.team;
-    const Part* parts = (const Part*)a.work;
-    Part part = Op::nothing();
-    for (i64 i = threadIdx.x; i < a.team; i += blockDim.x) part = Op::join(part, parts[number * a.team + i]);
-    part = over_block<Joining<Op>>(part, board, Op::nothing());
-    apply<Op, T, VEC>(Row<Op, T>(a, number, 0), a, ((const A*)(parts + gridDim.x))[number], begin, end, part);
-}
-
-// Along another axis than the last: a.rows blocks of n rows and x_step columns, all contiguous. A team of a.team
-// neighbouring threads takes as many columns, and the teams of a block share their rows.
-template <class Op, class T> __device__ inline void columns(const RowArguments& a) {
-    typedef typename Op::Part Part;
-    typedef typename Computed<T>::type A;
-    __shared__ Part parts[512];
-    const i64 inner = a.x_step, strips = (inner + a.team - 1) / a.team;
-    const int lane = threadIdx.x % (int)a.team, mine = threadIdx.x / (int)a.team, teams = blockDim.x / (int)a.team;
-    for (i64 job = blockIdx.x; job < a.rows * strips; job += gridDim.x) {
-        const i64 column = job % strips * a.team + lane, base = job / strips * a.n * inner + column;
-        const bool inside = column < inner;
-        const T* x = (const T*)a.x + base;
-        T* out = (T*)a.out + base;
-        A value[1] = {0};
-        if (Op::IS_ANCHORED && inside) load<1>(x, value);
-        const A anchor = Op::anchor(value[0]);
+    for (i64 job = blockIdx.x; job < a.rows * a.team; job += gridDim.x) {
+        const i64 number = job / a.team;
+        const Cut cut = cut_of<Op, T, VEC>(a, number);
+        const Piece piece = piece_of<VEC>(cut, job % a.team, a.team);
+        const Row<Op, T> row(a, number, 0);
+        A anchor;
         Part part = Op::nothing();
-        for (i64 i = mine; inside && i < a.n; i += teams) {
-            load<1>(x + i * inner, value);
-            part = Op::join(part, Op::template part<1>(value, anchor));
+        if (a.team == 1) {
+            anchor = anchor_of<Op>(row);
+            part = known<Op, T, VEC>(row, cut, piece, anchor, board);
+        } else {
+            const Part* parts = (const Part*)a.work;
+            anchor = ((const A*)(parts + a.rows * a.team))[number];
+            for (i64 i = threadIdx.x; i < a.team; i += blockDim.x) part = Op::join(part, parts[number * a.team + i]);
+            part = over_block<Joining<Op>>(part, board, Op::nothing());
         }
-        __syncthreads();  // of the last job
-        parts[threadIdx.x] = part;
-        __syncthreads();
-        part = parts[lane];
-        for (int other = 1; other < teams; other++) part = Op::join(part, parts[other * (int)a.team + lane]);
         typename Op::Scale scale;
         const A level = Op::whole(part, anchor, (A)a.n, (A)a.eps, scale);
-        for (i64 i = mine; inside && i < a.n; i += teams) {
-            load<1>(x + i * inner, value);
-            value[0] = Op::result(Op::centred(value[0], level), scale);
-            store<1>(out + i * inner, value);
-        }
+        for (i64 column = piece.begin + (i64)threadIdx.x * VEC; column < piece.end; column += (i64)blockDim.x * VEC)
+            apply_to<Op, T, VEC>(row, column, level, scale);
+        if (piece.is_first && threadIdx.x < cut.edges()) apply_to<Op, T, 1>(row, cut.edge(threadIdx.x), level, scale);
     }
 }

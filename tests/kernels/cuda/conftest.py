@@ -1,204 +1,22 @@
-"""A card without a GPU: arrays whose memory only kernels touch, and kernels that run on the CPU by `emulator.hpp`."""
+"""The emulated card, and NVIDIA's compiler."""
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import hashlib
-import importlib
-import os
+import json
 import shutil
-import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import ml_dtypes
-import numpy as np
 import pytest
 
 import fused_kernels as fk
 from fused_kernels.cuda import arrays
-from fused_kernels.cuda.arrays import View
-from fused_kernels.cuda.compile import nvrtc_library
+from fused_kernels.cuda.compile import Usage, compiled, nvrtc_library, usages, version, warnings
 from fused_kernels.cuda.launch import Launch
-from fused_kernels.cuda.rows import Description
 from fused_kernels.cuda.source import Kernel, program
 
-HERE = Path(__file__).parent
-GUARD = 512
-ROWS = {"softmax", "log_softmax", "layer_norm", "add_layer_norm", "rms_norm", "l2_normalize"}
-DTYPES = ("float32", "float64", "float16", "bfloat16")
-
-
-def numpy_dtype(name: str) -> np.dtype:
-    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
-
-
-class Card:
-    """An array on the emulated card, in the middle of memory that nobody may write to and that reads as NaN."""
-
-    def __init__(self, values: np.ndarray, offset: int = 0) -> None:
-        self._memory = np.full(values.nbytes + 2 * GUARD + 256, 0xFF, np.uint8)
-        start = -self._memory.__array_interface__["data"][0] % 256 + GUARD // 2 + offset * values.itemsize
-        self._start, self._end = start, start + values.nbytes
-        self.data = self._memory[start : self._end].view(values.dtype).reshape(values.shape)
-        self.data[...] = values
-
-    @classmethod
-    def over(cls, other: Card, data: np.ndarray) -> Card:
-        """Return a view of the memory of another."""
-        made = cls.__new__(cls)
-        made._memory, made._start, made._end, made.data = other._memory, other._start, other._end, data
-        return made
-
-    def __getitem__(self, index: object) -> Card:
-        return Card.over(self, self.data[index])
-
-    def reshape(self, *shape: int) -> Card:
-        return Card.over(self, self.data.reshape(*shape))
-
-    def transpose(self, *axes: int) -> Card:
-        return Card.over(self, self.data.transpose(*axes))
-
-    @property
-    def T(self) -> Card:
-        return Card.over(self, self.data.T)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.data.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.data.dtype
-
-    def get(self) -> np.ndarray:
-        """Return a copy on the CPU."""
-        around = (self._memory[: self._start], self._memory[self._end :])
-        assert all((part == 0xFF).all() for part in around), "a kernel has written beyond an array"
-        return self.data.copy()
-
-
-class Emulated:
-    """The library of these arrays."""
-
-    name = "emulated"
-
-    def __init__(self, folder: Path) -> None:
-        self.order, self.cards, self.started = 0, 2, []
-        self._folder, self._loaded = folder, {}
-
-    def owns(self, value: object) -> bool:
-        return isinstance(value, Card)
-
-    def view(self, operation: str, name: str, value: Card) -> View:
-        data = value.data
-        strides = tuple(step // data.itemsize for step in data.strides)
-        return View(data.__array_interface__["data"][0], data.dtype.name, data.shape, strides, 0)
-
-    def empty(self, shape: tuple[int, ...], dtype: str, device: int) -> Card:
-        made = Card(np.empty(shape, numpy_dtype(dtype)))
-        made.data.reshape(-1).view(np.uint8)[...] = 0xFF
-        return made
-
-    def contiguous(self, value: Card, dtype: str) -> Card:
-        return Card(np.ascontiguousarray(value.data.astype(numpy_dtype(dtype))))
-
-    def assign(self, target: Card, value: Card) -> None:
-        target.data[...] = value.data.astype(target.dtype)
-
-    def fill(self, target: Card, value: float) -> None:
-        target.data[...] = value
-
-    def matmul(self, a: Card, b: Card) -> Card:
-        wide = np.float64 if a.dtype == np.float64 else np.float32
-        return Card(np.asarray(np.matmul(a.data.astype(wide), b.data.astype(wide)).astype(a.dtype)))
-
-    def linear(self, x: Card, weight: Card, bias: Card, activation: str | None) -> None:
-        return None
-
-    def stream(self, device: int) -> int:
-        return 0
-
-    def multiprocessors(self, device: int) -> int:
-        return self.cards
-
-    def execute(self, launches: Iterable[tuple[Launch, bytes]], device: int) -> None:
-        for launch, packed in launches:
-            self.started.append(launch)
-            failure = self._function(launch.kernel)(packed, launch.grid, launch.block, self.order)
-            assert not failure, f"{launch.kernel.body}: {failure.decode()}"
-
-    def _function(self, kernel: Kernel) -> Callable[..., bytes | None]:
-        if kernel not in self._loaded:
-            # All variants at once, since most of the time goes to what they share.
-            self._load(list(dict.fromkeys([kernel, *family(kernel)])))
-        return self._loaded[kernel]
-
-    def _load(self, kernels: list[Kernel]) -> None:
-        names = [f"kernel_{place}" for place in range(len(kernels))]
-        text = program(kernels, names) + "".join(
-            f'extern "C" const char* run_{name}(const void* a, unsigned grid, unsigned block, unsigned order)'
-            f"{{ return emulated::run([](const void* a) {{ {name}(*(const {kernel.arguments}*)a); }},"
-            " a, grid, block, order); }\n"
-            for name, kernel in zip(names, kernels, strict=True)
-        )
-        library = ctypes.CDLL(str(self._compiled(text)))
-        for name, kernel in zip(names, kernels, strict=True):
-            function = getattr(library, f"run_{name}")
-            function.restype = ctypes.c_char_p
-            function.argtypes = [ctypes.c_char_p, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint]
-            self._loaded[kernel] = function
-
-    def _compiled(self, text: str) -> Path:
-        source = f'#include "{HERE}/emulator.hpp"\n{text}'
-        return built(
-            self._folder, source, ".so", "-shared", str(built(self._folder, EMULATOR, ".o", "-c", f"-I{HERE}"))
-        )
-
-
-EMULATOR = (HERE / "emulator.cpp").read_text()
-
-
-def built(folder: Path, source: str, suffix: str, *options: str) -> Path:
-    """Compile C++ once and for all; what it depends on is part of the name."""
-    header = (HERE / "emulator.hpp").read_text()
-    digest = hashlib.sha256(f"{version()}{options}{header}{source}".encode()).hexdigest()[:24]
-    kept = folder / f"{digest}{suffix}"
-    if not kept.exists():
-        text, made = folder / f"{digest}.{os.getpid()}.cpp", folder / f"{digest}.{os.getpid()}{suffix}"
-        text.write_text(source)
-        command = ["g++", "-std=c++17", "-O1", "-fPIC", "-w", *options[:1], str(text), *options[1:], "-o", str(made)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert not done.returncode, done.stderr[:4000]
-        made.replace(kept)
-        text.unlink()
-    return kept
-
-
-@functools.cache
-def version() -> str:
-    return subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True).stdout
-
-
-@functools.cache
-def descriptions() -> dict[str, Description]:
-    return {name: importlib.import_module(f"fused_kernels.ops.{name}.gpu").ROWS for name in sorted(ROWS)}
-
-
-def family(kernel: Kernel) -> list[Kernel]:
-    """Return the kernels of an operation on rows that are compiled together with one of them."""
-    for name in descriptions():
-        for dtype in DTYPES:
-            kernels = variants(name, dtype)
-            if kernel in kernels:
-                return kernels
-    return []
-
-
-@functools.cache
-def variants(name: str, dtype: str) -> list[Kernel]:
-    return list(descriptions()[name].variants(dtype, columns="axis" in fk.OPS[name].function.__code__.co_varnames))
+from .emulation import SMALL, Card, Emulated
 
 
 @pytest.fixture(scope="session")
@@ -208,6 +26,49 @@ def nvrtc() -> None:
         nvrtc_library()
     except fk.KernelError as error:
         pytest.skip(str(error))
+
+
+class Compiler:
+    """NVIDIA's compiler, which is asked once for each program and architecture; what it said is kept on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def checked(self, kernels: Sequence[Kernel], architecture: str) -> tuple[list[str], list[Usage]]:
+        """Return the warnings for a program of these kernels, and what each needs of a multiprocessor."""
+        names = [f"kernel_{place}" for place in range(len(kernels))]
+        text = program(kernels, names)
+        digest = hashlib.sha256(f"{version()} {architecture} {text}".encode()).hexdigest()[:32]
+        kept = self._folder / f"{digest}.json"
+        if not kept.exists():
+            made = compiled(text, architecture)
+            assert made.code[:4] == b"\x7fELF"
+            found = usages(made.log)
+            kept.write_text(json.dumps([warnings(made.log), [found[name] for name in names]]))
+        said, needs = json.loads(kept.read_text())
+        return said, [Usage(*each) for each in needs]
+
+
+@pytest.fixture(scope="session")
+def compiler(nvrtc: None, request: pytest.FixtureRequest) -> Compiler:
+    """NVIDIA's compiler, with a memory."""
+    return Compiler(Path(request.config.cache.mkdir("compiled_kernels")))
+
+
+class Planner(Emulated):
+    """An emulated card on which nothing runs."""
+
+    def starter(self, launch: Launch, device: int) -> Callable[[bytes, int], None]:
+        return lambda packed, stream: self.started.append(launch)
+
+
+@pytest.fixture
+def planner(tmp_path: Path) -> Iterator[Planner]:
+    """A card that only says what it would have run."""
+    library = Planner(tmp_path)
+    arrays.libraries.insert(0, library)
+    yield library
+    arrays.libraries.remove(library)
 
 
 @pytest.fixture(scope="session")
@@ -224,7 +85,7 @@ def emulated(request: pytest.FixtureRequest) -> Iterator[Emulated]:
 @pytest.fixture
 def card(emulated: Emulated) -> Iterator[Emulated]:
     """The emulated card, as new."""
-    emulated.order, emulated.cards = 0, 2
+    emulated.order, emulated.gpu = 0, SMALL
     emulated.started.clear()
     yield emulated
 

@@ -18,7 +18,7 @@ from fused_kernels.cuda import driver
 from fused_kernels.cuda.compile import ENTRY
 from fused_kernels.cuda.source import Kernel, program
 
-from .conftest import EMULATOR, HERE, built
+from .emulation import EMULATOR, HERE, built
 
 MULTIPROCESSORS, TIMEOUT, MAPS, MODE, MAJOR, MINOR = 16, 17, 19, 20, 75, 76
 """Of CUdevice_attribute."""

@@ -1,58 +1,102 @@
-"""Every kernel and variant through NVIDIA's own compiler: no warning, no spilled register where rows are resident."""
+"""Every kernel and variant through NVIDIA's own compiler: no warning, no spilled register where rows are resident.
+
+NVRTC's front end writes one assembly for sm_75, another (where bfloat16 is concerned) for sm_80 to sm_90, a third for
+sm_100 and sm_120. Each kernel is compiled for one architecture of each kind, each architecture with many kernels; all
+kernels for all architectures are `make test-slow`.
+"""
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Iterator
 
 import pytest
 
 import fused_kernels as fk
 from fused_kernels.cuda import compile as cuda_compile
-from fused_kernels.cuda.compile import ARCHITECTURES, ENTRY, compiled, machine_code, usages, warnings
+from fused_kernels.cuda.compile import ARCHITECTURES, ENTRY, compiled, machine_code
 from fused_kernels.cuda.source import Kernel, program
+from fused_kernels.ops import elementwise as built_in
 
-DTYPES = ("float32", "float64", "float16", "bfloat16")
-OPERATIONS = ("softmax", "log_softmax", "layer_norm", "add_layer_norm", "rms_norm", "l2_normalize")
-CASES = [(name, dtype) for name in OPERATIONS for dtype in DTYPES]
+from .cases import DTYPES, WITH_KERNELS, on, programs, sample, variants
+from .conftest import Compiler
+from .emulation import Card
 
-
-pytestmark = pytest.mark.usefixtures("nvrtc")
-
-
-def variants(name: str, dtype: str) -> list[Kernel]:
-    rows = importlib.import_module(f"fused_kernels.ops.{name}.gpu").ROWS
-    return list(rows.variants(dtype, columns="axis" in fk.OPS[name].function.__code__.co_varnames))
+FORMULAS = tuple(op.name for op in built_in.OPERATIONS)
+CASES = [(name, dtype) for name in (*WITH_KERNELS, *FORMULAS) for dtype in DTYPES]
+ALIKE = (("sm_75",), ("sm_80", "sm_86", "sm_89", "sm_90"), ("sm_100", "sm_120"))
+"""Architectures for which the assembly is the same but for its first lines."""
 
 
-def check(kernels: list[Kernel], architecture: str) -> None:
-    names = [f"kernel_{place}" for place in range(len(kernels))]
-    made = compiled(program(kernels, names), architecture)
-    assert not warnings(made.log), made.log
-    found = usages(made.log)
-    assert set(found) == set(names)
-    # Around a call for a division or an exp in float64 ptxas keeps some words there; a row that does not fit into the
-    # registers would be several hundred bytes.
-    spilled = {kernels[names.index(name)].body: usage for name, usage in found.items() if usage.spilled > 128}
-    assert not spilled, architecture
-    assert made.code[:4] == b"\x7fELF"
+def kinds_of(name: str, dtype: str) -> Iterator[str]:
+    """Yield the architectures that a case is compiled for: one of each kind, in turns."""
+    place = CASES.index((name, dtype)) + CASES.index((name, dtype)) // len(DTYPES)
+    # But for its rounding to bfloat16, sm_75 has the assembly of the next ones.
+    older = ALIKE[:2] if dtype == "bfloat16" else (ALIKE[0] + ALIKE[1],)
+    for alike in (*older, ALIKE[2]):
+        yield alike[place % len(alike)]
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype", "architecture"),
-    # Each kernel for one architecture and each architecture for some kernels; all for all is `make test-slow`.
-    [(*case, ARCHITECTURES[place * 3 % len(ARCHITECTURES)]) for place, case in enumerate(CASES) if place % 3 == 0],
-)
-def test_kernels_compile(name: str, dtype: str, architecture: str) -> None:
-    check(variants(name, dtype), architecture)
+def kernels_of(name: str, dtype: str, planner) -> tuple[Kernel, ...]:
+    if name in WITH_KERNELS:
+        return variants(name, dtype)
+    # A formula's kernels are written when it is called: for arrays that lie as one, with a rest, and along two axes.
+    for shape, view in (
+        ((4, 64), lambda x: x),
+        ((1, 1003), lambda x: x),
+        ((6, 64), lambda x: x[:, :48]),
+        ((5, 7), lambda x: x.T),
+    ):
+        inputs = on(Card, sample(name, shape, dtype))
+        given = {key: view(value) if isinstance(value, Card) else value for key, value in inputs.items()}
+        fk.OPS[name].function(**given)
+    return tuple(dict.fromkeys(launch.kernel for launch in planner.started))
+
+
+def check(compiler: Compiler, kernels: tuple[Kernel, ...], architecture: str) -> None:
+    for group in programs(kernels):
+        warnings, usages = compiler.checked(group, architecture)
+        assert not warnings
+        # Around a call for a division or an exp in float64 ptxas keeps some words there; a row that does not fit into
+        # the registers would be several hundred bytes.
+        spilled = {
+            kernel.body: usage.spilled for kernel, usage in zip(group, usages, strict=True) if usage.spilled > 128
+        }
+        assert not spilled, architecture
+
+
+def test_each_architecture_and_each_kernel_has_its_turn() -> None:
+    turns = [architecture for case in CASES for architecture in kinds_of(*case)]
+    assert set(turns) == set(ARCHITECTURES) == {each for alike in ALIKE for each in alike}
+    for name in ("softmax", "layer_norm"):
+        text = {}
+        for dtype in ("float32", "bfloat16"):
+            source = program(variants(name, dtype)[:1], [ENTRY])
+            for alike in ALIKE:
+                for each in alike:
+                    lines = cuda_compile.assembly(source, each.replace("sm", "compute")).splitlines()
+                    text[dtype, each] = [line for line in lines if not line.startswith((".version", ".target"))]
+            for alike in ALIKE:
+                assert all(text[dtype, each] == text[dtype, alike[0]] for each in alike)
+        assert text["float32", "sm_75"] == text["float32", "sm_80"]
+
+
+@pytest.mark.parametrize(("name", "dtype"), CASES)
+def test_every_kernel_compiles(compiler, planner, name: str, dtype: str) -> None:
+    kernels = kernels_of(name, dtype, planner)
+    for architecture in kinds_of(name, dtype):
+        check(compiler, kernels, architecture)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(("name", "dtype"), CASES)
-def test_every_kernel_compiles_for_every_architecture(name: str, dtype: str, architecture: str) -> None:
-    check(variants(name, dtype), architecture)
+def test_every_kernel_compiles_for_every_architecture(
+    compiler, planner, name: str, dtype: str, architecture: str
+) -> None:
+    check(compiler, kernels_of(name, dtype, planner), architecture)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_vectors_are_loaded_and_stored_sixteen_bytes_at_once() -> None:
     for dtype in DTYPES:
         kernels = [kernel for kernel in variants("softmax", dtype) if "streaming" in kernel.body]
@@ -63,6 +107,7 @@ def test_vectors_are_loaded_and_stored_sixteen_bytes_at_once() -> None:
             assert any(".v4." in width or ".v2.b64" in width or ".v2.f64" in width for width in widths), (dtype, widths)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_machine_code_is_kept_on_disk_and_told_from_that_of_other_sources(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("fused_kernels.cpu.compile.cache_folder", lambda: tmp_path)
     kernel = variants("softmax", "float32")[0]
@@ -74,6 +119,7 @@ def test_machine_code_is_kept_on_disk_and_told_from_that_of_other_sources(tmp_pa
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_what_the_compiler_refuses_is_an_error_with_its_words() -> None:
     broken = Kernel('#include "rows.cuh"\n', "nonsense(a);", "RowArguments", 128)
     with pytest.raises(fk.KernelError, match=r"could not compile a kernel for sm_90: (.|\n)*nonsense"):

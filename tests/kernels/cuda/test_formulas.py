@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -13,16 +12,9 @@ from fused_kernels.cuda.compile import ARCHITECTURES, compiled, warnings
 from fused_kernels.cuda.source import program
 from fused_kernels.ops import elementwise as built_in
 
+from .cases import ROUNDING, kind, on
+
 FORMULAS = tuple(op.name for op in built_in.OPERATIONS)
-ROUNDING = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
-
-
-def kind(name: str) -> np.dtype:
-    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
-
-
-def on(card_array, inputs: dict) -> dict:
-    return {key: card_array(value) if isinstance(value, np.ndarray) else value for key, value in inputs.items()}
 
 
 @pytest.mark.parametrize("dtype", ("float32", "float64", "float16", "bfloat16"))

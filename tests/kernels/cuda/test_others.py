@@ -2,52 +2,12 @@
 
 from __future__ import annotations
 
-import ml_dtypes
 import numpy as np
 import pytest
 
 import fused_kernels as fk
-from fused_kernels.cuda.compile import ARCHITECTURES, compiled, warnings
-from fused_kernels.cuda.source import program
 
-DTYPES = ("float32", "float64", "float16", "bfloat16")
-ROUNDING = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
-
-
-def kind(name: str) -> np.dtype:
-    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
-
-
-def sample(name: str, shape: tuple[int, ...], dtype: str, scale: float = 1.0) -> dict:
-    inputs = fk.OPS[name].sample(shape, np.dtype(np.float64), np.random.default_rng(sum(shape)))
-    floats = {key: value for key, value in inputs.items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"}
-    return inputs | {key: (scale * value).astype(kind(dtype)) for key, value in floats.items()}
-
-
-def on(card_array, inputs: dict) -> dict:
-    return {key: card_array(value) if isinstance(value, np.ndarray) else value for key, value in inputs.items()}
-
-
-def assert_right(
-    name: str, inputs: dict, result: object, dtype: str, roundings: float = 1.0, **options: object
-) -> None:
-    wide = {
-        key: value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype == kind(dtype) else value
-        for key, value in inputs.items()
-    }
-    tolerance = fk.OPS[name].tolerance["float64" if dtype == "float64" else "float32"]
-    with np.errstate(all="ignore"):
-        truth = fk.OPS[name].reference(**wide, **options)
-    found, rounding = result.get(), roundings * ROUNDING.get(dtype, 0.0)
-    assert found.dtype == kind(dtype)
-    assert found.shape == np.shape(truth)
-    np.testing.assert_allclose(
-        found.astype(np.longdouble),
-        truth,
-        rtol=tolerance.rtol + rounding,
-        atol=tolerance.atol + (rounding if roundings > 1 else 2.0**-24 if dtype == "float16" else 0.0),
-        err_msg=f"{name} {dtype} {options}",
-    )
+from .cases import DTYPES, assert_right, on, sample
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -155,19 +115,3 @@ def test_matrices(card, on_card, dtype: str) -> None:
 def test_what_has_no_kernel_says_so(card, on_card) -> None:
     with pytest.raises(fk.KernelError, match="tensor_stats: there is no kernel for arrays on a GPU yet"):
         fk.tensor_stats(on_card(np.ones(3, np.float32)))
-
-
-@pytest.mark.usefixtures("nvrtc")
-def test_they_compile_without_a_warning(card, on_card) -> None:
-    for dtype in DTYPES:
-        for shape, axis in (((7, 64), 1), ((70_000,), 0), ((70_001,), 0), ((40, 50), 0), ((4, 5, 6, 7), (0, 2))):
-            fk.sum_of_squares(on_card(np.ones(shape, kind(dtype))), axis=axis)
-        fk.cross_entropy(**on(on_card, sample("cross_entropy", (3, 64), dtype)))
-        fk.mean_pool(**on(on_card, sample("mean_pool", (3, 5, 64), dtype)))
-    by_source: dict = {}
-    for launch in card.started:
-        by_source.setdefault((launch.kernel.source, launch.kernel.quick), {})[launch.kernel] = None
-    for place, kernels in enumerate(map(list, by_source.values())):
-        names = [f"kernel_{number}" for number in range(len(kernels))]
-        made = compiled(program(kernels, names), ARCHITECTURES[place % len(ARCHITECTURES)])
-        assert not warnings(made.log), made.log

@@ -2,74 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
-
 import ml_dtypes
 import numpy as np
 import pytest
 
 import fused_kernels as fk
-from fused_kernels.cuda.rows import Description
 
-OPERATIONS = ("softmax", "log_softmax", "layer_norm", "add_layer_norm", "rms_norm", "l2_normalize")
+from .cases import DTYPES, ROWS, assert_right, on, parts, sample, variants
+
 ALONG_AXES = ("softmax", "log_softmax", "l2_normalize")
-DTYPES = ("float32", "float64", "float16", "bfloat16")
-ROUNDING = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 # Every number of lanes, values and threads; multiples of 8, 4, 2 and 1; and up to what takes several blocks.
 WIDTHS = (1, 2, 3, 7, 8, 30, 33, 64, 100, 128, 202, 250, 256, 301, 400, 777, 1000, 1002, 1024, 1026, 4096, 5001, 5002)
+ASKEW = (20, 250, 500, 1000, 4096, 20001)
+"""Widths whose rows, in one array but not in the other, begin where no vector may."""
 LONG = (12000, 16384, 20000, 20002, 20001, 70000, 70001)
-
-
-def kind(name: str) -> np.dtype:
-    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
-
-
-def sample(name: str, shape: tuple[int, ...], dtype: str) -> dict:
-    inputs = fk.OPS[name].sample(shape, np.dtype(np.float64), np.random.default_rng(shape[-1]))
-    return {key: value.astype(kind(dtype)) if isinstance(value, np.ndarray) else value for key, value in inputs.items()}
-
-
-def parts(result: object) -> tuple:
-    return result if isinstance(result, tuple) else (result,)
-
-
-def assert_right(name: str, inputs: dict, result: object, dtype: str, message: object = "", **options: object) -> None:
-    """Compare with the truth of the inputs as they are, to the operation's tolerance and one rounding."""
-    wide = {
-        key: value.astype(np.float64 if dtype != "float64" else dtype) if isinstance(value, np.ndarray) else value
-        for key, value in inputs.items()
-    }
-    tolerance = fk.OPS[name].tolerance["float64" if dtype == "float64" else "float32"]
-    with np.errstate(all="ignore"):
-        truths = parts(fk.OPS[name].truth(**wide, **options))
-    for mine, truth in zip(parts(result), truths, strict=True):
-        found = mine.get()
-        assert found.dtype == kind(dtype)
-        np.testing.assert_allclose(
-            found.astype(np.longdouble),
-            truth,
-            rtol=tolerance.rtol + ROUNDING.get(dtype, 0.0),
-            atol=max(tolerance.atol, 2.0**-24 if dtype == "float16" else 0.0),
-            err_msg=f"{name} {dtype} {message}",
-        )
-
-
-def on(card_array, inputs: dict) -> dict:
-    return {key: card_array(value) if isinstance(value, np.ndarray) else value for key, value in inputs.items()}
-
-
-def rows_of(name: str) -> Description:
-    return importlib.import_module(f"fused_kernels.ops.{name}.gpu").ROWS
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "name",
     # The others share all but a few lines with these.
-    [
-        pytest.param(name, marks=() if name in ("softmax", "add_layer_norm") else pytest.mark.slow)
-        for name in OPERATIONS
-    ],
+    [pytest.param(name, marks=() if name in ("softmax", "add_layer_norm") else pytest.mark.slow) for name in ROWS],
 )
 def test_every_variant_runs_and_is_right(card, on_card, name: str, dtype: str) -> None:
     shapes = [(3, n) for n in WIDTHS] + [(2, n) for n in LONG] + [(1, n) for n in LONG]
@@ -77,12 +30,17 @@ def test_every_variant_runs_and_is_right(card, on_card, name: str, dtype: str) -
         card.order = place
         inputs = sample(name, shape, dtype)
         assert_right(name, inputs, fk.OPS[name].function(**on(on_card, inputs)), dtype, shape)
+    for place, (rows, n) in enumerate((rows, n) for rows in (1, 3) for n in ASKEW):
+        card.order = place
+        inputs = sample(name, (rows, n), dtype)
+        values = on(on_card, inputs) | {"x": on_card(inputs["x"], offset=1)}
+        assert_right(name, inputs, fk.OPS[name].function(**values), dtype, (rows, n))
     ran = {launch.kernel for launch in card.started}
-    missing = set(rows_of(name).variants(dtype, columns=False)) - ran
+    missing = {kernel for kernel in variants(name, dtype) if kernel.arguments == "RowArguments"} - ran
     assert not missing, f"never ran: {[kernel.body for kernel in missing]}"
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ROWS)
 def test_every_form_is_right_for_every_operation(card, on_card, name: str) -> None:
     forms = {}
     for rows, n in ((5, 64), (3, 4096), (3, 16500), (1, 16500)):
@@ -94,7 +52,7 @@ def test_every_form_is_right_for_every_operation(card, on_card, name: str) -> No
 
 
 @pytest.mark.parametrize("n", (90, 3000, 20000))
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ROWS)
 def test_rows_that_lie_apart_or_begin_anywhere_are_read_where_they_lie(card, on_card, name: str, n: int) -> None:
     inputs = sample(name, (3, n), "float32")
     wide = on_card(np.zeros((3, n + 5), np.float32), offset=1)
@@ -104,7 +62,7 @@ def test_rows_that_lie_apart_or_begin_anywhere_are_read_where_they_lie(card, on_
     assert not any("copied" in note for note in fk.explain(name, **values).notes)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ROWS)
 def test_strides_that_no_kernel_takes_are_copied_and_explained(card, on_card, name: str) -> None:
     inputs = sample(name, (6, 50), "float32")
     every = on_card(np.repeat(inputs["x"], 2, axis=1))
@@ -115,7 +73,7 @@ def test_strides_that_no_kernel_takes_are_copied_and_explained(card, on_card, na
 
 @pytest.mark.parametrize("n", (40, 2000, 17000))
 @pytest.mark.parametrize("rows", (1, 4))
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ROWS)
 def test_a_result_may_be_an_input(card, on_card, name: str, rows: int, n: int) -> None:
     for order in (0, 1, 7):
         card.order = order
@@ -127,7 +85,7 @@ def test_a_result_may_be_an_input(card, on_card, name: str, rows: int, n: int) -
         assert_right(name, inputs, out, "float32")
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ROWS)
 def test_a_result_of_another_dtype_or_layout_or_that_overlaps_is_written_in_the_end(card, on_card, name: str) -> None:
     inputs = sample(name, (6, 50), "float32")
     pair = name == "add_layer_norm"
@@ -150,21 +108,33 @@ def test_a_result_of_another_dtype_or_layout_or_that_overlaps_is_written_in_the_
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ALONG_AXES)
 def test_any_other_axis(card, on_card, name: str, dtype: str) -> None:
-    for shape, axis in (((3, 20, 50), 1), ((70, 3), 0), ((2, 3, 600, 2), 2), ((1000, 33), -2), ((1, 5, 1), 1)):
+    for shape, axis, form in (
+        ((3, 20, 50), 1, "columns"),
+        ((70, 3), 0, "columns"),
+        ((2, 3, 600, 2), 2, "columns"),
+        ((400, 33), -2, "columns"),
+        ((40, 640), 0, "columns"),
+        ((1, 5, 1), 1, "columns"),
+        ((9000, 8), 0, "shared columns"),
+        ((9001, 3), 0, "shared columns"),
+    ):
         for card.order in (0, 5):
             inputs = {"x": sample(name, shape, dtype)["x"]}
             values = on(on_card, inputs)
-            assert_right(name, inputs, fk.OPS[name].function(**values, axis=axis), dtype, (shape, axis), axis=axis)
-            assert fk.explain(name, **values, axis=axis).form == "columns"
-    inputs = {"x": sample(name, (40, 30), dtype)["x"]}
-    values = on(on_card, inputs)
-    fk.OPS[name].function(**values, axis=0, out=values["x"])
-    assert_right(name, inputs, values["x"], dtype, axis=0)
+            assert_right(name, inputs, fk.OPS[name].function(**values, axis=axis), dtype, shape, axis=axis)
+            assert fk.explain(name, **values, axis=axis).form == form
+    ran = {launch.kernel for launch in card.started}
+    assert ran == {kernel for kernel in variants(name, dtype) if kernel.arguments == "ColumnArguments"}
+    for shape in ((40, 30), (9000, 8)):
+        inputs = {"x": sample(name, shape, dtype)["x"]}
+        values = on(on_card, inputs)
+        fk.OPS[name].function(**values, axis=0, out=values["x"])
+        assert_right(name, inputs, values["x"], dtype, axis=0)
 
 
 @pytest.mark.parametrize("n", (5, 700, 5000, 18000))
 @pytest.mark.parametrize("rows", (1, 8))
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ROWS)
 def test_nan_and_infinities_stay_in_their_row_and_mean_what_they_do_in_numpy(card, on_card, name, rows, n) -> None:
     inputs = sample(name, (rows, n), "float32")
     x, last = inputs["x"], rows - 1
@@ -196,7 +166,7 @@ def test_weight_and_bias_may_be_missing(card, on_card) -> None:
         assert_right(name, inputs, fk.OPS[name].function(**on(on_card, inputs)), "float32")
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ROWS)
 def test_nothing_gives_nothing(card, on_card, name: str) -> None:
     inputs = sample(name, (1, 4), "float32")
     inputs = {key: value[:0] if value.ndim == 2 else value for key, value in inputs.items()}

@@ -10,14 +10,18 @@ import torch
 
 import fused_kernels as fk
 from fused_kernels.cuda import arrays
-from fused_kernels.cuda.arrays import Torch, View
+from fused_kernels.cuda.arrays import Torch
+from fused_kernels.cuda.launch import Card
+from fused_kernels.cuda.views import View
+
+from .emulation import SMALL
 
 
 class OnTheCard(Torch):
     """torch's side as it is, but for what asks for a GPU."""
 
     def __init__(self, card) -> None:
-        self.execute = card.execute
+        self.starter = card.starter
 
     def owns(self, value: object) -> bool:
         return isinstance(value, torch.Tensor)
@@ -28,8 +32,11 @@ class OnTheCard(Torch):
     def empty(self, shape: tuple[int, ...], dtype: str, device: int) -> torch.Tensor:
         return torch.empty(shape, dtype=getattr(torch, dtype))
 
-    def multiprocessors(self, device: int) -> int:
-        return 2
+    def card(self, device: int) -> Card:
+        return SMALL
+
+    def stream(self, device: int) -> int:
+        return 0
 
 
 @pytest.fixture

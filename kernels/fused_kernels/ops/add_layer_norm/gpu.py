@@ -7,7 +7,8 @@ from fused_kernels.cuda.launch import Plan
 from fused_kernels.cuda.rows import Description, plan_rows
 
 IN_PLACE = True
-ROWS = Description.beside(__file__, "AddLayerNorm", "residual")
+ROWS = Description.beside(__file__, "AddLayerNorm", "residual", has_weights=True)
+variants = ROWS.variants
 
 
 def plan(call: Call) -> Plan:

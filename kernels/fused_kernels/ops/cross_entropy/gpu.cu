@@ -15,6 +15,12 @@ template <class A> struct Loss : Exponentials<A> {
         A sum;
     };
     __device__ static Part nothing() { return Part{Exponentials<A>::nothing(), A(0)}; }
+    template <int COUNT> __device__ static Part of(const A* values) {
+        Part found{Exponentials<A>::template part<COUNT>(values, A(0)), A(0)};
+#pragma unroll
+        for (int i = 0; i < COUNT; i++) found.sum += values[i];
+        return found;
+    }
     __device__ static Part join(Part a, Part b) {
         return Part{Exponentials<A>::join(a.powers, b.powers), a.sum + b.sum};
     }
@@ -32,13 +38,19 @@ template <class T, int VEC> __device__ inline void losses(const LossArguments& a
         A loss = A(0);
         if (target != a.ignored) {
             Part part = Loss<A>::nothing();
-            for (i64 column = (i64)threadIdx.x * VEC; column < a.n; column += (i64)blockDim.x * VEC) {
-                A values[VEC];
-                load<VEC>(x + column, values);
-                Part more{Exponentials<A>::template part<VEC>(values, A(0)), A(0)};
-#pragma unroll
-                for (int i = 0; i < VEC; i++) more.sum += values[i];
-                part = Loss<A>::join(part, more);
+            const Cut cut = cut_at<VEC>(x, a.n);
+            for (i64 column = (i64)threadIdx.x * VEC; column < cut.whole; column += (i64)blockDim.x * VEC * 2) {
+                // Two loads are under way before the first is used.
+                A values[2 * VEC];
+                const i64 next = column + (i64)blockDim.x * VEC;
+                load<VEC>(x + cut.head + column, values);
+                if (next < cut.whole) load<VEC>(x + cut.head + next, values + VEC);
+                part = Loss<A>::join(part, Loss<A>::template of<VEC>(values));
+                if (next < cut.whole) part = Loss<A>::join(part, Loss<A>::template of<VEC>(values + VEC));
+            }
+            if (threadIdx.x < cut.edges()) {
+                const A beside[1] = {widened(x[cut.edge(threadIdx.x)])};
+                part = Loss<A>::join(part, Loss<A>::template of<1>(beside));
             }
             part = over_block<Joining<Loss<A>>>(part, board, Loss<A>::nothing());
             const A top = part.powers.top, rest = logarithm(part.powers.total);

@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from fused_kernels.cuda.arrays import ITEMSIZE
 from fused_kernels.cuda.call import Call
+from fused_kernels.cuda.dtypes import FLOATS, itemsize
 from fused_kernels.cuda.launch import WARP, Argument, Launch, Plan, grid_of, power_of_two
-from fused_kernels.cuda.rows import TYPES, step_of_rows, vector_of
+from fused_kernels.cuda.rows import step_of_rows
 from fused_kernels.cuda.source import Kernel, text_of
 
 _WAYS = {"mean": 0, "sum": 1, "none": 2}
 _THREADS = 512
-_RESIDENT_THREADS = 2048
 
 
 def kernel(template: str, dtype: str, *parameters: int) -> Kernel:
     """Return one variant of a template of gpu.cu."""
-    text = ", ".join(map(str, (TYPES[dtype], *parameters)))
+    text = ", ".join(map(str, (FLOATS[dtype], *parameters)))
     source = text_of(Path(__file__).with_name("gpu.cu"))
-    return Kernel(source, f"{template}<{text}>(a);", "LossArguments", _THREADS, ITEMSIZE[dtype] == 2)
+    return Kernel(source, f"{template}<{text}>(a);", "LossArguments", _THREADS, itemsize(dtype) == 2)
+
+
+def variants(dtype: str) -> tuple[Kernel, ...]:
+    """Return every kernel that a plan may have for a dtype."""
+    return kernel("losses", dtype, 16 // itemsize(dtype)), kernel("total_loss", dtype)
 
 
 def plan(call: Call) -> Plan:
@@ -34,9 +38,9 @@ def plan(call: Call) -> Plan:
         return Plan("", "", copies=copies)
     n = logits.shape[-1]
     rows = math.prod(logits.shape[:-1])
-    vector = vector_of(ITEMSIZE[call.dtype], n, [logits.address], [step or 0] if rows > 1 else [])
+    vector = 16 // itemsize(call.dtype)
     threads = max(WARP, min(_THREADS, power_of_two(-(-n // (vector * 4)))))
-    grid = grid_of(rows, call.multiprocessors * _RESIDENT_THREADS // threads)
+    grid = grid_of(rows, call.card.blocks(threads))
     way = _WAYS[options["reduction"]]
     pointers: tuple[Argument, ...] = ("logits", "target", "out", None if way == 2 else "work")
     numbers = (rows, n, step, options["ignore_index"], way, float(options["label_smoothing"]))

@@ -7,7 +7,8 @@ from fused_kernels.cuda.launch import Plan
 from fused_kernels.cuda.rows import Description, plan_axis
 
 IN_PLACE = True
-ROWS = Description.beside(__file__, "L2Normalize")
+ROWS = Description.beside(__file__, "L2Normalize", along_axes=True)
+variants = ROWS.variants
 
 
 def plan(call: Call) -> Plan:

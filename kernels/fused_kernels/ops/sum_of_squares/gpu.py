@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from fused_kernels.cuda import sums
 from fused_kernels.cuda.call import Call
 from fused_kernels.cuda.launch import Plan
-from fused_kernels.cuda.sums import plan_sums
+from fused_kernels.cuda.source import Kernel
+
+
+def variants(dtype: str) -> Iterator[Kernel]:
+    """Return every kernel that a plan may have for a dtype."""
+    return sums.variants("Square", dtype)
 
 
 def plan(call: Call) -> Plan:
@@ -13,4 +21,4 @@ def plan(call: Call) -> Plan:
     assert x is not None
     axes = len(x.shape)
     named = range(axes) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return plan_sums(call, "Square", tuple(sorted(each % axes for each in named)))
+    return sums.plan_sums(call, "Square", tuple(sorted(each % axes for each in named)))
