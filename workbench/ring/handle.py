@@ -91,9 +91,11 @@ class KernelHandle:
             return value
         message = self._message(payload, ThreadWaiter())
         if value is NOT_HERE:
-            return steps.run(steps.call(kernel, message, Time(timeout), ThreadWaiter))
-        kernel.forward(message, value.to, value.payload)
-        return steps.run(steps.answer(kernel, message, Time(timeout)))
+            steps.run(steps.call(kernel, message, Time(timeout), ThreadWaiter))
+        else:
+            kernel.forward(message, value.to, value.payload)
+            steps.run(steps.answer(kernel, message, Time(timeout)))
+        return message.result()
 
     async def acall(self, payload: Any, *, timeout: float | None = None) -> Any:
         """Await the answer to a message; as :meth:`call`, and a task that is cancelled takes its message back."""
@@ -105,9 +107,11 @@ class KernelHandle:
             return value
         message = self._message(payload, LoopWaiter())
         if value is NOT_HERE:
-            return await steps.arun(steps.call(kernel, message, Time(timeout), LoopWaiter))
-        kernel.forward(message, value.to, value.payload)
-        return await steps.arun(steps.answer(kernel, message, Time(timeout)))
+            await steps.arun(steps.call(kernel, message, Time(timeout), LoopWaiter))
+        else:
+            kernel.forward(message, value.to, value.payload)
+            await steps.arun(steps.answer(kernel, message, Time(timeout)))
+        return message.result()
 
     def send(self, payload: Any, *, id: Hashable = None, reply: bool = True, timeout: float | None = None) -> Hashable:
         """Send a message and go on; its answer is for :meth:`receive`.
@@ -277,16 +281,18 @@ class KernelHandle:
     def _send_here(self, message: Message) -> bool:
         """Run a message that takes less time than waking the kernel's thread; False if it is to be handed over."""
         kernel = self._kernel
-        if not kernel.enter(kernel.short):
-            return False
         try:
-            if not kernel.may_answer(message):
+            if not kernel.enter(kernel.short):
                 return False
-            kernel.tally.here_sent += 1
-            kernel.process(message)
-            return True
-        finally:
+            answered = kernel.may_answer(message)
+            if answered:
+                kernel.tally.here_sent += 1
+                kernel.process(message)
             kernel.leave()
+        except BaseException:
+            kernel.let_go()
+            raise
+        return answered
 
 
 def _state(name: str) -> State:
@@ -295,7 +301,7 @@ def _state(name: str) -> State:
     except ValueError:
         known = ", ".join(map(repr, map(str, State)))
         raise InputError(
-            f"There is no state {name!r}; a kernel is one of {known}.{did_you_mean(name, State)}"
+            f"There is no state {name!r}; a kernel is one of {known}.{did_you_mean(name, list(map(str, State)))}"
         ) from None
 
 

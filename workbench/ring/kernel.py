@@ -21,10 +21,7 @@ class Kernel(Turns):
         self._go(State.DEACTIVATED)
         if self.inside():
             return True
-        done = self.turn.acquire(timeout=-1 if seconds is None else seconds)
-        if done:
-            self.leave()
-        return done
+        return self.wait_for_turn(-1 if seconds is None else seconds)
 
     def _go(self, new: State) -> None:
         with self.guard:
@@ -47,9 +44,8 @@ class Kernel(Turns):
                     self.changed.add(waiter)
             left = max(deadline - perf_counter(), 0.0)
             if empty:
-                if not self.turn.acquire(timeout=left):
+                if not self.wait_for_turn(left):
                     return False
-                self.leave()
                 if not self.inbox.items and not self.outgoing:
                     return True
             elif not waiter.wait(left):
@@ -116,8 +112,8 @@ class Kernel(Turns):
         with self.guard:
             if self.state is state:
                 return None
-            if self.state is State.TERMINATED:
-                check_step(self.name, self.state, state)
+            if self.state is State.TERMINATED or state is State.LAUNCHED:
+                check_step(self.name, self.state, state)  # which it never will be
             waiter = make()
             self.changed.add(waiter)
             return waiter

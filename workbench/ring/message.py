@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import InputError
+
 from .waiting import Waiter
 
 if TYPE_CHECKING:
@@ -36,10 +38,19 @@ class Forward:
         The name of the kernel.
     payload
         What it will be given. Its answer goes to who sent the message.
+
+    Raises
+    ------
+    workbench.errors.InputError
+        If ``to`` is no name.
     """
 
     to: str
     payload: Any
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.to, str) or not self.to:
+            raise InputError(f"Forward(to, payload) takes the name of a kernel, such as 'softmax'; got {self.to!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,12 @@ class Message:
     def fate(self) -> Fate | None:
         """What became of it, None as long as nothing has."""
         return self._fate.get(None)
+
+    def result(self) -> Any:
+        """Return the answer, or raise the error that is one."""
+        if self.error is not None:
+            raise self.error
+        return self.value
 
     def claim(self, fate: Fate) -> bool:
         """Decide what becomes of it, and tell whether that was not decided before; any two threads may try at once."""

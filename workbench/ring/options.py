@@ -93,6 +93,8 @@ class LaunchOptions:
         patience = self.route_patience
         if isinstance(patience, bool) or not isinstance(patience, numbers.Real) or not 0 <= patience < math.inf:
             raise InputError(f"route_patience must be seconds, 0 or more and finite, got {patience!r}.")
+        if self.route is not None and (not isinstance(self.route, str) or not self.route):
+            raise InputError(f"route must be the name of a kernel, such as 'next', or None; got {self.route!r}.")
         if self.state is not None and not callable(self.state):
             raise InputError(
                 f"state must make the state of a kernel when it is called, such as dict or lambda: Counter(); got "

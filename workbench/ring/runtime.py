@@ -134,7 +134,7 @@ class Runtime:
         kernel.go_on_to(to)
 
     def __getitem__(self, name: str) -> KernelHandle:
-        kernel = self._network.kernels.get(name)
+        kernel = self._network.kernels.get(name) if isinstance(name, str) else None
         if kernel is None:
             names = [one.name for one in self._kernels()]
             listed = f"It has {', '.join(map(repr, names))}." if names else "It has none."
@@ -142,7 +142,7 @@ class Runtime:
         return KernelHandle(kernel, self)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._network.kernels
+        return isinstance(name, str) and name in self._network.kernels
 
     def __iter__(self) -> Iterator[str]:
         return iter([kernel.name for kernel in self._kernels()])

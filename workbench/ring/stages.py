@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InputError
+from workbench.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from .handle import KernelHandle
@@ -88,7 +88,8 @@ async def stream_texts(
     if isinstance(texts, str) or not isinstance(texts, Iterable | AsyncIterable):
         raise InputError(f"texts must be many texts, such as a list or a generator; got {texts!r}.")
     line: asyncio.Queue[_End | str] = asyncio.Queue(batch)
-    reader = asyncio.create_task(_read(texts, line))
+    closing = asyncio.Event()
+    reader = asyncio.create_task(_read(texts, line, closing))
     flying: deque[asyncio.Task[Group]] = deque()
     end: _End | None = None
     try:
@@ -103,9 +104,12 @@ async def stream_texts(
             flying.popleft()
             for text, label, vector in zip(read, labels, vectors, strict=True):
                 yield TextRecord(text, label, vector, await kernel.acall(vector))
-        if end.error is not None:
+        if isinstance(end.error, Exception):
             raise end.error
+        if end.error is not None:
+            raise RunError(f"The source of the texts ended with {type(end.error).__name__}.") from end.error
     finally:
+        closing.set()
         tasks = [reader, *flying]
         for task in tasks:
             task.cancel()
@@ -119,8 +123,10 @@ class _End:
     error: BaseException | None = None
 
 
-async def _read(texts: Iterable[str] | AsyncIterable[str], line: asyncio.Queue[_End | str]) -> None:
-    """Put texts into the line, as long as there is room."""
+async def _read(
+    texts: Iterable[str] | AsyncIterable[str], line: asyncio.Queue[_End | str], closing: asyncio.Event
+) -> None:
+    """Put texts into the line, as long as there is room, and behind them that there are no more."""
     try:
         if isinstance(texts, AsyncIterable):
             async for text in texts:
@@ -128,7 +134,9 @@ async def _read(texts: Iterable[str] | AsyncIterable[str], line: asyncio.Queue[_
         else:
             for text in texts:
                 await line.put(text)
-    except Exception as error:  # raised again after the texts before it
+    except BaseException as error:  # raised again after the texts before it; a task of the source may be cancelled, too
+        if closing.is_set():
+            raise
         await line.put(_End(error))
     else:
         await line.put(_End())
@@ -149,8 +157,16 @@ async def _both(group: list[str], classifier: KernelHandle, embedder: KernelHand
     """Ask both at once; if one fails, the other's work is taken back."""
     asked = [asyncio.ensure_future(handle.acall(group)) for handle in (classifier, embedder)]
     try:
-        labels, vectors = await asyncio.gather(*asked)
+        answers = await asyncio.gather(*asked)
     finally:
         for task in asked:
             task.cancel()
+    for handle, found in zip((classifier, embedder), answers, strict=True):
+        if not hasattr(found, "__len__") or len(found) != len(group):
+            got = f"{len(found)} answers" if hasattr(found, "__len__") else repr(found)
+            raise InputError(
+                f"Kernel {handle.name!r} is given lists of texts and must answer each text; it got {len(group)} and "
+                f"gave {got}. A pipeline does so."
+            )
+    labels, vectors = answers
     return group, labels, vectors

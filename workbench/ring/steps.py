@@ -7,10 +7,11 @@ into the generator, which takes back what it has left behind.
 
 from __future__ import annotations
 
+import math
 import numbers
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from workbench.errors import InputError, QueueFullError, ReplyTimeoutError, StateError
@@ -94,33 +95,32 @@ def checked(seconds: Any) -> float:
     """
     if type(seconds) is not float and (isinstance(seconds, bool) or not isinstance(seconds, numbers.Real)):
         raise InputError(f"timeout must be a number of seconds, got {seconds!r}.")
-    number = float(seconds)
+    try:
+        number = float(seconds)
+    except OverflowError:
+        whole: Any = seconds
+        number = -math.inf if whole < 0 else math.inf
     if not number >= 0:
         raise InputError(f"timeout must be seconds, 0 or more, got {seconds!r}.")
     return min(number, threading.TIMEOUT_MAX)
 
 
-def call(kernel: Kernel, message: Message, time: Time, make: Make) -> Steps[Any]:
-    """Send a message that has a waiter, and wait for its answer."""
+def call(kernel: Kernel, message: Message, time: Time, make: Make) -> Steps[None]:
+    """Send a message that has a waiter, and wait until it has its answer."""
     if kernel.inside():
         raise StateError(
             f"Kernel {kernel.name!r} is called in its own handler, or in one that it waits for, so it would wait for "
             "itself. Return a Forward, send(..., reply=False), or keep what is to be done in its state."
         )
-    while waiter := kernel.offer(message, make):
-        try:
-            woken = yield waiter, time.left
-        except BaseException:
-            kernel.give_up_room(waiter, Fate.CANCELLED)
-            raise
-        if not woken:
-            kernel.give_up_room(waiter, Fate.TIMED_OUT)
-            raise ReplyTimeoutError(f"There was no room within {time}. {kernel.full_text()}")
-    return (yield from answer(kernel, message, time))
+    yield from _offered(kernel, message, time, make, (ReplyTimeoutError, Fate.TIMED_OUT))
+    yield from answer(kernel, message, time)
 
 
-def answer(kernel: Kernel, message: Message, time: Time) -> Steps[Any]:
-    """Wait for the answer of a message that was sent with a waiter."""
+def answer(kernel: Kernel, message: Message, time: Time) -> Steps[None]:
+    """Wait until a message that was sent with a waiter has its answer.
+
+    What it is, `Message.result` says; raised in here, a StopIteration of the handler would become another error.
+    """
     assert message.waiter is not None
     try:
         woken = yield message.waiter, time.left
@@ -132,50 +132,64 @@ def answer(kernel: Kernel, message: Message, time: Time) -> Steps[Any]:
             f"Kernel {kernel.name!r} gave no answer within {time}; it is {kernel.state}, and "
             f"{len(kernel.inbox.items):,} messages wait. Its answer will be thrown away."
         )
-    if message.error is not None:
-        raise message.error
-    return message.value
 
 
 def send(kernel: Kernel, message: Message, time: Time, make: Make) -> Steps[None]:
     """Send a message, waiting for room."""
-    while waiter := kernel.offer(message, make):
-        try:
-            woken = yield waiter, time.left
-        except BaseException:
-            kernel.give_up_room(waiter, Fate.CANCELLED)
-            raise
-        if not woken:
-            kernel.give_up_room(waiter, Fate.REFUSED)
-            raise QueueFullError(f"There was no room within {time}. {kernel.full_text()}")
+    return _offered(kernel, message, time, make, (QueueFullError, Fate.REFUSED))
 
 
 def receive(kernel: Kernel, time: Time, make: Make) -> Steps[Reply]:
     """Wait for the oldest reply and take it."""
+
+    def late() -> Exception:
+        return ReplyTimeoutError(
+            f"Kernel {kernel.name!r} gave no reply within {time}; it is {kernel.state}, and "
+            f"{len(kernel.inbox.items):,} messages wait."
+        )
+
     while not isinstance(found := kernel.receive(make), Reply):
         assert found is not None
-        try:
-            woken = yield found, time.left
-        except BaseException:
-            kernel.give_up_news(found)
-            raise
-        if not woken:
-            kernel.give_up_news(found)
-            raise ReplyTimeoutError(
-                f"Kernel {kernel.name!r} gave no reply within {time}; it is {kernel.state}, and "
-                f"{len(kernel.inbox.items):,} messages wait."
-            )
+        yield from _woken(found, time, lambda waiter, fate: kernel.give_up_news(waiter), late)
     return found
 
 
 def state(kernel: Kernel, wanted: State, time: Time, make: Make) -> Steps[None]:
     """Wait until a kernel is in a state."""
+
+    def late() -> Exception:
+        return ReplyTimeoutError(f"Kernel {kernel.name!r} was not {wanted} within {time}; it is {kernel.state}.")
+
     while waiter := kernel.wait_for(wanted, make):
-        try:
-            woken = yield waiter, time.left
-        except BaseException:
-            kernel.give_up_state(waiter)
-            raise
-        if not woken:
-            kernel.give_up_state(waiter)
-            raise ReplyTimeoutError(f"Kernel {kernel.name!r} was not {wanted} within {time}; it is {kernel.state}.")
+        yield from _woken(waiter, time, lambda waiter, fate: kernel.give_up_state(waiter), late)
+
+
+def _offered(
+    kernel: Kernel, message: Message, time: Time, make: Make, otherwise: tuple[type[Exception], Fate]
+) -> Steps[None]:
+    """Offer a message until it is taken; if it is not in time, there is an error, and the message has a fate."""
+    error, fate = otherwise
+
+    def late() -> Exception:
+        return error(f"There was no room within {time}. {kernel.full_text()}")
+
+    while waiter := kernel.offer(message, make):
+        yield from _woken(waiter, time, kernel.give_up_room, late, fate)
+
+
+def _woken(
+    waiter: Waiter,
+    time: Time,
+    give_up: Callable[[Waiter, Fate], object],
+    late: Callable[[], Exception],
+    fate: Fate = Fate.TIMED_OUT,
+) -> Steps[None]:
+    """Wait to be woken; whatever ends the waiting otherwise, nobody is left in a line."""
+    try:
+        woken = yield waiter, time.left
+    except BaseException:
+        give_up(waiter, Fate.CANCELLED)
+        raise
+    if not woken:
+        give_up(waiter, fate)
+        raise late()

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import Any, NamedTuple
 
-from workbench.errors import ClosedError, DeadLetterError, QueueFullError, WorkbenchError
+from workbench.errors import ClosedError, DeadLetterError, QueueFullError, RunError, WorkbenchError
 from workbench.text import format_seconds
 
 from .bounded import Bounded
@@ -58,7 +58,7 @@ class Traffic:
     def begin(self) -> None:
         """Begin with empty queues, at first and in a forked process."""
         options = self.options
-        self.guard, self.turn = threading.RLock(), threading.Lock()
+        self.guard, self.turn = threading.RLock(), threading.RLock()
         self.inbox: Bounded[Message] = Bounded(options.capacity, options.when_full)
         self.replies: Bounded[Reply] = Bounded(options.reply_capacity, options.when_replies_full)
         self.outgoing: deque[Onward] = deque()
@@ -75,7 +75,15 @@ class Traffic:
 
     def inside(self) -> bool:
         """Tell whether the caller is in this kernel's handler, or in one that it waits for."""
-        return self in callers()
+        return self.runner == threading.get_ident() or self in callers()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody has the turn, so that no answer is on its way."""
+        if not self.turn.acquire(False):
+            return False
+        self.turn.release()
+        return True
 
     def offer(self, message: Message, make: Make, *, forwarded: bool = False) -> Waiter | None:
         """Take a message in and return None; or return who will be woken when there may be room.
@@ -101,7 +109,12 @@ class Traffic:
             message.home = self
             dropped = self.inbox.put(message)
             if self.state is State.ACTIVE:
-                self.rouse()
+                try:
+                    self.rouse()
+                except RunError:  # no thread can be started, and so it is not sent
+                    self.inbox.remove(message)
+                    self.tally.fates[Fate.REFUSED] += not forwarded
+                    raise
         if dropped is not None:
             self.bury(dropped, "a newer message took its place in the full queue")
         return None
@@ -245,7 +258,7 @@ class Traffic:
                 if self.inbox.items and self.state is State.ACTIVE:
                     self.rouse()
                 return reply
-            if self.state is State.TERMINATED and not self.turn.locked():
+            if self.state is State.TERMINATED and self.settled:
                 raise ClosedError(self.closed_text())
             if make is None:
                 return None

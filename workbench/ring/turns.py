@@ -82,8 +82,11 @@ class Turns(Traffic):
         self.worker.rouse()
 
     def enter(self, limit: float) -> bool:
-        """Take the turn if the kernel is idle and its runs lately took at most ``limit`` seconds."""
-        if not self.takes_turns or self.lasting > limit or not self.turn.acquire(False):
+        """Take the turn if the kernel is idle and its runs lately took at most ``limit`` seconds.
+
+        Who calls this lets go in an ``except BaseException`` around it: an interrupt may come before it returns.
+        """
+        if not self.takes_turns or self.lasting > limit or self.runner or not self.turn.acquire(False):
             return False
         if not self.takes_turns or self._waiting or self.outgoing:
             self.leave()
@@ -96,38 +99,65 @@ class Turns(Traffic):
         if self.state is State.TERMINATED:
             self.close_when_free(0.0)
 
+    def let_go(self) -> None:
+        """Give the turn back if it is this thread's, wherever an interrupt has come."""
+        with contextlib.suppress(RuntimeError):  # it is not
+            self.turn.release()
+            self.runner, self.chain = 0, ()
+            if self.state is State.TERMINATED:
+                self.close_when_free(0.0)
+
+    def wait_for_turn(self, seconds: float) -> bool:
+        """Wait until no handler runs, and tell whether that was in time; a negative time waits for ever."""
+        try:
+            done = self.turn.acquire(timeout=seconds)
+            if done:
+                self.leave()
+        except BaseException:
+            self.let_go()
+            raise
+        return done
+
     def call_here(self, payload: Any, limit: float) -> Any:
         """Run a message for its caller, as `enter`, `run` and `leave` do, in one step; `NOT_HERE` if it may not be.
 
         Written out, since this is all that a small message costs: each call and each look saved is a tenth of it.
         """
-        if not self.takes_turns or self.lasting > limit or not self.turn.acquire(False):
+        if not self.takes_turns or self.lasting > limit or self.runner:
             return NOT_HERE
-        if not self.takes_turns or self._waiting or self.outgoing:
-            self.leave()
-            return NOT_HERE
-        self.runner = get_ident()
-        began = perf_counter()
         try:
-            value = self._run(payload)
-        except BaseException as error:
-            self.tally.here_failed += 1
-            if isinstance(error, Exception | KeyboardInterrupt):
-                raise
-            raise self.died(error) from error
-        else:
-            if type(value) is not Forward:
-                self.tally.here_answered += 1
-            return value
-        finally:
-            seconds = perf_counter() - began
-            self._note(seconds)
-            lasting = self.lasting * _FORGETS
-            self.lasting = lasting if seconds < lasting < INFINITE else seconds
-            self.runner = 0
-            self.turn.release()
-            if self.state is State.TERMINATED:
-                self.close_when_free(0.0)
+            if not self.turn.acquire(False):
+                return NOT_HERE
+            if not self.takes_turns or self._waiting or self.outgoing:
+                self.leave()
+                return NOT_HERE
+            self.runner = get_ident()
+            began = perf_counter()
+            try:
+                value = self._run(payload)
+            except BaseException as error:
+                self.tally.here_failed += 1
+                if isinstance(error, Exception | KeyboardInterrupt):
+                    raise
+                raise self.died(error) from error
+            else:
+                if type(value) is not Forward:
+                    self.tally.here_answered += 1
+                return value
+            finally:
+                seconds = perf_counter() - began
+                self._note(seconds)
+                lasting = self.lasting * _FORGETS
+                self.lasting = lasting if seconds < lasting < INFINITE else seconds
+                self.runner = 0
+                self.turn.release()
+                if self.state is State.TERMINATED:
+                    self.close_when_free(0.0)
+        except BaseException:
+            # Python raises a KeyboardInterrupt after any call, so also where the turn was just taken, or not yet given
+            # back; whose it is only the lock itself knows.
+            self.let_go()
+            raise
 
     def run(self, message: Message) -> Any:
         """Run the handler on a message."""
@@ -155,7 +185,7 @@ class Turns(Traffic):
                 error.__traceback__ = error.__traceback__.tb_next
             self.settle(message, Fate.FAILED, error=error)
         except BaseException as error:
-            self.settle(message, Fate.CANCELLED, error=error)
+            self.settle(message, Fate.FAILED if message.waiter is None else Fate.CANCELLED, error=error)
             raise
         else:
             if type(value) is Forward:
@@ -196,12 +226,13 @@ class Turns(Traffic):
         """Begin anew after a death, or end; return what is said to the caller of the message that it died of."""
         self._close_body()
         self.lasting = INFINITE
-        what = f"Kernel {self.name!r} died of {type(error).__name__}: {error}"
+        cause = _said(error)
+        what = f"Kernel {self.name!r} died of {cause}"
         if self.tally.restarts < self.options.restarts:
             self.tally.restarts += 1
             count = f"{self.tally.restarts} of at most {self.options.restarts}"
             return KernelDiedError(f"{what}. It goes on with a new state (restart {count}).")
-        self.end(f"it died of {type(error).__name__}: {error}")
+        self.end(f"it died of {cause}")
         return KernelDiedError(f"{what}, after {self.tally.restarts} restarts, and is terminated. Launch a new one.")
 
     def end(self, reason: str) -> None:
@@ -224,3 +255,11 @@ class Turns(Traffic):
             self._run = self._open
             with contextlib.suppress(Exception):  # it ends in any case
                 self.body.close()
+
+
+def _said(error: BaseException) -> str:
+    """Return what an error says, also of one that cannot say it."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__

@@ -8,6 +8,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from workbench.errors import RunError
+
 from .states import State
 
 if TYPE_CHECKING:
@@ -44,9 +46,16 @@ class Worker:
         if self._thread is None:
             # A daemon, since the interpreter tells others that it ends only after it has waited for them to end.
             name = f"workbench-ring-{self._kernel.name}"
-            self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-            self._at_exit = weakref.finalize(self._thread, self._leave)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise RunError(
+                    f"Kernel {self._kernel.name!r} cannot start its thread: {error}. End kernels that are not used, or "
+                    "allow more threads; a call that finds the kernel idle needs none."
+                ) from error
+            self._thread = thread  # which waits for the guard
+            self._at_exit = weakref.finalize(thread, self._leave)
         elif self.asleep:
             self.asleep = False
             self.poke()

@@ -108,7 +108,7 @@ class Machine:
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Take the place of NVIDIA's driver and compiler for a while."""
-        caches = (driver.architecture, driver._context)
+        caches = (driver.architecture, driver.card, driver._context)
         with pytest.MonkeyPatch.context() as patch:
             for cached in caches:
                 cached.cache_clear()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import threading
 from collections import Counter
 from typing import Any
@@ -30,3 +33,13 @@ class Gate:
         self.began.release()
         assert self.go.acquire(timeout=30)
         return payload
+
+
+def run(code: str) -> str:
+    """Return what a fresh process prints that runs some code, without an error."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout

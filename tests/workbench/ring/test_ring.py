@@ -184,6 +184,8 @@ def test_states_and_steps_that_are_not_allowed(runtime: wb.Runtime) -> None:
         kernel.activate()
     with pytest.raises(StateError, match="terminated and cannot become deactivated"):
         kernel.deactivate()
+    with pytest.raises(StateError, match="terminated and cannot become launched"):
+        kernel.wait("launched")
     kernel.terminate()  # as close() twice
     for verb in (kernel.call, kernel.send):
         with pytest.raises(ClosedError, match="terminated"):

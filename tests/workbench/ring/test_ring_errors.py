@@ -10,15 +10,11 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from workbench.errors import (
-    ClosedError,
-    KernelDiedError,
-    StateError,
-)
-from workbench.ring import KernelHandle
+from workbench.errors import ClosedError, InputError, KernelDiedError, StateError
+from workbench.ring import Forward, KernelHandle
 from workbench.ring.options import Thread
 
-from .handlers import THREADS, count
+from .handlers import THREADS, count, run
 
 
 @pytest.mark.parametrize("thread", THREADS)
@@ -125,3 +121,76 @@ def test_what_was_opened_is_closed_once(runtime: wb.Runtime) -> None:
     kernel.terminate()
     gc.collect()
     assert [one() is None for one in made] == [True, True]
+
+
+def test_a_stop_iteration_is_the_handlers_own(runtime: wb.Runtime) -> None:
+    numbers = iter([1])
+    for place, thread in enumerate(THREADS):
+        kernel = runtime.launch(f"next {place}", handler=lambda payload: next(numbers), thread=thread)
+        if not place:
+            assert kernel.call(None) == 1
+        with pytest.raises(StopIteration):
+            kernel.call(None)
+        assert kernel.metrics.failed == 1
+
+
+def test_what_cannot_say_why_it_died(runtime: wb.Runtime) -> None:
+    class Mute(SystemExit):
+        def __str__(self) -> str:
+            raise ValueError("nothing to say")
+
+    def handler(payload: int) -> None:
+        raise Mute
+
+    kernel = runtime.launch("mute", handler=handler, restarts=1)
+    for _ in range(2):
+        with pytest.raises(KernelDiedError, match="died of Mute"):
+            kernel.call(1)
+    assert kernel.state == "terminated"
+
+
+@pytest.mark.parametrize("thread", THREADS)
+def test_a_name_that_is_none_is_the_handlers_mistake(runtime: wb.Runtime, thread: Thread) -> None:
+    kernel = runtime.launch("lost", handler=lambda x: Forward([1], x), thread=thread)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"takes the name of a kernel, .* got \[1\]"):
+        kernel.call(1)
+    assert (kernel.metrics.failed, kernel.status.restarts) == (1, 0)
+    for wrong in (5, [1], ""):
+        with pytest.raises(InputError, match="route must be the name"):
+            runtime.launch("routed", handler=abs, route=wrong)
+    with pytest.raises(InputError, match="no kernel"):
+        runtime[[]]  # type: ignore[index]
+    assert [] not in runtime
+    with pytest.raises(InputError, match="the operation softmax, which has no state"):
+        runtime.launch("softmax", state=dict)
+
+
+def test_a_key_pressed_anywhere_leaves_the_kernel_alive() -> None:
+    """A KeyboardInterrupt comes after any call: also where the turn was just taken, or not yet given back."""
+    code = """
+        import random, signal
+        import workbench as wb
+
+        def press(*_):
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGALRM, press)
+        draw = random.Random(0)
+        for place in range(60):
+            runtime = wb.Runtime()
+            kernel = runtime.launch("kernel", handler=lambda x: x, thread="any")
+            for _ in range(50):
+                kernel.call(1)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0003 + draw.random() * 0.0005)
+                while True:
+                    if place % 2:
+                        kernel.call(1)
+                    else:
+                        kernel.send(1, reply=False)
+            except KeyboardInterrupt:
+                pass
+            assert kernel.call(7, timeout=60) == 7
+            runtime.shutdown()
+    """
+    run(code)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from workbench.errors import InputError
+from workbench.errors import InputError, RunError
 from workbench.models.trained import trained
 from workbench.ring import similarity_matrix, stream_texts
 
@@ -152,3 +152,37 @@ def test_what_raises_in_a_stream(runtime: wb.Runtime, classifier: Any, embedder:
     assert "is int" in seen[1]
     assert "batch must be" in asyncio.run(read(TEXTS, batch=0))[0]
     assert "texts must be many" in asyncio.run(read("one"))[0]
+
+
+def test_a_source_that_is_cancelled_ends_the_stream(runtime: wb.Runtime) -> None:
+    labels = runtime.launch("labels", handler=list)
+    vectors = runtime.launch("vectors", handler=list)
+    kernel = runtime.launch("kernel", handler=lambda vector: vector)
+
+    async def source() -> AsyncIterator[str]:
+        yield "one"
+        task = asyncio.create_task(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    async def main() -> list[str]:
+        seen = []
+        with pytest.raises(RunError, match="source of the texts ended with CancelledError"):
+            async for record in stream_texts(source(), labels, vectors, kernel):
+                seen.append(record.text)  # noqa: PERF401 - what came before the error counts
+        return seen
+
+    assert asyncio.run(asyncio.wait_for(main(), 60)) == ["one"]
+
+
+@pytest.mark.parametrize(("handler", "message"), [(lambda texts: texts[:1], "gave 1 answers"), (len, "gave 2")])
+def test_a_stage_that_answers_too_few_is_named(runtime: wb.Runtime, handler: Any, message: str) -> None:
+    labels = runtime.launch("labels", handler=handler)
+    others = [runtime.launch(name, handler=lambda payload: payload) for name in ("vectors", "kernel")]
+
+    async def main() -> None:
+        async for _ in stream_texts(["one", "two"], labels, *others):
+            pass
+
+    with pytest.raises(InputError, match=f"'labels'.*it got 2 and {message}"):
+        asyncio.run(main())
