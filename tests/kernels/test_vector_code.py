@@ -6,6 +6,7 @@ looked at.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -15,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from fused_kernels.cpu import vector_math
 
 MATHEMATICS = re.compile(
     r"(?:exp|exp2|expm1|log|log2|log10|log1p|pow|sin|cos|tan|sinh|cosh|tanh|erf|erfc|fma|ldexp|floor|rint|round|roundeven)f?"
@@ -44,6 +47,25 @@ def compiled() -> dict[str, Any]:
         for name, function in (ONE | TWO).items()
         for signature, result in function.overloads.items()
     }
+
+
+def compiled_as_formulas() -> dict[str, Any]:
+    """Compile each function in the loop of `fk.elementwise`, in each dtype; return what Numba made of each."""
+    from numba import types
+    from test_vector_math import DTYPES, ONE
+
+    from fused_kernels.cpu.compile import inline
+    from fused_kernels.cpu.loops.element import operands_of
+    from fused_kernels.cpu.loops.elements import _share
+    from fused_kernels.cpu.views import LIKE
+
+    libraries = {}
+    for name, dtype in itertools.product(ONE, DTYPES):
+        share = inline(_share(getattr(vector_math, name), operands_of((False,)), LIKE[np.dtype(dtype)]))
+        share.compile((types.int64,) * 3)
+        ((_, result),) = share.overloads.items()
+        libraries[f"{name} {dtype.__name__}, a formula"] = result.library
+    return libraries
 
 
 def assert_vector_code(codes: dict[str, str]) -> None:
@@ -108,7 +130,8 @@ def elsewhere(code: str, folder: Path, **variables: str) -> None:
 
 
 def check_this_processor() -> None:
-    assert_vector_code({name: library.get_asm_str() for name, library in compiled().items()})
+    libraries = compiled() | compiled_as_formulas()
+    assert_vector_code({name: library.get_asm_str() for name, library in libraries.items()})
 
 
 def check_others() -> None:

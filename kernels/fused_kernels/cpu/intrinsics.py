@@ -187,6 +187,20 @@ def last_bits(_context: Any, x: Any) -> Any:
     return types.uint8(x), emit
 
 
+@intrinsic
+def in_table(_context: Any, table: Any, place: Any) -> Any:
+    """Return ``table[place]`` of a constant array with one axis; ``place`` is not looked at."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        value = builder.load(builder.gep(data, [args[1]]))
+        # Else what is stored in the same loop might be in the table, and the loop would not be vector code.
+        value.set_metadata("alias.scope", llvm.read_only(builder))
+        return value
+
+    return table.dtype(table, place), emit
+
+
 def _to_exponent(builder: Any, biased: Any, kind: Any) -> Any:
     word, mantissa, _ = _layout(kind)
     return builder.bitcast(builder.shl(biased, ir.Constant(word, mantissa)), kind)

@@ -27,3 +27,20 @@ def splat(builder: Any, value: Any, lanes: int) -> Any:
     undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, value, index(0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(index, lanes), None))
+
+
+def read_only(builder: Any) -> Any:
+    """Return LLVM's name for memory that is only read: loads say that they are of it, stores that they are apart."""
+    module = builder.module
+    domain = module.add_metadata(["fused_kernels.memory"])
+    return module.add_metadata([module.add_metadata(["read only", domain])])
+
+
+def loop_hint(builder: Any, name: str, value: int) -> Any:
+    """Return what, as ``llvm.loop`` of a loop's last branch, tells LLVM how to compile it."""
+    module = builder.module
+    hint = module.add_metadata([f"llvm.loop.{name}", ir.IntType(32)(value)])
+    # A loop's metadata is its own by naming itself.
+    loop = ir.MDValue(module, [hint], name=str(len(module.metadata)))
+    loop.operands = (loop, hint)
+    return loop

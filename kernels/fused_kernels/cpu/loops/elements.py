@@ -17,7 +17,7 @@ from fused_kernels.dispatch import FLOATS, Array
 from fused_kernels.memory import ALIGNED_FROM
 
 from . import forms, strided
-from .element import bounds, operands_in, operands_of, put, put_over
+from .element import bounds, each, operands_in, operands_of, put_over
 from .elements_launch import CODES, MOST, OUT, SIZE, launch
 from .forms import shares_of
 from .strided import TILE
@@ -101,17 +101,26 @@ class Elements:
 
 
 def _share(formula: Kernel, operands: Any, like: Any) -> Kernel:
+    def element(i: int, out: Any, inputs: Any) -> None:
+        put_over(out, i, formula(*operands_in(out, inputs, i)))
+
+    one = inline(element)
+
     def share_of_elements(share: int, shares: int, task: int) -> None:
         size = word_at(task + SIZE)
         first, last = bounds(share, shares, size)
         out, inputs = array_at(like, word_at(task + OUT), size), operands(like, task, size)
-        for i in range(first, last):
-            put_over(out, i, formula(*operands_in(out, inputs, i)))
+        each(first, last, one, (out, inputs))
 
     return share_of_elements
 
 
 def _streaming_share(formula: Kernel, operands: Any, like: Any) -> Kernel:
+    def element(i: int, scratch: Any, out: Any, inputs: Any, first: int) -> None:
+        put_over(scratch, i, formula(*operands_in(out, inputs, first + i)))
+
+    one = inline(element)
+
     def streaming_share(share: int, shares: int, task: int) -> None:
         size = word_at(task + SIZE)
         begin, last = bounds(share, shares, size)
@@ -119,8 +128,7 @@ def _streaming_share(formula: Kernel, operands: Any, like: Any) -> Kernel:
         scratch = np.empty(TILE, like.dtype)
         for first in range(begin, last, TILE):
             count = min(TILE, last - first)
-            for i in range(count):
-                put(scratch, i, formula(*operands_in(out, inputs, first + i)))
+            each(0, count, one, (scratch, out, inputs, first))
             stream(out, first, scratch, count)
         stream_end()
 

@@ -25,7 +25,7 @@ from fused_kernels.cpu.intrinsics import stream, stream_end
 from fused_kernels.cpu.views import address_of, array_at, make_array
 from fused_kernels.dispatch import Array
 
-from .element import bounds, operands_in, put
+from .element import bounds, each, operands_in, put, put_over
 
 TILE = 512
 """Elements that are finished in the first-level cache before they are stored."""
@@ -83,6 +83,11 @@ def strided_share(formula: Kernel, arity: int) -> Kernel:
     """
     tiles_of = _tiles(arity)
 
+    def element(i: int, scratch: Any, inputs: Any) -> None:
+        put_over(scratch, i, formula(*operands_in(scratch, inputs, i)))
+
+    one = inline(element)
+
     def share_strided(share: int, shares: int, streaming: bool, like: Any, plan: Any) -> None:
         begin, last = bounds(share, shares, plan[SIZE])
         scratch = np.empty((arity + 1) * TILE, like.dtype)
@@ -95,8 +100,7 @@ def strided_share(formula: Kernel, arity: int) -> Kernel:
             for k in range(arity):
                 places[k] = _gathered(plan, k + 1, first, count, tile + (k + 1) * TILE * size, size, first == begin)
             inputs = tiles_of(like, places, count)
-            for i in range(count):
-                put(scratch, i, formula(*operands_in(scratch, inputs, i)))
+            each(0, count, one, (scratch, inputs))
             if scatter:
                 _copy(plan, 0, first, count, tile)
             else:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fused_kernels.cpu.compile import inline
-from fused_kernels.cpu.intrinsics import biased_exponent, fma, last_bits, polynomial, round_even
+from fused_kernels.cpu.intrinsics import biased_exponent, fma, in_table, last_bits, polynomial, round_even
 
 from .function import Formula, compiled
 
@@ -92,9 +92,9 @@ def _reduction_of_single() -> Formula:
     def reduce(x: Any) -> Any:
         mantissa, exponent = biased_exponent(x)
         m, place = _D(mantissa) * whole, max(exponent, start) - start
-        turns = m * table[place]
-        shifted = fma(m, table_rest[place], turns) + _ROUNDER
-        rest = fma(m, table_rest[place], turns - (shifted - _ROUNDER))
+        turns = m * in_table(table, place)
+        shifted = fma(m, in_table(table_rest, place), turns) + _ROUNDER
+        rest = fma(m, in_table(table_rest, place), turns - (shifted - _ROUNDER))
         angle = rest * _QUARTER
         high = np.float32(angle)
         return last_bits(shifted), high, np.float32(angle - _D(high))
@@ -109,9 +109,9 @@ def _reduction_of_double() -> Formula:
     def reduce(x: Any) -> Any:
         mantissa, exponent = biased_exponent(x)
         m, place = mantissa * whole, max(exponent, start) - start
-        product, product_rest = m * table[place], m * table_rest[place]
-        lost = fma(m, table[place], -product)
-        end = fma(m, table_end[place], fma(m, table_rest[place], -product_rest))
+        product, product_rest = m * in_table(table, place), m * in_table(table_rest, place)
+        lost = fma(m, in_table(table, place), -product)
+        end = fma(m, in_table(table_end, place), fma(m, in_table(table_rest, place), -product_rest))
         turns = fma(-four, round_even(product * fourth), product)
         more, more_rest = _sum(lost, product_rest)
         shifted = (turns + more) + _ROUNDER
