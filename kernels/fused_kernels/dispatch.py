@@ -68,7 +68,7 @@ def ready_rows(x: Any, out: Any) -> bool:
 
 def repeats(out: Array) -> bool:
     """Whether several elements are one in memory, as those of a broadcast array are."""
-    return any(size > 1 and not step for size, step in zip(out.shape, out.strides, strict=True))
+    return out.size > 0 and any(size > 1 and not step for size, step in zip(out.shape, out.strides, strict=True))
 
 
 def are_rows(x: Any) -> bool:

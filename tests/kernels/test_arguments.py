@@ -84,6 +84,12 @@ def test_an_out_whose_elements_share_memory_is_refused(dtype: str) -> None:
         fk.matmul(X, np.eye(4, dtype=np.float32), out=out)
 
 
+def test_an_out_without_elements_is_no_broadcast_array() -> None:
+    out = np.empty((3, 0), np.float32)  # NumPy gives it steps of 0
+    assert fk.relu(np.empty((3, 0)), out=out) is out
+    assert fk.softmax(np.empty((3, 0)), out=out) is out
+
+
 def test_long_double_keeps_the_rules_of_shapes() -> None:
     x = X.astype(np.longdouble)
     with pytest.raises(fk.ShapeError, match="axis 5"):

@@ -47,7 +47,7 @@ class View(NamedTuple):
     @property
     def repeats(self) -> bool:
         """Whether several elements are one in memory, as those of a broadcast array are."""
-        return any(length > 1 and not step for length, step in zip(self.shape, self.strides, strict=True))
+        return self.size > 0 and any(n > 1 and not step for n, step in zip(self.shape, self.strides, strict=True))
 
     def span(self) -> tuple[int, int]:
         """Return the addresses from which and up to which elements lie."""
