@@ -1,182 +1,186 @@
-"""How fast the kernels are on this GPU: against its copy bandwidth, torch eager, torch.compile and cuBLASLt."""
+"""How fast the kernels are on this GPU: races against what else there is, and what they are asked to reach."""
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import fused_kernels as fk
+import workbench as wb
+from workbench.bench.devices import Device
+from workbench.bench.race import Race
+from workbench.bench.statistics import speedup
+from workbench.bench.verdict import copy_share
+from workbench.errors import WorkbenchError
+from workbench.text import format_seconds, format_sizes
 
-REPEATS = 30
-FLUSHED = 512 << 20
-"""Bytes that are written before each call, several times the second-level cache."""
+OURS, EAGER = "fused", "torch"
+COPY, KERNELS, STEPS, LAUNCH, CUBLASLT = 0.90, 1.0, 1.5, 1.3, 0.97
+"""Least share of a copy's bandwidth; least ratios to others' kernels and to torch's several steps; most of torch's cost
+of a launch; least ratio to cuBLASLt."""
+SEVERAL_STEPS = ("add_layer_norm", "dropout_add", "swiglu")
+"""What torch has no single kernel for."""
 
 
-class Row(NamedTuple):
-    """One operation at one size.
+class Cell(NamedTuple):
+    """What is raced: large arrays with a cold cache for the time of the GPU, small ones for the cost of a launch."""
+
+    op: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    small: bool = False
+
+
+class Bar(NamedTuple):
+    """One thing that is asked for.
 
     Parameters
     ----------
-    ours, eager, compiled
-        Seconds of the GPU, medians; NaN where there is none.
-    bandwidth
-        Bytes per second that must cross the memory bus, over those of a copy; NaN for what computes more than it moves.
-    host
-        Seconds of the CPU for one of our calls, over those of torch's.
+    what
+        In words.
+    value, low, high
+        What was measured, and its 95 % interval; a share of a copy has none.
+    asked
+        What is to be reached; for the cost of a launch, not to be exceeded.
     """
 
-    operation: str
-    shape: tuple[int, ...]
-    dtype: str
-    ours: float
-    eager: float
-    compiled: float
-    bandwidth: float
-    host: float
+    what: str
+    value: float
+    low: float
+    high: float
+    asked: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is, as far as the interval tells: at the bus's limit two good kernels take turns in front."""
+        return self.low <= self.asked if self.what == "launch" else self.high >= self.asked
 
 
-def on_gpu(call: Callable[[], Any]) -> float:
-    """Return the median of the seconds that a call takes on the GPU, its data not in the cache."""
-    import torch
-
-    scratch = torch.empty(FLUSHED, dtype=torch.uint8, device="cuda")
-    for _ in range(3):
-        call()
-    times = []
-    for _ in range(REPEATS):
-        scratch.zero_()
-        first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        first.record()
-        call()
-        last.record()
-        last.synchronize()
-        times.append(first.elapsed_time(last) / 1e3)
-    return statistics.median(times)
+def cells() -> Iterator[Cell]:
+    """Yield what is raced, the most important first, since time may run out."""
+    for dtype in ("float32", "bfloat16"):
+        for shape in ((4096, 4096), (65536, 1024)):
+            yield Cell("softmax", shape, dtype)
+            yield Cell("layer_norm", shape, dtype)
+    yield Cell("linear", (4096, 4096, 4096), "bfloat16")
+    for op in ("softmax", "layer_norm", "rms_norm", "add_layer_norm", "gelu", "swiglu"):
+        yield Cell(op, (8, 64), small=True)
+    yield Cell("linear", (8, 64, 64), small=True)
+    for dtype in ("float32", "bfloat16"):
+        for op in ("rms_norm", "add_layer_norm", "log_softmax", "swiglu", "gelu", "dropout_add"):
+            yield Cell(op, (8192, 4096), dtype)
+        yield Cell("cross_entropy", (4096, 32000), dtype)
 
 
-def on_host(call: Callable[[], Any], calls: int = 200) -> float:
-    """Return the seconds that the CPU spends on one call, with a GPU that keeps up."""
-    import torch
+def measured(
+    device: str | Device, until: float, chosen: Iterable[Cell] | None = None, budget: float = 1.0
+) -> Iterator[tuple[Cell, Race | str]]:
+    """Yield each cell with its race, or in words why there is none; those that time leaves none for, too.
 
-    for _ in range(10):
-        call()
-    batches = []
-    for _ in range(9):
-        torch.cuda.synchronize()
-        began = time.perf_counter()
-        for _ in range(calls):
-            call()
-        batches.append((time.perf_counter() - began) / calls)
-    return statistics.median(batches)
-
-
-def copied() -> float:
-    """Return the bytes that a copy within the GPU's memory reads and writes in a second."""
-    import torch
-
-    source = torch.randn(256 << 20, device="cuda")
-    target = torch.empty_like(source)
-    return 2 * source.nbytes / on_gpu(lambda: target.copy_(source))
-
-
-def contenders() -> Iterator[tuple[str, tuple[int, ...], Callable[..., Any]]]:
-    """Yield operations, the shapes that are asked of them, and torch's way of writing the same."""
-    import torch
-    from torch.nn import functional
-
-    large = ((4096, 4096), (65536, 1024), (8192, 16384))
-    torchs: dict[str, Callable[..., Any]] = {
-        "softmax": lambda x: torch.softmax(x, -1),
-        "layer_norm": lambda x, weight, bias: functional.layer_norm(x, x.shape[-1:], weight, bias),
-        "rms_norm": lambda x, weight: functional.rms_norm(x, x.shape[-1:], weight, 1e-6),
-        "add_layer_norm": _added,
-        "log_softmax": lambda x: torch.log_softmax(x, -1),
-        "gelu": functional.gelu,
-        "swiglu": lambda gate, up: functional.silu(gate) * up,
-        "sum_of_squares": lambda x: (x * x).sum(),
-    }
-    yield "cross_entropy", (16384, 32000), _cross_entropy
-    yield "linear", (8192, 8192, 8192), _linear
-    yield "linear", (512, 768, 768), _linear
-    for name, function in torchs.items():
-        for shape in (*large, (8, 64)):
-            yield name, shape, function
+    Parameters
+    ----------
+    device
+        Where.
+    until
+        When no further race begins, by ``time.time()``.
+    chosen
+        What is raced; :func:`cells` if None.
+    budget
+        Seconds of each race.
+    """
+    for cell in cells() if chosen is None else chosen:
+        if time.time() > until:
+            yield cell, "not reached in time"
+            continue
+        try:
+            yield cell, raced(cell, device, budget)
+        except WorkbenchError as error:
+            yield cell, f"{type(error).__name__}: {error}"
 
 
-def _added(x: Any, residual: Any, weight: Any, bias: Any) -> Any:
-    from torch.nn import functional
-
-    total = x + residual
-    return functional.layer_norm(total, total.shape[-1:], weight, bias), total
-
-
-def _cross_entropy(logits: Any, target: Any) -> Any:
-    import torch
-
-    return torch.nn.functional.cross_entropy(logits, target)
+def raced(cell: Cell, device: str | Device, budget: float) -> Race:
+    """Race one cell; a layer with its gelu against cuBLASLt's own."""
+    cache: Any = "warm" if cell.small else "cold"
+    if cell.op == "linear" and not cell.small:
+        return wb.compare(_layers(), inputs=_layer(cell), device=device, cache=cache, budget=budget)
+    return wb.compare(cell.op, shape=cell.shape, dtype=cell.dtype, device=device, cache=cache, budget=budget)
 
 
-def _linear(x: Any, weight: Any, bias: Any, activation: Any) -> Any:
-    import torch
-
-    return torch.nn.functional.gelu(torch.addmm(bias, x, weight), approximate="tanh")
-
-
-def measured(limit: float = 220.0) -> Iterator[Row]:
-    """Yield each operation's times, as long as there is time; the first row is the copy."""
-    import torch
-
-    began, copy = time.time(), copied()
-    yield Row("copy", (256 << 20,), "float32", (2 << 30) / copy, np.nan, np.nan, 1.0, np.nan)
-    for name, shape, function in contenders():
-        for dtype in ("float32", "bfloat16"):
-            if time.time() - began > limit:
-                return
-            inputs = fk.OPS[name].sample(shape, np.dtype(np.float32), np.random.default_rng(0))
-            given: dict[str, Any] = {
-                key: torch.from_numpy(value).cuda().to(getattr(torch, dtype) if value.dtype.kind == "f" else None)
-                if isinstance(value, np.ndarray)
-                else value
-                for key, value in inputs.items()
-            }
-            if name == "linear":
-                given["activation"] = "gelu_tanh"
-            operation, fused = fk.OPS[name].function, torch.compile(function)
-            cost = fk.OPS[name].cost(**{key: _like(value) for key, value in given.items()})
-            ours = on_gpu(lambda operation=operation, given=given: operation(**given))
-            eager = on_gpu(lambda function=function, given=given: function(**given))
-            small = np.prod(shape) < 1_000_000
-            host = np.nan
-            if small:
-                mine = on_host(lambda operation=operation, given=given: operation(**given))
-                host = mine / on_host(lambda function=function, given=given: function(**given))
-            try:
-                compiled = on_gpu(lambda fused=fused, given=given: fused(**given))
-            except Exception:  # a compiler that does not work here is no reason to stop
-                compiled = np.nan
-            share = np.nan if small or name == "linear" else cost.nbytes / ours / copy
-            yield Row(name, shape, dtype, ours, eager, compiled, share, host)
+def judged(cell: Cell, race: Race) -> Iterator[Bar]:
+    """Yield what a race says of what is asked for; nothing where a result is wrong, which is said elsewhere."""
+    right = {result.contender: result for result in race.results if result.right}
+    ours = right.get(OURS)
+    if ours is None:
+        return
+    if cell.small:
+        other = right.get(EAGER)
+        if other is not None and ours.on_device is not None and other.on_device is not None:
+            launch = speedup(other.on_device.host, ours.on_device.host)
+            yield Bar("launch", launch.value, launch.low, launch.high, LAUNCH)
+        return
+    share = copy_share(race, ours)
+    if share is not None and cell.op != "linear":
+        yield Bar("copy", share, share, share, COPY)
+    for name, asked in _ratios(cell):
+        if name in right:
+            ratio = race.speedup(OURS, over=name)
+            yield Bar(name, ratio.value, ratio.low, ratio.high, asked)
 
 
-def _like(value: Any) -> Any:
-    if not hasattr(value, "element_size"):
-        return value
-    kinds = {8: np.float64, 4: np.float32, 2: np.float16}
-    return np.broadcast_to(np.zeros((), kinds[value.element_size()]), tuple(value.shape))
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Write the rows as a table: times, shares of the bandwidth of a copy, how much faster than others."""
-    lines = [f"{'operation':16}{'shape':22}{'dtype':10}{'us':>10}{'of copy':>9}{'eager':>8}{'compiled':>10}{'host':>7}"]
-    for row in rows:
-        ratios = (row["eager"] / row["ours"], row["compiled"] / row["ours"])
-        shape = "x".join(map(str, row["shape"]))
-        lines.append(
-            f"{row['operation']:16}{shape:22}{row['dtype']:10}{row['ours'] * 1e6:10.1f}{row['bandwidth']:9.2f}"
-            f"{ratios[0]:8.2f}{ratios[1]:10.2f}{row['host']:7.2f}"
-        )
+def table(found: Iterable[tuple[Cell, Race | str]]) -> str:
+    """Write a line for each cell: our time, and each bar with what was asked, reached or missed."""
+    lines = []
+    for cell, race in found:
+        what = f"{cell.op:15}{format_sizes(cell.shape, 'x'):16}{cell.dtype:9}"
+        if isinstance(race, str):
+            lines.append(f"{what} {race}")
+            continue
+        wrong = [f"{result.contender} {result.fault}" for result in race.results if not result.right]
+        time_of = {result.contender: format_seconds(result.median) for result in race.results}
+        bars = [
+            f"{bar.what} {bar.value:.2f} ({'reached' if bar.reached else 'MISSED'} {bar.asked:g})"
+            for bar in judged(cell, race)
+        ]
+        lines.append(f"{what} {time_of.get(OURS, 'none'):>9}  {'; '.join([*bars, *wrong, *_absent(race)])}")
     return "\n".join(lines)
+
+
+def wrong(race: Race | str) -> bool:
+    """Tell whether our own result is wrong; that of others is their own affair."""
+    return not isinstance(race, str) and any(result.contender == OURS and not result.right for result in race.results)
+
+
+def _ratios(cell: Cell) -> list[tuple[str, float]]:
+    if cell.op == "linear":
+        return [("cuBLASLt", CUBLASLT)]
+    others = [(name, KERNELS) for name in ("torch.compile", "triton", "liger")]
+    return [*others, (EAGER, STEPS)] if cell.op in SEVERAL_STEPS else others
+
+
+def _absent(race: Race) -> list[str]:
+    """Return who failed, whose kernel is asked for; that a library is not installed is no news in each line."""
+    return [f"{name}: {why}" for name, why in race.absent.items() if "installed" not in why and "has no" not in why]
+
+
+def _layers() -> dict[str, Any]:
+    import torch
+
+    def fused(x: Any, weight: Any, bias: Any) -> Any:
+        return fk.linear(x, weight, bias, activation="gelu_tanh")
+
+    def cublaslt(x: Any, weight: Any, bias: Any) -> Any:
+        return torch._addmm_activation(bias, x, weight, use_gelu=True)
+
+    return {OURS: fused, "cuBLASLt": cublaslt}
+
+
+def _layer(cell: Cell) -> dict[str, Any]:
+    import torch
+
+    m, k, n = cell.shape
+    rng = np.random.default_rng(0)
+    made = {"x": rng.standard_normal((m, k)), "weight": rng.standard_normal((k, n)) / k**0.5, "bias": rng.random(n)}
+    return {name: torch.from_numpy(value).to("cuda", getattr(torch, cell.dtype)) for name, value in made.items()}

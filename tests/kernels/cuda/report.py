@@ -1,34 +1,37 @@
 """What a machine with an NVIDIA GPU says of the kernels: are they right, do they touch what they must not, how fast.
 
     python3 tests/kernels/cuda/report.py            # all, under ten minutes
-    python3 tests/kernels/cuda/report.py contract   # or one part: contract, sanitizer, bars
+    python3 tests/kernels/cuda/report.py contract   # or some parts: contract, ring, bars, sanitizer
 
 It needs a Python with NumPy, Numba, and torch or CuPy or both; no environment of ours. The table goes to the terminal,
-all numbers to `gpu.json` in the folder ``$OUT``, or the current one.
+all numbers to `gpu.json` in the folder ``$OUT``, or the current one. The exit status tells of wrong results alone: a
+bar that is missed is a line of the table. Each part has its time, and says what it did not reach.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[3] / "kernels")]
+ROOT = Path(__file__).parents[3]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "kernels"), str(ROOT)]
 
 import numpy as np  # noqa: E402 (the paths come first)
 
 import fused_kernels as fk  # noqa: E402
 
-LIMIT = 570.0
-"""Seconds for all."""
-PARTS = ("contract", "sanitizer", "bars")
+PARTS = {"contract": 180.0, "ring": 220.0, "bars": 470.0, "sanitizer": 570.0}
+"""Seconds from the beginning until which each part may take, if all are asked for; one alone may take all of them."""
+LIMIT = PARTS["sanitizer"]
 ROWS = ("softmax", "log_softmax", "layer_norm", "add_layer_norm", "rms_norm", "l2_normalize")
 # A unit in the last place, and what an operation adds to it by more than one rounding.
 ROUNDING = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 0.0, "float64": 0.0}
@@ -135,14 +138,12 @@ LAYOUTS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def contract(side: Side, *, small: bool) -> Iterator[Finding]:
-    """Yield whether each operation is right, in each dtype, on arrays of a library."""
-    for name, shape, options in cases(small):
-        for dtype in side.dtypes:
-            yield check(side, name, shape, dtype, options)
-    for name in ROWS:
-        for layout in LAYOUTS:
-            yield check(side, name, (31, 1000), "float32", {}, layout)
+def contract(side: Side, *, small: bool, until: float = float("inf")) -> Iterator[Finding | None]:
+    """Yield whether each operation is right, in each dtype, on arrays of a library; None where no time was left."""
+    asked = [(name, shape, dtype, options, "") for name, shape, options in cases(small) for dtype in side.dtypes]
+    asked += [(name, (31, 1000), "float32", {}, layout) for name in ROWS for layout in LAYOUTS]
+    for case in asked:
+        yield None if time.time() > until else check(side, *case)
 
 
 def check(side: Side, name: str, shape: tuple[int, ...], dtype: str, options: dict, layout: str = "") -> Finding:
@@ -224,37 +225,68 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="few and small cases, as for the sanitizer")
     parser.add_argument("--one", action="store_true", help="one library only")
     options = parser.parse_args()
-    parts = options.parts or list(PARTS)
     here = list(sides())
     if not here:
         print("There is no GPU that torch or CuPy can see.")
         return 2
-    began, told = time.time(), {"python": sys.version.split()[0], "sides": [side.name for side in here]}
-    failed = 0
-    if "contract" in parts:
-        found = [each for side in here[: 1 if options.one else None] for each in contract(side, small=options.small)]
-        failed = sum(bool(each.failure) for each in found)
-        told["contract"] = [each._asdict() for each in found]
-        forms = sorted({each.form for each in found if each.form})
-        print(f"contract: {len(found) - failed} of {len(found)} cases are right; forms: {', '.join(forms)}")
-        for each in found:
-            if each.failure:
-                print(f"  {each.side} {each.operation} {each.dtype} {each.case} {each.form}: {each.failure}")
-    if "bars" in parts and here[0].name == "torch":
-        import bars
-
-        told["bars"] = [row._asdict() for row in bars.measured()]
-        print(bars.table(told["bars"]))
-    if "sanitizer" in parts:
-        told["sanitizer"], found_by_it = sanitized(began + LIMIT)
-        failed += found_by_it
-        print("".join(f"{name}: {text}\n" for name, text in told["sanitizer"].items()), end="")
+    began, failed = time.time(), 0
+    told: dict[str, Any] = {"python": sys.version.split()[0], "sides": [side.name for side in here]}
+    for part in options.parts or PARTS:
+        until = began + (LIMIT if options.parts else PARTS[part])
+        if part == "contract":
+            told[part], wrong = contracts(here[: 1 if options.one else None], options.small, until)
+        elif part == "ring":
+            told[part], wrong = ring(), 0
+        elif part == "bars":
+            told[part], wrong = barred(until)
+        else:
+            told[part], wrong = sanitized(until)
+            print("".join(f"{name}: {text}\n" for name, text in told[part].items()), end="")
+        failed += wrong
     told["seconds"] = round(time.time() - began, 1)
-    path = Path(os.environ.get("OUT", ".")) / "gpu.json"
     if not options.small:
-        path.write_text(json.dumps(told, indent=1))
+        path = Path(os.environ.get("OUT", ".")) / "gpu.json"
+        path.write_text(json.dumps(told, indent=1, default=str))
         print(f"{told['seconds']} s; all numbers: {path}")
     return int(failed > 0)
+
+
+def contracts(here: Iterable[Side], small: bool, until: float) -> tuple[list[Any], int]:
+    """Print how many cases are right and which are not; return all, and how many are wrong."""
+    asked = [each for side in here for each in contract(side, small=small, until=until)]
+    found = [each for each in asked if each is not None]
+    wrong = [each for each in found if each.failure]
+    forms = sorted({each.form for each in found if each.form})
+    left = f"; {len(asked) - len(found)} NOT REACHED in time" if len(asked) > len(found) else ""
+    print(f"contract: {len(found) - len(wrong)} of {len(found)} cases are right{left}; forms: {', '.join(forms)}")
+    for each in wrong:
+        print(f"  {each.side} {each.operation} {each.dtype} {each.case} {each.form}: {each.failure}")
+    return [each._asdict() for each in found], len(wrong)
+
+
+def ring() -> dict[str, Any]:
+    """Print the audit of the ring kernels, and return it; a reply that is wrong raises."""
+    from workbench.ring.audit import ring as audit
+
+    found = audit()
+    print(found)
+    return dataclasses.asdict(found)
+
+
+def barred(until: float) -> tuple[list[Any], int]:
+    """Print what was reached and what was missed; return all races, and in how many our own result is wrong."""
+    import bars
+
+    found, told = [], []
+    for cell, race in bars.measured("cuda", until):
+        print(bars.table([(cell, race)]), flush=True)
+        found.append(race)
+        if isinstance(race, str):
+            told.append({**cell._asdict(), "without": race})
+        else:
+            reached = [{**bar._asdict(), "reached": bar.reached} for bar in bars.judged(cell, race)]
+            told.append({**cell._asdict(), "bars": reached, "race": race.to_dict()})
+    return told, sum(map(bars.wrong, found))
 
 
 if __name__ == "__main__":

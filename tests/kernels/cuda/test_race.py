@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -16,66 +11,18 @@ import fused_kernels as fk
 import workbench as wb
 from workbench.errors import InputError, MissingLibraryError
 
-
-class Emulated:
-    """The emulated card as a device of races: what is enqueued is done at once, and the host's clock is its own."""
-
-    name, library, l2 = "emulated card", "emulator 1", 1 << 16
-
-    def __init__(self, card: type, started: list[Any]) -> None:
-        self._card, self._started = card, started
-        self.flushes = 0
-
-    def current(self) -> Any:
-        return nullcontext()
-
-    def put(self, values: np.ndarray, dtype: str | None = None) -> Any:
-        return self._card(values.astype(numpy_dtype(dtype or values.dtype.name)))
-
-    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
-        return self.put(np.full(shape, 77.0), dtype)
-
-    def write(self, array: Any, values: np.ndarray) -> None:
-        array.data[...] = values.astype(array.dtype)
-
-    def record(self) -> float:
-        return time.perf_counter()
-
-    def reached(self, mark: float) -> bool:
-        return False
-
-    def seconds(self, first: float, last: float) -> float:
-        return last - first
-
-    def wait(self) -> None: ...
-
-    def idle(self) -> None: ...
-
-    def flush(self) -> None:
-        self.flushes += 1
-
-    def hold(self, seconds: float) -> None: ...
-
-    def capture(self, call: Callable[[], Any]) -> Any:
-        before = len(self._started)
-        returned = call()
-        assert len(self._started) > before, "a kernel was started"
-        return SimpleNamespace(returned=returned, replay=call)
-
-
-def numpy_dtype(name: str) -> np.dtype:
-    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+from .emulated_device import EmulatedDevice, numpy_dtype
 
 
 @pytest.fixture
-def device(card: Any, on_card: type, monkeypatch: pytest.MonkeyPatch) -> Emulated:
+def device(card: Any, on_card: type, monkeypatch: pytest.MonkeyPatch) -> EmulatedDevice:
     # What a copy takes here is of no interest, and takes long.
     monkeypatch.setattr("workbench.bench.racing.run.copied", lambda device: 1e9)
-    return Emulated(on_card, card.started)
+    return EmulatedDevice(on_card, card.started)
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("softmax", "float16"), ("add_layer_norm", "bfloat16")])
-def test_a_kernel_races_and_is_held_to_the_truth(device: Emulated, card: Any, name: str, dtype: str) -> None:
+def test_a_kernel_races_and_is_held_to_the_truth(device: EmulatedDevice, card: Any, name: str, dtype: str) -> None:
     race = wb.compare(name, shape=(5, 96), dtype=dtype, contenders="fused", device=device, rounds=1)
     assert race["fused"].right, race
     assert race.dtype == dtype
@@ -87,7 +34,7 @@ def test_a_kernel_races_and_is_held_to_the_truth(device: Emulated, card: Any, na
     assert "of a copy" not in repr(race), "5 x 96 stay in the cache"
 
 
-def test_one_that_is_off_by_a_thousandth_is_wrong_in_half_precision_too(device: Emulated) -> None:
+def test_one_that_is_off_by_a_thousandth_is_wrong_in_half_precision_too(device: EmulatedDevice) -> None:
     x = device.put(np.random.default_rng(0).standard_normal((6, 40)).astype(np.float32), "bfloat16")
 
     def wrong(x: Any) -> Any:
@@ -101,14 +48,14 @@ def test_one_that_is_off_by_a_thousandth_is_wrong_in_half_precision_too(device: 
     assert not race["wrong"].right
 
 
-def test_a_cold_race_tells_the_share_of_a_copy(device: Emulated) -> None:
+def test_a_cold_race_tells_the_share_of_a_copy(device: EmulatedDevice) -> None:
     race = wb.compare("softmax", shape=(5, 96), contenders="fused", device=device, rounds=1, cache="cold")
     assert device.flushes
     assert "of a copy" in repr(race)
     assert race.to_pandas()["copy_share"].between(0, 100).all()
 
 
-def test_who_is_not_here_is_absent_or_refused(device: Emulated) -> None:
+def test_who_is_not_here_is_absent_or_refused(device: EmulatedDevice) -> None:
     race = wb.compare("softmax", shape=(5, 96), contenders="all", device=device, rounds=1)
     assert [result.contender for result in race.results] == ["fused"]
     assert set(race.absent) == {"cupy", "torch", "torch.compile", "triton", "liger", "fused-cupy"}
