@@ -9,6 +9,7 @@ import ipywidgets as widgets
 
 from fused_kernels.catalog import OPS
 from workbench.bench import contenders
+from workbench.bench.environment import gpu
 from workbench.bench.process import race_in_process
 from workbench.bench.progress import Progress, SuiteProgress
 from workbench.bench.race import Race
@@ -29,7 +30,7 @@ from .status import guarded
 from .sweep_views import RooflineView, SweepView
 
 OTHER = "other"
-OURS = "numba"
+OURS = ("numba", "fused", "fused-cupy")
 ONE, SIZES, ROOFLINE = "one size", "over sizes", "roofline"
 """What the panel runs: a race, a sweep, or a race of every operation under the ceilings of the machine."""
 
@@ -77,6 +78,7 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         self.dtypes = controls.pills("Dtype", [])
         self.cache = controls.pills("Cache", CACHES)
         self.cache.tooltips = list(CACHES.values())
+        self.device = controls.pills("Device", [contenders.CPU, *([contenders.CUDA] if gpu() else [])])
         self.field = widgets.VBox()
         self.checks: dict[str, widgets.Checkbox] = {}
         self.outcome = widgets.VBox([widgets.HTML(_EMPTY)])
@@ -90,6 +92,7 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
                 self.other_shape,
                 self.dtypes,
                 self.cache,
+                self.device,
                 self.field,
                 self.job,
             ),
@@ -101,8 +104,9 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         self.operation.observe(guarded(self._choose_operation, self.job.failure), "value")
         for choice in (self.shapes, self.other_shape, self.dtypes, self.cache):
             choice.observe(guarded(self._update, self.job.failure), "value")
-        self.what.observe(guarded(self._choose_what, self.job.failure), "value")
-        self._choose_operation()
+        for choice in (self.what, self.device):
+            choice.observe(guarded(self._choose_what, self.job.failure), "value")
+        self._choose_what()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -128,11 +132,12 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         chosen, dtype = self.contenders, self.dtypes.value
         if self.what.value == ROOFLINE:
             return {"dtype": dtype, "contenders": chosen}
-        named = None if chosen == contenders.usual(OPS[self.operation.value]) else chosen
+        named = None if chosen == contenders.usual(OPS[self.operation.value], self._side) else chosen
         if self.what.value == SIZES:
             return {"dtypes": [dtype], "contenders": named}
         cache = None if self.cache.value == WARM else self.cache.value
-        return {"shape": self.shape, "dtype": dtype, "contenders": named, "cache": cache}
+        device = None if self._side == contenders.CPU else self._side
+        return {"shape": self.shape, "dtype": dtype, "contenders": named, "cache": cache, "device": device}
 
     def _choose_what(self, *_: Any) -> None:
         what = self.what.value
@@ -140,8 +145,14 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
             controls.show(field, what != ROOFLINE)
         for field in (self.shapes, self.cache):
             controls.show(field, what == ONE)
+        controls.show(self.device, what == ONE and len(self.device.options) > 1)
         self.job.say(_HINTS[what])
-        self._update()
+        self._choose_operation()
+
+    @property
+    def _side(self) -> str:
+        """Where it is raced: only a single race knows the GPU."""
+        return str(self.device.value) if self.what.value == ONE else contenders.CPU
 
     def show_model(self, model: Model | None) -> None:
         """Offer the shapes that the operations have in a model, beside their own; None takes them away."""
@@ -155,7 +166,8 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
         self.formula.value = "".join(f'<p class="fw-muted">{html.escape(line)}</p>' for line in (op.summary, times))
         shapes = list(dict.fromkeys([*op.shapes[:1], *(shape for shape, _ in here[:2]), *op.shapes[1:]]))
         self._offer(self.shapes, [*((_label(shape), shape) for shape in shapes), (OTHER, OTHER)])
-        self._offer(self.dtypes, [(dtype, dtype) for dtype in op.tolerance])
+        narrow = ("float16", "bfloat16") if self._side == contenders.CUDA else ()
+        self._offer(self.dtypes, [(dtype, dtype) for dtype in (*op.tolerance, *narrow)])
         self.other_shape.placeholder = f"{' x '.join(op.dimensions)}, such as {_label(op.shapes[-1])}"
         self._choose_contenders(op.name)
         self._update()
@@ -170,8 +182,8 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
 
     def _choose_contenders(self, name: str) -> None:
         ticked = {name: check.value for name, check in self.checks.items()}
-        usual = contenders.usual(OPS[name])
-        present, absent = contenders.available(OPS[name]), contenders.absent(OPS[name], None)
+        usual = contenders.usual(OPS[name], self._side)
+        present, absent = contenders.available(OPS[name], self._side), contenders.absent(OPS[name], None, self._side)
         colours = theme.contender_colours(list(present))
         self.checks = {}
         rows: list[widgets.Widget] = [widgets.HTML('<div class="fw-label">Contenders</div>')]
@@ -182,7 +194,7 @@ class RacePanel(widgets.VBox):  # type: ignore[misc]
             self.checks[contender] = check
             swatch = widgets.HTML(f'<span class="fw-swatch" style="background:{colours[contender]}"></span>')
             number = version.removeprefix(f"{contender} ")
-            words = f"ours, {number}" if contender == OURS else number
+            words = f"ours, {number}" if contender in OURS else number
             note = widgets.HTML(f'<span class="fw-muted">{html.escape(words)}</span>')
             rows.append(widgets.HBox([swatch, check, note]).add_class("fw-contender"))
         rows += [

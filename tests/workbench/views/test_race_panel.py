@@ -52,6 +52,25 @@ def test_who_cannot_run_says_why_in_place(panel):
     assert "cupy" not in panel.checks
 
 
+def test_where_there_is_a_gpu_it_is_a_place_to_race_and_else_nothing_changes(monkeypatch):
+    monkeypatch.setattr(race_panel, "gpu", str)
+    without = RacePanel("softmax")
+    assert (list(without.device.options), without.device.layout.display) == (["cpu"], "none")
+    assert "device" not in without.code
+    monkeypatch.setattr(race_panel, "gpu", lambda: "NVIDIA GPU")
+    with_gpu = RacePanel("softmax")
+    assert with_gpu.device.layout.display is None
+    with_gpu.device.value = "cuda"
+    assert "device='cuda'" in with_gpu.code.replace('"', "'")
+    assert "fused" in with_gpu.checks
+    assert "numba" not in with_gpu.checks
+    assert "bfloat16" in [value for _, value in with_gpu.dtypes.options]
+    with_gpu.what.value = SIZES
+    assert "device" not in with_gpu.code
+    assert with_gpu.device.layout.display == "none"
+    assert {"numba", "numpy"} <= set(with_gpu.checks)
+
+
 def test_a_race_runs_in_its_own_process_and_the_code_does_the_same(panel, quick):
     panel.operation.value = "softmax"
     panel.shapes.value = (8, 64)
