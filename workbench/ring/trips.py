@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,8 @@ import numpy as np
 from workbench.errors import RaceError
 
 from .runtime import Runtime
+from .sampling import Timer, sampled
 
-_SAMPLE = 0.003
-"""Seconds that a sample lasts, about."""
-_WARM = 0.003
-"""Seconds that a way runs before each sample."""
 NUMBER, SOFTMAX = "a number", "1 MB softmax"
 PLAIN, POOL, TO_THREAD = "plain call", "ThreadPoolExecutor.submit().result()", "await asyncio.to_thread()"
 CALL, OWN = "call", 'call, thread="own"'
@@ -79,14 +75,8 @@ def timed(payload: Any, function: Way, rounds: int, seed: int, step: Callable[[i
     """Return the samples of each way: seconds of a round trip, one a round; ``step`` is told of each before it."""
     from workbench.bench.racing.clock import Clock
 
-    clock, order = Clock(), random.Random(seed)
     right = function(payload)
     with _ways(function) as (threads, loops), asyncio.Runner() as runner:
-
-        def seconds(way: str, calls: int) -> float:
-            if way in threads:
-                return _each(threads[way], payload, calls)
-            return runner.run(_each_awaited(loops[way], payload, calls))
 
         def check() -> None:
             for way, call in threads.items():
@@ -96,23 +86,15 @@ def timed(payload: Any, function: Way, rounds: int, seed: int, step: Callable[[i
 
         step(0)
         check()
-        for way in threads:  # so that a kernel knows how long its handler takes
-            seconds(way, 50)
-        names = [*threads, *loops]
-        counts = {way: max(1, round(_SAMPLE * 20 / max(seconds(way, 20), 1e-6))) for way in names}
-        samples: dict[str, list[float]] = {way: [] for way in names}
-        for number in range(rounds):
-            step(number)
-            for way in order.sample(names, len(names)):
-                clock.settle()
-                seconds(way, max(1, round(counts[way] * _WARM / _SAMPLE)))
-                collecting = gc.isenabled()
-                gc.disable()
-                try:
-                    samples[way].append(seconds(way, counts[way]) / counts[way])
-                finally:
-                    if collecting:
-                        gc.enable()
+        for call in threads.values():  # so that a kernel knows how long its handler takes
+            _each(call, payload, 50)
+        ways: dict[str, Timer] = {way: partial(_each, call, payload) for way, call in threads.items()}
+
+        def awaited(call: Way, calls: int) -> float:
+            return runner.run(_each_awaited(call, payload, calls))
+
+        ways |= {way: partial(awaited, call) for way, call in loops.items()}
+        samples = sampled(ways, rounds, seed, settle=Clock().settle, step=step)
         check()
     return samples
 

@@ -8,7 +8,10 @@ import pytest
 
 import workbench as wb
 from workbench.errors import InputError, RaceError
-from workbench.ring import trips
+from workbench.ring import audit, trips
+from workbench.ring.cuda import layout, round_trips
+
+from ...kernels.cuda.emulated_driver import Machine  # noqa: TID252
 
 
 def test_an_audit() -> None:
@@ -51,3 +54,25 @@ def test_what_progress_raises_ends_it() -> None:
 
     with pytest.raises(Cancelled):
         wb.bench.ring(rounds=3, progress=progress)
+
+
+def test_an_audit_of_a_gpu(gpu: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the emulated GPU, whose times mean nothing; what is timed, and how, is as on a real one."""
+    asked = round_trips.questions()
+    few = {message: one._replace(x=one.x[:32], right=one.right[:32]) for message, one in asked.items()}
+    monkeypatch.setattr(round_trips, "questions", lambda: few)
+    monkeypatch.setattr(audit, "questions", list)
+    seen: list[float] = []
+    found = wb.bench.ring(rounds=3, progress=lambda step: seen.append(step.fraction))
+    assert found.columns == ("way", "256 numbers, GPU", "1 MB softmax, GPU")
+    assert [row[0] for row in found.rows] == ["send, GPU, reply", "launch, synchronise", "graph replay, synchronise"]
+    assert all(0 < trip.low <= trip.seconds <= trip.high < math.inf for trip in found.trips)
+    assert len(found.bars) == 1
+    assert "a persistent kernel on a card of the tests; each reply's checksum is compared" in found.gpu
+    assert len(set(seen)) == 6
+
+
+def test_a_reply_with_another_checksum_is_found(gpu: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(round_trips, "checksum", lambda values: layout.checksum(values) + 1)
+    with pytest.raises(RaceError, match="another checksum than that of the result"):
+        round_trips.timed(round_trips.NUMBERS, 3, 0, lambda number: None)

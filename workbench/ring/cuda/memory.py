@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from fused_kernels.cuda import driver
 
@@ -78,6 +80,24 @@ def copy(to: int, source: int, size: int) -> None:
         driver.driver_library().cuMemcpyDtoD_v2(ctypes.c_uint64(to), ctypes.c_uint64(source), ctypes.c_size_t(size))
     )
     driver.check(driver.driver_library().cuStreamSynchronize(None))
+
+
+def upload(to: int, values: np.ndarray[Any, Any]) -> None:
+    """Copy an array, in C order, to the device."""
+    driver.check(
+        driver.driver_library().cuMemcpyHtoD_v2(
+            ctypes.c_uint64(to), ctypes.c_void_p(values.ctypes.data), ctypes.c_size_t(values.nbytes)
+        )
+    )
+
+
+def download(source: int, values: np.ndarray[Any, Any]) -> None:
+    """Copy from the device into an array in C order."""
+    driver.check(
+        driver.driver_library().cuMemcpyDtoH_v2(
+            ctypes.c_void_p(values.ctypes.data), ctypes.c_uint64(source), ctypes.c_size_t(values.nbytes)
+        )
+    )
 
 
 def stream() -> int:

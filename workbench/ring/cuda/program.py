@@ -60,11 +60,11 @@ class DeviceLost(BaseException):
 
 
 @cache
-def kernel() -> Kernel:
-    """Return the text of the persistent kernel."""
+def kernel(body: str = "ring(a);", arguments: str = "RingArguments") -> Kernel:
+    """Return the text of the persistent kernel, or of another one out of the same parts."""
     here = Path(__file__).parent
     parts = [text_of(here / name) for name in ("words.cu", "operations.cu", "ring.cu")]
-    return Kernel('#include "common.cuh"\n' + "".join(parts), "ring(a);", "RingArguments", THREADS)
+    return Kernel('#include "common.cuh"\n' + "".join(parts), body, arguments, THREADS)
 
 
 class _Memory(NamedTuple):

@@ -263,3 +263,11 @@ __device__ inline void ring(const RingArguments& a) {
         help(a);
     }
 }
+
+// The same work as an ordinary launch, which the audit times beside it: a command of one phase, a chunk for each block.
+struct OnceArguments {
+    Command command;
+    Part* parts;
+};
+
+__device__ inline void once(const OnceArguments& a) { work(a.command, a.parts, 1, blockIdx.x); }
