@@ -15,7 +15,7 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 ROUNDING = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Of a result to a dtype, in units of the value."""
 ROWS = ("softmax", "log_softmax", "layer_norm", "add_layer_norm", "rms_norm", "l2_normalize")
-WITH_KERNELS = (*ROWS, "sum_of_squares", "cross_entropy", "mean_pool")
+WITH_KERNELS = (*ROWS, "sum_of_squares", "cross_entropy", "mean_pool", "tensor_stats")
 """The operations that have kernels of their own; those of formulas are written when they are called."""
 
 

@@ -46,6 +46,15 @@ const char* run_together(void (*kernel)(const void*), const void* argument, unsi
 #define CHECK_ALIGNED(address, bytes) emulated::check_aligned(address, bytes)
 
 inline void __syncthreads() { emulated::barrier(); }
+inline int __syncthreads_or(int test) {
+    static PER_BLOCK int any;
+    emulated::barrier();  // the last one's answer has been read
+    any = 0;
+    emulated::barrier();
+    any |= test != 0;
+    emulated::barrier();
+    return any;
+}
 inline unsigned __shfl_xor_sync(unsigned mask, unsigned word, int distance) { return emulated::exchange(mask, word, distance); }
 inline void __threadfence() {}
 template <class T> T atomicAdd(T* place, T more) {

@@ -110,8 +110,3 @@ def test_matrices(card, on_card, dtype: str) -> None:
     with pytest.raises(fk.ShapeError, match="last axis of a, 20, and the last but one of b, 7"):
         fk.matmul(on_card(inputs["a"]), on_card(inputs["a"]))
     assert fk.explain("matmul", on_card(np.ones((2, 3), "f4")), on_card(np.ones((3, 2), "f4"))).form == "library"
-
-
-def test_what_has_no_kernel_says_so(card, on_card) -> None:
-    with pytest.raises(fk.KernelError, match="tensor_stats: there is no kernel for arrays on a GPU yet"):
-        fk.tensor_stats(on_card(np.ones(3, np.float32)))
