@@ -7,7 +7,9 @@ a reply says is computed from the message, so that nobody can pass who only ackn
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -42,8 +44,8 @@ def ring(*, rounds: int = 30, seed: int = 0, progress: Callable[[SuiteProgress],
     seed
         Of the order in each round.
     progress
-        Is called with a :class:`~workbench.bench.progress.SuiteProgress` before each round, outside the clock. What it
-        raises ends the audit.
+        Is called with a :class:`~workbench.bench.progress.SuiteProgress` before each round, outside the clock, in the
+        thread that measures: another one where an event loop runs in the caller's. What it raises ends the audit.
 
     Raises
     ------
@@ -54,6 +56,17 @@ def ring(*, rounds: int = 30, seed: int = 0, progress: Callable[[SuiteProgress],
     """
     if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 3:
         raise InputError(f"rounds must be a whole number of at least 3, got {rounds!r}.")
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _audited(rounds, seed, progress)
+    with ThreadPoolExecutor(
+        1
+    ) as pool:  # a loop of the audit's own cannot run in the thread of another, as a notebook's
+        return pool.submit(_audited, rounds, seed, progress).result()
+
+
+def _audited(rounds: int, seed: int, progress: Callable[[SuiteProgress], object] | None) -> RingAudit:
     from workbench.bench.statistics import median_interval, speedup
 
     watch = Watch()

@@ -75,11 +75,16 @@ class RowsKept:
 
     def _kept(self, rows: Array) -> Array:
         """Append rows, in memory that doubles, and return all."""
-        if self._rows is None:
+        if self._rows is None or (not self._count and self._rows.dtype != rows.dtype):
             self._rows = np.empty((max(len(rows), 64), rows.shape[1]), rows.dtype)
         if rows.shape[1] != self._rows.shape[1]:
             raise InputError(
                 f"This kernel has rows of {self._rows.shape[1]} numbers and got {rows.shape[1]}. Send 'clear' first."
+            )
+        if self._count and rows.dtype.itemsize > self._rows.dtype.itemsize:
+            raise InputError(
+                "This kernel has rows of float32 and got float64, which would lose digits. Convert them, or send "
+                "'clear' first."
             )
         end = self._count + len(rows)
         if end > len(self._rows):
@@ -93,7 +98,14 @@ class RowsKept:
 
 def rows_of(values: Any) -> Array:
     """Return embeddings as rows of float32 or float64."""
-    rows = np.atleast_2d(np.asarray(values))
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError("Embeddings are a masked array, whose mask would be lost. Give rows.filled(value).")
+    if getattr(values, "requires_grad", False):
+        values = values.detach()
+    try:
+        rows = np.atleast_2d(np.asarray(values))
+    except ValueError as error:
+        raise InputError(f"Embeddings are rows of numbers, all of one width: {error}.") from None
     if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not rows.shape[1]:
         raise InputError(
             f"Embeddings are rows of numbers, such as 5 x 384; got {format_sizes(rows.shape)} of {rows.dtype}. "

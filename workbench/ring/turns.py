@@ -101,11 +101,14 @@ class Turns(Traffic):
 
     def let_go(self) -> None:
         """Give the turn back if it is this thread's, wherever an interrupt has come."""
-        with contextlib.suppress(RuntimeError):  # it is not
+        if not self.turn.acquire(False):
+            return  # it is another's
+        self.runner, self.chain = 0, ()
+        self.turn.release()
+        with contextlib.suppress(RuntimeError):  # it was nobody's
             self.turn.release()
-            self.runner, self.chain = 0, ()
-            if self.state is State.TERMINATED:
-                self.close_when_free(0.0)
+        if self.state is State.TERMINATED:
+            self.close_when_free(0.0)
 
     def wait_for_turn(self, seconds: float) -> bool:
         """Wait until no handler runs, and tell whether that was in time; a negative time waits for ever."""
@@ -218,6 +221,7 @@ class Turns(Traffic):
         try:
             self.body.open()
         except BaseException as error:
+            self._run = self.body.run  # so that what was opened before the failure is closed
             raise self.died(error) from error
         self._run = self.body.run
         return self._run(payload)
@@ -240,8 +244,15 @@ class Turns(Traffic):
         raise NotImplementedError
 
     def close_when_free(self, seconds: float) -> None:
-        """Close the body of a terminated kernel, once nobody has the turn; the worker's thread does it for its own."""
-        if (self._own and self.worker.alive) or not self.turn.acquire(timeout=max(seconds, 0.0)):
+        """Close the body of a terminated kernel, once nobody has the turn; the worker's thread does it for its own.
+
+        In the handler itself it is left to the end of the run.
+        """
+        if (
+            (self._own and self.worker.alive)
+            or self.runner == get_ident()
+            or not self.turn.acquire(timeout=max(seconds, 0.0))
+        ):
             return
         try:
             self._close_body()

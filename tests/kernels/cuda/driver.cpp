@@ -70,7 +70,7 @@ struct Stream {
             guard.unlock();
             const char* wrong = next.function->run(next.argument.data(), next.grid, next.block, resident);
             guard.lock();
-            if (wrong) failure = wrong, lost = LAUNCH_FAILED;
+            if (wrong) failure = wrong, lost = LAUNCH_FAILED, given.clear();
             running = false, busy--;
             changed.notify_all();
         }
@@ -149,6 +149,7 @@ void emulated_resident(unsigned blocks) { resident = blocks; }
 void emulated_lose(Status status) {
     std::lock_guard<std::mutex> guard(device);
     lost = status;
+    failure.clear();
     if (lost) given.clear();  // what was on it is gone
 }
 const char* emulated_failure() { return failure.c_str(); }

@@ -58,8 +58,18 @@ class Machine:
 
     def set_clock(self, nanoseconds: int) -> None:
         """Let the GPU's clock stand at a time; 0 lets it go as that of the host."""
+        self._tell("emulated_now", nanoseconds)
+
+    def crash(self) -> None:
+        """Let the kernels that run end without a word, as by an illegal address; nothing works after that."""
+        self._tell("emulated_crash", 1)
+        while self.busy:
+            time.sleep(0.001)
+        self._tell("emulated_crash", 0)
+
+    def _tell(self, word: str, value: int) -> None:
         for library in self._libraries:
-            ctypes.c_uint64.in_dll(library, "emulated_now").value = nanoseconds
+            ctypes.c_uint64.in_dll(library, word).value = value
 
     def looked(self, times: int) -> None:
         """Wait until the kernels have looked at the clock so often."""

@@ -24,7 +24,7 @@
 
 #ifdef CONCURRENT
 extern "C" {
-u64 emulated_now = 0, emulated_looks = 0;
+u64 emulated_now = 0, emulated_looks = 0, emulated_crash = 0;
 }
 #endif
 
@@ -62,6 +62,12 @@ void fail(const std::string& message) {
     failure = message + where;
     _longjmp(scheduler, 1);
 }
+
+#ifdef CONCURRENT
+void check_crash() {
+    if (__atomic_load_n(&emulated_crash, __ATOMIC_RELAXED)) fail("a crash that a test asked for");
+}
+#endif
 
 void main_of_fibre() {
     for (;;) {

@@ -108,9 +108,12 @@ inline u64 exchange_if(u64* at, u64 expected, u64 x) {
     return expected;
 }
 // The clock can be stopped and set, so that what depends on time can be tested without waiting; and it counts who looks.
-extern "C" u64 emulated_now, emulated_looks;
+// A crash ends all blocks where they look at it next.
+extern "C" u64 emulated_now, emulated_looks, emulated_crash;
+namespace emulated { void check_crash(); }
 inline u64 nanoseconds() {
     __atomic_fetch_add(&emulated_looks, 1, __ATOMIC_RELAXED);
+    emulated::check_crash();
     if (const u64 set = __atomic_load_n(&emulated_now, __ATOMIC_RELAXED)) return set;
     timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -118,6 +121,7 @@ inline u64 nanoseconds() {
 }
 inline void rest(unsigned ns) {
     const timespec while_others_run = {0, 20000};
+    emulated::check_crash();
     if (ns < 100) {
         sched_yield();
     } else {

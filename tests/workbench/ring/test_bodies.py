@@ -223,16 +223,26 @@ def test_more_kernels_than_a_persistent_kernel_has_rings(gpu: Machine) -> None:
         assert np.array_equal(kernels[0].call((X, 2.0)), X * 2)
 
 
-def test_a_lost_device_is_a_death(gpu: Machine) -> None:
+@pytest.mark.parametrize("resident", [True, False])
+def test_a_lost_device_is_a_death(gpu: Machine, resident: bool) -> None:
+    """Whether the kernel crashes, which it cannot tell, or the device is found lost with the next launch."""
     runtime = wb.Runtime("cuda")
-    kernel = runtime.launch("scale", restarts=1)
+    kernel, other = runtime.launch("scale", restarts=1), runtime.launch("other", handler="softmax", restarts=0)
     kernel.call((X, 1.0))
-    while gpu.busy:  # it leaves by itself
-        time.sleep(0.001)
-    gpu.lose()
+    other.call(X)
+    if resident:
+        other.send(X)
+        gpu.crash()
+    else:
+        while gpu.busy:  # it leaves by itself
+            time.sleep(0.001)
+        gpu.lose()
     for _ in range(2):
         with pytest.raises(KernelDiedError, match="CUDA_ERROR_LAUNCH_FAILED"):
-            kernel.call((X, 1.0))
+            kernel.call((X, 1.0), timeout=60)
     assert kernel.state == "terminated"
+    with pytest.raises((KernelDiedError, ClosedError)):
+        other.call(X)
     gpu.lose(0)
-    runtime.shutdown()
+    runtime.shutdown(timeout=10)
+    assert other.state == "terminated"

@@ -26,6 +26,8 @@ DTYPES: dict[str, Any] = {
     "bfloat16": ml_dtypes.bfloat16,
 }
 ROUNDING = {"float32": 2e-6, "float64": 1e-14, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+READ_ONLY = np.ones(3)
+READ_ONLY.flags.writeable = False
 SHAPES = [(1,), (33,), (3, 5, 7), (257, 100), (1, 1), (4097, 3), (2, 66_001)]
 
 
@@ -96,6 +98,17 @@ def test_what_is_no_number_goes_through(cuda: wb.Runtime) -> None:
     assert cuda.launch("dot").call((np.zeros(0), np.zeros(0))) == 0
 
 
+def test_other_byte_orders_are_turned(cuda: wb.Runtime) -> None:
+    x = np.arange(1.0, 7.0, dtype=">f4").reshape(2, 3)
+    out = np.empty((2, 3), ">f4")
+    assert np.array_equal(cuda.launch("scale").call({"x": x, "factor": 2.0, "out": out}), 2 * x)
+    assert np.array_equal(out, 2 * x)
+    add = cuda.launch("add")
+    assert np.array_equal(add.call((x, x.astype("<f4"))), 2 * x)
+    assert np.array_equal(add.call((np.float32(3), np.array(4, np.float32))), 7)
+    assert np.array_equal(cuda.launch("dot").call((np.full(9, 200, np.float16),) * 2), np.inf)
+
+
 def test_out_and_layouts(cuda: wb.Runtime, on_card: type[Card]) -> None:
     x = np.arange(24.0).reshape(4, 6)
     scale, out = cuda.launch("scale"), np.empty((6, 4))
@@ -123,6 +136,13 @@ def test_out_and_layouts(cuda: wb.Runtime, on_card: type[Card]) -> None:
         ("softmax", np.float64(3), "last axis"),
         ("scale", {"x": np.ones(3), "factor": 2, "out": np.ones(4)}, "out must be float64 of 3 in C order"),
         ("scale", ("text", 2.0), "must be an array of numbers"),
+        ("scale", (np.ones(3), "abc"), "one number as factor, got str"),
+        ("scale", (np.ones(3), 10**400), "beyond what a float64"),
+        ("scale", {"x": np.ones(3), "factor": 2, "out": READ_ONLY}, "out is read-only"),
+        ("add", (np.ma.masked_array(np.ones(3), [0, 1, 0]), np.ones(3)), "x is a masked array"),
+        ("dot", ([[1, 2], [3]], [1.0]), "x must be an array of numbers"),
+        ("similarity_matrix", np.ma.masked_array(np.ones((2, 3)), np.eye(2, 3)), "masked array"),
+        ("similarity_matrix", [[1.0], [2.0, 3.0]], "all of one width"),
         ("similarity_matrix", "words", "or 'clear'"),
     ],
 )
@@ -146,6 +166,8 @@ def test_rows_are_kept_on_the_card(cuda: wb.Runtime, on_card: type[Card]) -> Non
         found = kernel.call(on_card(new) if count == 3 else new[0] if count == 1 else new)
         values = found.get() if isinstance(found, Card) else found
         assert np.allclose(values, wb.ring.similarity_matrix(new, rows[:end]), atol=1e-5), "all that came before"
+    with pytest.raises(InputError, match="rows of float32 and got float64"):
+        kernel.call(np.ones((2, 40)))
     kernel.deactivate()
     kernel.activate()
     assert kernel.call(rows[:2]).shape == (2, 152), "a rest does not forget"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
@@ -76,3 +77,15 @@ def test_a_reply_with_another_checksum_is_found(gpu: Machine, monkeypatch: pytes
     monkeypatch.setattr(round_trips, "checksum", lambda values: layout.checksum(values) + 1)
     with pytest.raises(RaceError, match="another checksum than that of the result"):
         round_trips.timed(round_trips.NUMBERS, 3, 0, lambda number: None)
+
+
+def test_it_may_be_asked_in_an_event_loop(gpu: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a cell of a notebook."""
+    asked = {"few": (3, abs)}
+    monkeypatch.setattr(audit, "questions", lambda: [(name, *one) for name, one in asked.items()])
+    monkeypatch.setattr(round_trips, "questions", dict)
+
+    async def cell() -> audit.RingAudit:
+        return wb.bench.ring(rounds=3)
+
+    assert asyncio.run(cell()).columns == ("way", "few")

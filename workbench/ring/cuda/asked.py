@@ -41,12 +41,16 @@ class Asked(NamedTuple):
 def scale(x: Any, factor: float, *, out: Any = None) -> Asked:
     """Ask for ``x * factor``."""
     x = _array("scale", "x", x)
-    if isinstance(factor, bool) or not (isinstance(factor, numbers.Real) or np.ndim(factor) == 0):
+    if isinstance(factor, bool) or not (isinstance(factor, numbers.Real) or _is_number(factor)):
         raise InputError(
             f"scale in a ring kernel on the GPU takes one number as factor, got {type(factor).__name__}. "
             'For an array of factors use fused_kernels.scale, or Runtime(backend="cpu").'
         )
-    return Asked(Operation.SCALE, (x,), tuple(x.shape), out, float(factor))
+    try:
+        factor = float(factor)
+    except OverflowError:
+        raise InputError("scale: the factor is beyond what a float64 can hold.") from None
+    return Asked(Operation.SCALE, (x,), tuple(x.shape), out, factor)
 
 
 def add(x: Any, y: Any, *, out: Any = None) -> Asked:
@@ -77,14 +81,23 @@ ASKS: dict[str, Callable[..., Asked]] = {"scale": scale, "add": add, "dot": dot,
 """By the names under which they are launched."""
 
 
+def _is_number(value: Any) -> bool:
+    return getattr(value, "shape", None) == () and getattr(getattr(value, "dtype", None), "kind", "") in "fiu"
+
+
 def _array(operation: str, name: str, value: Any) -> Any:
-    """Return an array as it is, and a sequence of numbers as one of NumPy's."""
-    if hasattr(value, "__cuda_array_interface__") or hasattr(value, "shape"):
+    """Return an array as it is, and numbers, alone or in sequences, as one of NumPy's."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(f"{operation}: {name} is a masked array, whose mask would be lost. Send {name}.filled(value).")
+    if hasattr(value, "shape") and not isinstance(value, np.generic):
         return value
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"{operation}: {name} must be an array of numbers: {error}.") from None
     if array.dtype.kind not in "fiub":
         raise InputError(f"{operation}: {name} must be an array of numbers, got {type(value).__name__}.")
-    return array.astype(np.float64)
+    return array if isinstance(value, np.generic) else array.astype(np.float64)
 
 
 def _pair(operation: str, x: Any, y: Any) -> tuple[Any, Any]:

@@ -33,7 +33,8 @@ class RingBody:
         Of whose rings it takes one.
     """
 
-    computes = True
+    computes = False
+    """Others may keep the card busy, for as long as they like: whoever must go on does not wait for it."""
 
     def __init__(self, name: str, runs: str, pool: Pool) -> None:
         self.runs, self.device, self.name = f"{runs}, {pool.how}", f"cuda:{pool.device}", name
@@ -122,7 +123,8 @@ class OperationBody(RingBody):
         reply = self.told(self._command(asked, placed), placed)
         if placed.out:
             return placed.result()
-        return np.dtype("float32" if placed.dtype == "bfloat16" else placed.dtype).type(reply.value)
+        with np.errstate(over="ignore"):  # a sum that float16 does not hold is infinite, as NumPy's is
+            return np.dtype("float32" if placed.dtype == "bfloat16" else placed.dtype).type(reply.value)
 
     def _command(self, asked: Asked, placed: Placed) -> Command:
         shape = asked.arrays[0].shape

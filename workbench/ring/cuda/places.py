@@ -115,10 +115,12 @@ class Places:
 
     def _staged(self, name: str, asked: Asked) -> Placed:
         dtype = _dtype(name, [value.dtype.name for value in asked.arrays])
-        kind = asked.arrays[0].dtype
+        kind = asked.arrays[0].dtype.newbyteorder("=")
         out, shape = asked.out, asked.shape
-        if out is not None and (out.dtype != kind or out.shape != shape):
+        if out is not None and (out.dtype.name != dtype or out.shape != shape):
             raise InputError(_wrong_out(name, dtype, shape or (), out.dtype.name, out.shape))
+        if out is not None and not out.flags.writeable:
+            raise InputError(f"{name}: out is read-only. Give it memory that may be written to.")
         sizes = [value.nbytes for value in asked.arrays]
         sizes.append(0 if shape is None else math.prod(shape) * kind.itemsize)
         begins = [0]

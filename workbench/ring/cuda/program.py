@@ -133,7 +133,7 @@ class Program:
     @property
     def resident(self) -> bool:
         """Whether the kernel is on the card, or on its way there."""
-        return self._page[ENDED] != self.launches
+        return not self.lost and self._page[ENDED] != self.launches
 
     @property
     def why_left(self) -> Why:
@@ -169,9 +169,14 @@ class Program:
         with self._lock:
             mask = self._page[OPEN] & ~(1 << lane) | open << lane
             self._page[OPEN] = mask
-        began = time.perf_counter()
+        began, look = time.perf_counter(), _LOOK
         while not open and self.resident and self._page[SEEN] != self._page[OPEN]:
-            self._nap(time.perf_counter() - began)
+            waited = time.perf_counter() - began
+            if waited > look:
+                look = 2 * waited
+                with contextlib.suppress(DeviceLost):  # which takes no messages either
+                    self._check()
+            self._nap(waited)
 
     def beat(self) -> None:
         """Tell the kernel that the host lives, so that it stays for another while."""

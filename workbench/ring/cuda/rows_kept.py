@@ -90,13 +90,23 @@ class SimilarityBody(RingBody):
         library = device_arrays.of([payload])
         if library is None:
             rows = rows_of(payload)
-            return rows.astype(self._dtype, copy=False) if self._kept else rows
+            return rows.astype(self._widened(rows.dtype.name), copy=False) if self._kept else rows
         if not 1 <= len(payload.shape) <= 2 or not payload.shape[-1]:
             raise InputError(f"Embeddings are rows of numbers, such as 5 x 384; got {tuple(payload.shape)}.")
         rows = payload.reshape(-1, payload.shape[-1])
         dtype = library.view(self.name, "rows", rows).dtype
-        wanted = self._dtype if self._kept else dtype if dtype in ("float32", "float64") else "float32"
+        wanted = dtype if dtype in ("float32", "float64") else "float32"
+        wanted = self._widened(wanted) if self._kept else wanted
         return rows if dtype == wanted else library.contiguous(rows, wanted)
+
+    def _widened(self, dtype: str) -> str:
+        """Return the dtype of the rows that are kept, if new ones can become that."""
+        if (dtype, self._dtype) == ("float64", "float32"):
+            raise InputError(
+                "This kernel has rows of float32 and got float64, which would lose digits. Convert them, or send "
+                "'clear' first."
+            )
+        return self._dtype
 
     def _grow(self, rows: int, width: int, dtype: str) -> None:
         """See to it that the store has room, in memory that doubles."""
