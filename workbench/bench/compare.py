@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -105,12 +105,19 @@ def compare(
         raise InputError("contenders= takes names; functions race with compare({name: function, ...}, inputs=(x,)).")
     if contenders is not None and not isinstance(contenders, Iterable):
         raise InputError(f"contenders= takes a list of names; got {contenders!r}.")
-    if not isinstance(budget, Real) or not 0 <= budget < float("inf") or (rounds is not None and rounds < 1):
+    whole = rounds is None or (isinstance(rounds, Integral) and not isinstance(rounds, bool) and rounds >= 1)
+    if not _is_number(budget) or not 0 <= budget < float("inf") or not whole:
         raise InputError(
-            f"A race needs a budget in seconds and at least one round; got budget={budget!r}, rounds={rounds}."
+            f"A race needs a budget in seconds and at least one round; got budget={budget!r}, rounds={rounds!r}."
         )
-    if not isinstance(interval, Real) or not 0 <= interval < 1:
+    if not _is_number(interval) or not 0 <= interval < 1:
         raise InputError(f"interval= is half the width of the ratios' intervals, from 0 to 1; got {interval!r}.")
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"seed= is a whole number of at least 0; got {seed!r}.")
+    if progress is not None and not callable(progress):
+        raise InputError(f"progress= is a function that is called with where the race stands; got {progress!r}.")
+    if isinstance(op, Mapping) and not all(isinstance(name, str) for name in op):
+        raise InputError(f"Functions race by name, as {{'mine': f}}; got the names {', '.join(map(repr, op))}.")
     if cache not in ("warm", "cold"):
         raise InputError(f"cache= is 'warm' or 'cold'; got {cache!r}.")
     place = find(device)
@@ -139,3 +146,7 @@ def compare(
             strict=named,
             report=report,
         )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

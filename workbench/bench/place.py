@@ -1,25 +1,13 @@
-"""Where the workbench keeps what it measured on this machine, and which machine that is."""
+"""Which machine something was measured on."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 _OF_THE_MACHINE = ("cpu", "cores", "simd", "caches")
-
-
-def data_folder() -> Path:
-    """Return the folder of this user's data by the platform's conventions; it need not be there yet.
-
-    On Linux ``~/.local/share/fusion-workbench``, or in ``XDG_DATA_HOME``; on macOS it lies in
-    ``~/Library/Application Support``, on Windows in ``AppData/Local``.
-    """
-    from platformdirs import user_data_path
-
-    return user_data_path("fusion-workbench", appauthor=False)
 
 
 def machine(environment: Mapping[str, Any] | None = None) -> str:

@@ -87,6 +87,8 @@ def write(path: str | Path, text: str) -> None:
         If it cannot be written.
     """
     path = Path(path)
+    if not path.name:
+        raise InputError(f"{path} cannot be written: it is a folder.")
     beside = path.with_name(f"{path.name}.new")
     try:
         beside.write_text(text, encoding="utf-8")

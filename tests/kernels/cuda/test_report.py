@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import fused_kernels as fk
+from workbench.bench.environment import gpu
 from workbench.bench.race import OnDevice, Race, Result
 
 from .emulated_device import EmulatedDevice
@@ -94,18 +95,18 @@ def test_the_bars_are_read_off_races(card, device, bars) -> None:
     cells = [
         bars.Cell("softmax", (6, 40)),
         bars.Cell("softmax", (6, 40), small=True),
-        bars.Cell("tensor_stats", (6, 40)),
+        bars.Cell("linear", (6, 40), small=True),
     ]
     found = dict(bars.measured(device, float("inf"), cells, budget=0))
     large, small, refused = found.values()
     assert [large.conditions["cache"], small.conditions["cache"]] == ["cold", "warm"]
     assert [bar.what for bar in bars.judged(cells[0], large)] == ["copy"]
     assert list(bars.judged(cells[1], small)) == [], "there is no torch on a GPU whose launch cost it could be held to"
-    assert refused.startswith("RaceError: ")
+    assert refused.startswith("InputError: linear races on shapes of mxkxn")
     assert not any(map(bars.wrong, found.values()))
     text = bars.table(found.items())
     assert re.search(r"copy \d+\.\d\d \((reached|MISSED) 0\.9\)", text)
-    assert "RaceError" in text
+    assert "InputError" in text
     late = list(bars.measured(device, 0.0, cells))
     assert [why for _, why in late] == ["not reached in time"] * 3
 
@@ -172,10 +173,16 @@ class Nothing:
 sys.meta_path.insert(0, Nothing())
 sys.path.insert(0, {here!r})
 import report, bars, numpy as np
-import workbench.ring.audit
 from workbench.bench.compare import compare
 assert compare({{"mine": np.exp}}, inputs=(np.ones(9),), rounds=1).to_dict() and len(list(bars.cells())) > 20
 """
+
+
+@pytest.mark.skipif(bool(gpu()), reason="there is a GPU here")
+def test_without_a_gpu_there_are_no_round_trips_to_one(report, capsys) -> None:
+    said, wrong = report.ring()
+    assert (wrong, "ring: InputError" in capsys.readouterr().out) == (0, True)
+    assert said
 
 
 def test_it_needs_nothing_of_our_environment_but_numpy_and_numba(tmp_path: Path) -> None:

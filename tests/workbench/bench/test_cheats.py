@@ -41,6 +41,18 @@ def cached_by_address() -> Function:
     return cheat
 
 
+@caught("it skips its work")
+def out_is_looked_at() -> Function:
+    def cheat(values: Any, out: Any = None) -> Any:
+        if out is None:
+            return work(values)
+        if np.isnan(out[0, 0]):
+            out[...] = work(values)
+        return out
+
+    return cheat
+
+
 @caught("it remembers results")
 def cached_by_content() -> Function:
     seen: dict[bytes, Any] = {}

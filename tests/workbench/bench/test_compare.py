@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,15 @@ def test_a_single_contender_has_a_time_and_no_rival() -> None:
         ("softmax", {"inputs": (x,)}, "by name"),
         ("softmax", {"inputs": {"wrong": x}}, "wrong: float32 (20, 30)"),
         ("softmax", {"budget": -1}, "budget=-1"),
+        ("softmax", {"budget": True}, "budget=True"),
+        ("softmax", {"rounds": "3"}, "rounds='3'"),
+        ("softmax", {"rounds": 1.5}, "rounds=1.5"),
+        ("softmax", {"seed": -1}, "seed= is a whole number of at least 0; got -1"),
+        ("softmax", {"progress": 5}, "progress= is a function"),
+        ("softmax", {"inputs": lambda: x}, "inputs(rng) is called with a numpy.random.Generator, and fails: TypeError"),
+        ("softmax", {"device": 5}, "device= is 'cpu' or 'cuda'; got 5"),
+        ({1: np.exp, "b": np.exp}, {"inputs": (x,)}, "by name"),
+        ({"one": np.exp}, {"inputs": lambda rng: 1 / 0}, "fails: ZeroDivisionError"),
         ({"one": np.exp}, {}, "inputs="),
         ({"one": np.exp}, {"inputs": (x,), "reference": "two"}, "'two' is not among"),
         ({"one": 1}, {"inputs": (x,)}, "no function"),
@@ -214,6 +224,8 @@ def test_a_function_that_fails_is_named() -> None:
         race({"good": lambda x: x, "broken": broken})
     with pytest.raises(RaceError, match="'broken' fails"):
         race({"broken": broken})
+    with pytest.raises(RaceError, match=r"leaves fails on custom .*SystemExit: 3"):
+        race({"good": lambda x: x, "leaves": lambda x: sys.exit(3)})
 
 
 def test_progress_goes_from_preparing_to_the_last_check() -> None:

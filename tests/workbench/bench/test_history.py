@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,25 @@ def test_a_damaged_history_is_an_error_and_left_as_it_is(file: Path, damage: Cal
     assert Race.from_json(kept) == made(day=10)
 
 
+@pytest.mark.parametrize("column", ["libraries", "shape"])
+def test_a_run_that_is_damaged_is_named(file: Path, column: str) -> None:
+    made().save(), made(day=2).save()
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"UPDATE runs SET {column} = '{{' WHERE id = 2")
+    with pytest.raises(HistoryError, match=r"is damaged \(run 2 cannot be read\)"):
+        wb.history()
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"UPDATE runs SET {column} = CAST(x'ff' AS TEXT) WHERE id = 2")
+    with pytest.raises(HistoryError, match=r"is damaged"):
+        wb.history()
+
+
+def test_a_run_is_as_good_as_its_number() -> None:
+    made().save()
+    history = wb.history()
+    assert [history[run] for run in history] == [history[1]]
+
+
 def test_a_place_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HistoryError, match="WORKBENCH_HISTORY"):
@@ -246,12 +266,26 @@ def test_an_older_history_is_brought_to_the_new_schema_and_a_later_one_is_refuse
         assert connection.execute("SELECT note FROM runs").fetchall() == [(None,), (None,)]
 
 
+def test_a_history_from_before_races_on_gpus_is_of_the_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(store, "_MIGRATIONS", store._MIGRATIONS[:1])
+        earlier.setattr(store, "add", partial(_without_device, store.add))
+        made().save(path)
+    made(day=2).save(path)
+    assert [run.device for run in wb.history(path=path)] == ["", ""]
+
+
+def _without_device(add: Callable[..., int], path: Path, run: dict[str, Any], times: Any) -> int:
+    return add(path, {name: value for name, value in run.items() if name != "device"}, times)
+
+
 def test_a_history_of_a_later_version_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "h.sqlite"
     with monkeypatch.context() as later:
         later.setattr(store, "_MIGRATIONS", (*store._MIGRATIONS, ("SELECT 1",)))
         made().save(path)
-    with pytest.raises(HistoryError, match=r"later version of the workbench \(its schema is 2"):
+    with pytest.raises(HistoryError, match=r"later version of the workbench \(its schema is 3"):
         wb.history(path=path)
 
 

@@ -96,7 +96,7 @@ def find(device: str | Device | None) -> Device | None:
     """
     if device is None or device == CPU:
         return None
-    if not isinstance(device, str):
+    if not isinstance(device, str) and hasattr(device, "record"):
         return device
     if device != CUDA:
         raise InputError(f"device= is 'cpu' or 'cuda'; got {device!r}.")

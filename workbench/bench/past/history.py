@@ -17,6 +17,7 @@ from workbench.bench import place
 from workbench.bench.race import Race
 from workbench.bench.racing.contest import parse_shape
 from workbench.errors import HistoryError, InputError
+from workbench.folders import data_folder
 
 from . import store
 
@@ -116,8 +117,9 @@ class History:
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)
 
-    def __getitem__(self, run: int) -> Race:
-        """Return a race in full by its number; ``history[-1]`` is the last one."""
+    def __getitem__(self, run: int | Run) -> Race:
+        """Return a race in full by its number, or by its run; ``history[-1]`` is the last one."""
+        run = run.id if isinstance(run, Run) else run
         if run < 0 and -run <= len(self.runs):
             run = self.runs[run].id
         found = _select(self.path, "SELECT record FROM runs WHERE id = ?", [run])
@@ -222,7 +224,7 @@ def history(
     here = [row for row in rows if whose in (ALL, row[2])]
     shown = here[-last:] if last is not None else here
     times = _times(file, [row[0] for row in shown], contender)
-    return History(tuple(_run(row, times[row[0]]) for row in shown), file, whose, len(rows) - len(here))
+    return History(tuple(_run(file, row, times[row[0]]) for row in shown), file, whose, len(rows) - len(here))
 
 
 def save(race: Race, path: str | Path | None = None) -> int:
@@ -253,7 +255,7 @@ def save(race: Race, path: str | Path | None = None) -> int:
 def file_of(path: str | Path | None = None) -> Path:
     """Return the history's file: the given one, that of ``WORKBENCH_HISTORY``, or the user's; a folder holds one."""
     given = path if path is not None else os.environ.get("WORKBENCH_HISTORY", "")
-    file = Path(given).expanduser() if str(given) else place.data_folder() / "history.sqlite"
+    file = Path(given).expanduser() if str(given) else data_folder() / "history.sqlite"
     return file / "history.sqlite" if file.is_dir() else file
 
 
@@ -292,11 +294,13 @@ def _times(file: Path, runs: list[int], contender: str | None) -> dict[int, list
     return found
 
 
-def _run(row: Any, times: list[Time]) -> Run:
+def _run(file: Path, row: Any, times: list[Time]) -> Run:
     number, began, machine, op, shape, dtype, out, cache, versions, device = row
-    sizes = tuple(json.loads(shape))
-    asked = (op, sizes, dtype, bool(out), cache)
-    return Run(number, began, machine, *asked, json.loads(versions), tuple(times), device)
+    try:
+        sizes, libraries = tuple(json.loads(shape)), dict(json.loads(versions))
+    except (TypeError, ValueError) as error:
+        raise HistoryError(store.damaged(file, f"run {number} cannot be read")) from error
+    return Run(number, began, machine, op, sizes, dtype, bool(out), cache, libraries, tuple(times), device)
 
 
 def _rescued(file: Path, digest: str, text: str) -> Path:

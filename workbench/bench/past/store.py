@@ -122,6 +122,8 @@ def _told(path: Path) -> Iterator[None]:
     """Say in our words what SQLite and the system find wrong with the file."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise HistoryError(damaged(path, "a text in it is none")) from error
     except OSError as error:
         raise HistoryError(
             f"The history's folder {path.parent} cannot be made: {error.strerror}. Name another file in "
@@ -134,11 +136,17 @@ def _told(path: Path) -> Iterator[None]:
                 f"The history {path} has been locked by another process for {PATIENCE:g} seconds. End that one, or "
                 "wait for it."
             ) from error
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise HistoryError(
-                f"The history {path} is damaged ({error}). It is left as it is: move it away and a new one is begun; "
-                f"`sqlite3 {path.name} .recover` gets out of it what can be read."
-            ) from error
+        # What is no text is found by Python, which gives no code.
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith("Could not decode"):
+            raise HistoryError(damaged(path, str(error))) from error
         raise HistoryError(
             f"The history {path} cannot be used: {error}. Name another file in WORKBENCH_HISTORY."
         ) from error
+
+
+def damaged(path: Path, why: str) -> str:
+    """Return the words for a history that cannot be read."""
+    return (
+        f"The history {path} is damaged ({why}). It is left as it is: move it away and a new one is begun; "
+        f"`sqlite3 {path.name} .recover` gets out of it what can be read."
+    )

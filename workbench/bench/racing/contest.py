@@ -140,7 +140,7 @@ def of_operation(
         fresh = far_values.rounding(fresh) if brain else fresh
         inputs = fresh(rng)
     elif callable(inputs):
-        fresh = inputs
+        fresh = partial(drawn, inputs)
         inputs = fresh(rng)
     if not isinstance(inputs, Mapping):
         raise InputError(f"The inputs of {op.name} go by name, as a dict; got {type(inputs).__name__}.")
@@ -219,6 +219,21 @@ def parse_shape(shape: Any) -> Shape:
     if not parsed or min(parsed) < 1 or any(str(size) != str(given) for size, given in zip(parsed, sizes, strict=True)):
         raise InputError(f"{shape!r} is no shape: give sizes of at least 1, such as 512x768 or (512, 768).")
     return parsed
+
+
+def drawn(inputs: Callable[[np.random.Generator], Any], rng: np.random.Generator) -> Any:
+    """Return what a user's ``inputs(rng)`` makes.
+
+    Raises
+    ------
+    workbench.errors.InputError
+        If it fails, with its reason.
+    """
+    try:
+        return inputs(rng)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"inputs(rng) is called with a numpy.random.Generator, and fails: {reason}") from error
 
 
 def _sample(op: Op, shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Inputs:

@@ -16,7 +16,7 @@ from workbench.errors import InputError, RaceError
 
 from . import far_values, tolerances
 from .check import leaves
-from .contest import Contest, described, first_array
+from .contest import Contest, described, drawn, first_array
 from .memory import own_copies, slots_of
 from .questions import Question
 
@@ -42,7 +42,7 @@ def of_functions(
         raise InputError(f"reference={trusted!r} is not among the functions: {', '.join(functions)}.")
 
     def made(rng: np.random.Generator) -> tuple[Inputs, Mapping[str, str]]:
-        found = _named(inputs(rng) if callable(inputs) else inputs)
+        found = _named(drawn(inputs, rng) if callable(inputs) else inputs)
         return (found, {}) if device is None else far_values.of_device(found)
 
     given, kinds = made(rng or np.random.default_rng(0))

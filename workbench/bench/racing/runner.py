@@ -114,14 +114,14 @@ class Runner:
         self._turn = turn
         try:
             self.entry = self.entry.rebind(turn.place.inputs, self._out(turn))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.failure("cannot be bound", error) from error
 
     def run(self, clock: Clock, tries: int = 1) -> None:
         """Add one sample, of so many tries at the most, and keep what its last call left."""
         try:
             self.seconds.append(self._sample(clock, tries))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if not self.course.stirs or self.course.contest.op is not None:
                 raise self.failure("fails while it is timed", error) from error
             self.course.steady(f"no last bits moved, since {self.name} then fails ({type(error).__name__})")
@@ -191,7 +191,7 @@ class Runner:
             on_device=OnDevice.of(self._beside, self._graph if isinstance(self._graph, str) else ""),
         )
 
-    def failure(self, what: str, error: Exception) -> RaceError:
+    def failure(self, what: str, error: BaseException) -> RaceError:
         """Return the error that says who failed, where and why."""
         reason = next(iter(str(error).splitlines()), "")
         return RaceError(f"{self.name} {what} on {self.course.contest.described}: {type(error).__name__}: {reason}")
@@ -269,5 +269,5 @@ class Runner:
             return self.guarded(step)
         except RaceError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # who ends the process ends the race for himself
             raise self.failure(what, error) from error

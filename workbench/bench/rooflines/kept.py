@@ -13,6 +13,7 @@ from typing import Any
 from workbench.bench.environment import environment
 from workbench.bench.place import machine
 from workbench.bench.process import work_in_child
+from workbench.folders import cache_folder
 
 from .ceilings import Ceilings
 
@@ -55,17 +56,6 @@ def ceilings(*, fresh: bool = False) -> Ceilings:
             found = found.or_higher(known)
         _write(path, {"version": _VERSION, "when": time.time(), **identity, "ceilings": found.to_dict()})
     return found
-
-
-def cache_folder() -> Path:
-    """Return this user's folder for what can be had again, by the platform's conventions; it need not be there yet.
-
-    ``~/.cache/fusion-workbench`` on Linux (or under ``XDG_CACHE_HOME``), ``~/Library/Caches`` on macOS,
-    ``AppData/Local`` on Windows.
-    """
-    from platformdirs import user_cache_path
-
-    return user_cache_path("fusion-workbench", appauthor=False)
 
 
 def _measured() -> Ceilings:

@@ -9,6 +9,7 @@ from workbench.bench.racing.clock import Clock
 from workbench.bench.racing.places import overlaps
 
 from .freshness import remembers
+from .leftovers import spares_itself
 from .shapes import special_case
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def examine(runner: Runner, clock: Clock, shot: Shot, windows: tuple[Window, ...
         _in_turns(runner, clock, shot, windows)
         or _lazy(runner, shot)
         or remembers(runner, clock)
+        or spares_itself(runner, clock)
         or special_case(runner, clock)
     )
 

@@ -6,6 +6,7 @@ inputs before either, so that the caches of the CPU are alike.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from workbench.bench.racing.questions import Question
 if TYPE_CHECKING:
     from workbench.bench.racing.runner import Runner
 
-_TRIES = 3
+TRIES = 3
 """Tries that must all say the same; an honest contender passes the first one almost always."""
 _LEAST_PAIRS, _MOST_PAIRS = 3, 25
 _PATIENCE = 0.03
@@ -33,7 +34,7 @@ def remembers(runner: Runner, clock: Clock) -> str:
     """Return in words that a contender is much slower on values that it has not seen; empty if it is not."""
     question = runner.course.contest.first
     try:
-        ratio = min(_slowdown(runner, clock, question) for _ in range(_TRIES)) if _tried(runner, clock) else 0.0
+        ratio = min(_slowdown(runner, clock, question) for _ in range(TRIES)) if _tried(runner, clock) else 0.0
     except Exception:  # it need not take values that we made up
         ratio = 0.0
     finally:
@@ -49,7 +50,7 @@ def _tried(runner: Runner, clock: Clock) -> bool:
 def _slowdown(runner: Runner, clock: Clock, question: Question) -> float:
     """Return how many times longer a call on unseen values takes; 0 where that is not clear."""
     course = runner.course
-    pairs = int(np.clip(_PATIENCE / 2 / max(runner.a_call, 1e-9), _LEAST_PAIRS, _MOST_PAIRS))
+    pairs = pairs_of(runner.a_call)
     times: dict[bool, list[float]] = {False: [], True: []}
     turn = course.plain(question)
     if not question.stir(course.rng, course.fixed, reach=_REACH):
@@ -65,7 +66,17 @@ def _slowdown(runner: Runner, clock: Clock, question: Question) -> float:
         times[unseen].append(clock.once(runner.entry)[0])
         if number == 2 and runner.a_call > _LONG and times[True][1] < _SLOWER / 1.5 * times[False][0]:
             return 0.0
-    new, old = np.asarray(times[True][1:]), np.asarray(times[False])  # the very first one wakes everything up
+    return times_as_long(times[True][1:], times[False])  # the very first one wakes everything up
+
+
+def pairs_of(a_call: float) -> int:
+    """Return how many pairs of calls a try may have, of which one takes so many seconds."""
+    return int(np.clip(_PATIENCE / 2 / max(a_call, 1e-9), _LEAST_PAIRS, _MOST_PAIRS))
+
+
+def times_as_long(some: Sequence[float], others: Sequence[float]) -> float:
+    """Return how many times longer some calls take than others; 0 where that is little, or not clear."""
+    new, old = np.asarray(some), np.asarray(others)
     ratio = float(np.median(new) / np.median(old))
     apart = np.percentile(new, 25) > 1.3 * np.percentile(old, 75) and np.median(new) - np.median(old) > 1e-6
     return ratio if ratio >= _SLOWER and apart else 0.0
