@@ -38,9 +38,6 @@ class Cell:
     def __getitem__(self, index: Any) -> Cell:
         return Cell(self.data[index], self.lane)
 
-    def __setitem__(self, index: Any, value: Cell) -> None:
-        self.lane.enqueue("copy", lambda: self.data.__setitem__(index, value.data))
-
     def get(self) -> np.ndarray[Any, Any]:
         """Return a copy, when the device has done all that was enqueued on its own stream."""
         self.lane.wait()
@@ -129,6 +126,9 @@ class Lane:
     def write(self, array: Cell, values: np.ndarray[Any, Any]) -> None:
         kept = values.copy()
         self.enqueue("write", lambda: np.copyto(array.data, kept))
+
+    def copy(self, array: Cell, other: Cell) -> None:
+        self.enqueue("copy", lambda: np.copyto(array.data, other.data))
 
     def record(self) -> Mark:
         mark = Mark()

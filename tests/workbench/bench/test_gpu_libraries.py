@@ -98,9 +98,7 @@ def test_liger_has_the_functions_that_race() -> None:
 
 @pytest.mark.skipif(bool(gpu()), reason="there is a GPU here")
 def test_without_a_gpu_there_is_no_race_on_one() -> None:
-    with pytest.raises(
-        InputError, match=r"no NVIDIA GPU here to race on \(torch: .* sees no GPU; cupy is not installed"
-    ):
+    with pytest.raises(InputError, match=r"no NVIDIA GPU here to race on \(torch.+; cupy.+\)"):
         wb.compare("softmax", device="cuda")
     with pytest.raises(InputError, match="device= is 'cpu' or 'cuda'; got 'tpu'"):
         wb.compare("softmax", device="tpu")

@@ -7,10 +7,10 @@ from typing import Any
 
 from fused_kernels.catalog import Inputs, Op
 
-from . import cupy
+from .cupy import bind
 from .entry import Entry, on_memory, takes_out
 
 
 def prepare(op: Op, inputs: Inputs, out: Any) -> Entry:
     """Return the entry."""
-    return on_memory(partial(cupy.bind, op.function), inputs, out if takes_out(op.function) else None)
+    return on_memory(partial(bind, op.function), inputs, out if takes_out(op.function) else None)

@@ -59,6 +59,9 @@ class Device(Protocol):
     def write(self, array: Any, values: Any) -> None:
         """Write the values of a NumPy array of the same shape into an array."""
 
+    def copy(self, array: Any, other: Any) -> None:
+        """Enqueue a copy of one array's values into another one of the same shape and dtype."""
+
     def record(self) -> Any:
         """Enqueue a mark, which takes the device's time when all before it is done."""
 

@@ -66,6 +66,10 @@ class TorchDevice:
         """Write values into a tensor."""
         array.copy_(self._torch.from_numpy(np.asarray(values)))
 
+    def copy(self, array: Any, other: Any) -> None:
+        """Enqueue a copy."""
+        array.copy_(other)
+
     def record(self) -> Any:
         """Enqueue an event."""
         event = self._torch.cuda.Event(enable_timing=True)

@@ -15,7 +15,7 @@ from .cheats.shot import Window
 from .cheats.tampering import Guard
 from .cold import Cold
 from .contest import Contest
-from .far_places import far_places
+from .far_places import STIRRED, far_places
 from .memory import size_of
 from .places import Place, places
 from .questions import Question, bent
@@ -73,7 +73,8 @@ class Course:
         # The clock of a device sees to its cache itself.
         self.cold = Cold(contest.first, slots) if cold and device is None else None
         self.fixed: frozenset[str] = frozenset()
-        self.stirs = not contest.kinds  # of a bfloat16 the last bit of what stands for it is no bit
+        # Of a bfloat16 the last bit of what stands for it is no bit.
+        self.stirs = device is None or (not contest.kinds and size_of(contest.inputs) <= STIRRED)
         self.notes: list[str] = []
         self.guard = Guard(contest.watched)
         self._rounds = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from .questions import Question
 
 ROOM = 2 << 30
 """Bytes that the places may take together; one is always made."""
+STIRRED = 16 << 20
+"""Bytes of inputs up to which they are stirred, which takes an upload; larger ones are the same in each round."""
+
+
+Masters = WeakKeyDictionary[Question, list[Any]]
 
 
 class FarPlace(Place):
@@ -31,10 +37,14 @@ class FarPlace(Place):
         The GPU.
     kinds
         By the name of an input, its dtype there, where NumPy has no such dtype.
+    masters
+        Copies on the device of questions that are not stirred, shared by the places of a race.
     """
 
-    def __init__(self, question: Question, slots: Slots, device: Device, kinds: Mapping[str, str]) -> None:
-        self._device = device
+    def __init__(
+        self, question: Question, slots: Slots, device: Device, kinds: Mapping[str, str], masters: Masters
+    ) -> None:
+        self._device, self._masters = device, masters
         self._arrays: list[Far] = []
         self.inputs = {name: mapped(value, self._putter(kinds.get(name))) for name, value in question.inputs.items()}
         self.out = self._buffers(slots, BRAIN if BRAIN in kinds.values() else None)
@@ -49,8 +59,15 @@ class FarPlace(Place):
     def renew(self, question: Question) -> None:
         """Write all of the question's values into the inputs, whatever was done to them."""
         self._holds = (question, question.version)
-        for array, values in self._pairs(question):
-            self._device.write(array.array, values)
+        if question.stirred:
+            for array, values in self._pairs(question):
+                self._device.write(array.array, values)
+            return
+        if question not in self._masters:
+            made = [self._device.put(values, array.name) for array, values in self._pairs(question)]
+            self._masters[question] = made
+        for array, master in zip(self._arrays, self._masters[question], strict=True):
+            self._device.copy(array.array, master)
 
     def intact(self, question: Question, rng: np.random.Generator, *, whole: bool = False) -> bool:
         """Tell whether the inputs are what was loaded: all of them, or random parts where they are large."""
@@ -87,7 +104,8 @@ class FarPlace(Place):
 
 def far_places(question: Question, slots: Slots, device: Device, kinds: Mapping[str, str]) -> list[Place]:
     """Return as many places as fit into :data:`ROOM`, at least one."""
-    first = FarPlace(question, slots, device, kinds)
+    masters: Masters = WeakKeyDictionary()
+    first = FarPlace(question, slots, device, kinds, masters)
     taken = first.nbytes + sum(buffer.nbytes for buffer in check.leaves(first.out))
     more = range(min(PLACES, ROOM // max(taken, 1)) - 1)
-    return [first, *(FarPlace(question, slots, device, kinds) for _ in more)]
+    return [first, *(FarPlace(question, slots, device, kinds, masters) for _ in more)]
