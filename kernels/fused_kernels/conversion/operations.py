@@ -59,12 +59,14 @@ def convert(
     ShapeError
         If ``out`` has another shape than the result.
     """
-    name, received = function.__name__, {**arrays, **(integers or {})}
+    name, integers = function.__name__, integers or {}
     check_number(name, out, results)
-    library = gpu_arrays.of((*received.values(), *each(out)))
+    library = gpu_arrays.of(arrays.values())
+    if library is None and (integers or out is not None):
+        library = gpu_arrays.of((*integers.values(), *each(out)))
     if library is not None:
-        check_needed(function, received)
-        return gpu.run(function, library, arrays, options, out, integers=integers or {})
+        return gpu.run(function, library, arrays, options, out, integers=integers)
+    received = {**arrays, **integers}
     if tensors.are_among(*received.values(), *each(out)):
         return tensors.call(function, received, options, out)
     check_needed(function, received)
@@ -72,7 +74,7 @@ def convert(
     common = result_dtype(name, given)
     check_dtypes(name, out, common)
     more = dict(options)
-    for key, value in (integers or {}).items():
+    for key, value in integers.items():
         whole = as_integers(name, key, value)
         kind = np.dtype(bool if whole is not None and whole.dtype.kind == "b" else np.int64)
         more[key] = taken(key, whole, kind, each(out), "contiguous")

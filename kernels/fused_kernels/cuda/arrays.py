@@ -10,7 +10,7 @@ import functools
 import sys
 from collections.abc import Callable, Hashable, Iterable
 from types import NoneType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,6 +18,24 @@ from fused_kernels.errors import DtypeError
 
 from .launch import Card, Launch
 from .views import View
+
+
+class Quick(NamedTuple):
+    """The quickest way to look at arrays.
+
+    Parameters
+    ----------
+    kind
+        Their class: those of another, derived from it say, are for `Library.view` to look at.
+    address
+        Where the first element of one lies.
+    facts
+        All that `Library.view` depends on but the address; what it raises is for that to say better.
+    """
+
+    kind: type
+    address: Callable[[Any], int]
+    facts: Callable[[Any], Hashable]
 
 
 class Library(Protocol):
@@ -31,17 +49,8 @@ class Library(Protocol):
     def view(self, operation: str, name: str, value: Any) -> View:
         """Describe an array; DtypeError for one that cannot be computed with."""
 
-    def kind(self) -> type:
-        """Return the class of arrays that `address` and `facts` take."""
-
-    def address(self, value: Any) -> int:
-        """Return where the first element of an array lies."""
-
-    def facts(self, value: Any) -> Hashable:
-        """Return all that `view` depends on but the address, in the quickest way.
-
-        What it raises means that the array is for `view` to look at.
-        """
+    def quick(self) -> Quick:
+        """Return the quickest way to look at an array."""
 
     def empty(self, shape: tuple[int, ...], dtype: str, device: int) -> Any:
         """Return a new array."""
@@ -121,19 +130,10 @@ class CuPy(_ByDriver):
         strides = tuple(step // size for step in value.strides)
         return View(value.data.ptr, value.dtype.name, value.shape, strides, value.device.id)
 
-    def kind(self) -> type:
-        """Return the class of arrays."""
-        found: type = _cupy().ndarray
-        return found
-
-    def address(self, value: Any) -> int:
-        """Return where the first element lies."""
-        found: int = value.data.ptr
-        return found
-
-    def facts(self, value: Any) -> Hashable:
-        """Return what else there is to know."""
-        return value.dtype, value.shape, value.strides, value.data.device_id
+    @functools.cache  # noqa: B019 (there is one)
+    def quick(self) -> Quick:
+        """Return the quickest way to look at an array."""
+        return Quick(_cupy().ndarray, lambda value: value.data.ptr, _facts_of_cupy)
 
     def empty(self, shape: tuple[int, ...], dtype: str, device: int) -> Any:
         """Return a new array."""
@@ -206,20 +206,11 @@ class Torch(_ByDriver):
             value.device.index,
         )
 
-    def kind(self) -> type:
-        """Return the class of tensors; those of subclasses may be anything."""
-        found: type = sys.modules["torch"].Tensor
-        return found
-
-    def address(self, value: Any) -> int:
-        """Return where the first element lies."""
-        found: int = value.data_ptr()
-        return found
-
-    def facts(self, value: Any) -> Hashable:
-        """Return what else there is to know; what is not strided has no strides, and raises."""
-        # A number below 0 as the device of a tensor on the CPU; complex tensors, which alone can be conj, are refused.
-        return value.dtype, value.shape, value.stride(), value.get_device(), value.requires_grad, value.is_neg()
+    @functools.cache  # noqa: B019 (there is one)
+    def quick(self) -> Quick:
+        """Return the quickest way to look at a tensor."""
+        tensor = sys.modules["torch"].Tensor
+        return Quick(tensor, tensor.data_ptr, _facts_of_torch)
 
     def empty(self, shape: tuple[int, ...], dtype: str, device: int) -> Any:
         """Return a new tensor."""
@@ -273,6 +264,16 @@ libraries += [Torch(), CuPy()]
 
 def _cupy() -> Any:
     return sys.modules["cupy"]
+
+
+def _facts_of_cupy(value: Any) -> Hashable:
+    return value.dtype, value.shape, value.strides, value.data.device_id
+
+
+def _facts_of_torch(value: Any) -> Hashable:
+    # A number below 0 as the device of a tensor on the CPU. What is not strided has no strides, and raises; complex
+    # tensors, which alone can be conj, are refused whatever else they are.
+    return value.dtype, value.shape, value.stride(), value.get_device(), value.requires_grad, value.is_neg()
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fused_kernels import trace
+from fused_kernels.conversion.arguments import check_needed
 from fused_kernels.errors import DtypeError, KernelError, ShapeError
 
 from . import ready
@@ -68,6 +69,7 @@ def run(
     known = ready.known(call) if call is not None and not trace.listeners else None
     if known is not None and call is not None:
         return _one_or_all(known.run(library, call.values, outs, (arrays, options)), out)
+    check_needed(function, {**arrays, **integers})
     name = function.__name__
     given = {key: value for key, value in {**arrays, **integers}.items() if value is not None}
     views = views_of(name, library, given, outs)

@@ -92,28 +92,26 @@ class Ready(NamedTuple):
         """
         if self.compute is not None:
             results = self.compute(library, *arguments)
-        elif self.direct:
-            results = outs
-            self._start(library, values, results)
         else:
-            del values[len(values) - len(outs) :]
-            results = tuple([library.empty(shape, self.dtype, self.device) for shape in self.shapes])
-            values += map(library.address, results)
-            self._start(library, values, results)
+            results = outs
+            if not self.direct:
+                del values[len(values) - len(outs) :]
+                results = tuple([library.empty(shape, self.dtype, self.device) for shape in self.shapes])
+                values += map(library.quick().address, results)
+            if self.fill is not None:
+                for result in results:
+                    library.fill(result, self.fill)
+            if self.launches:
+                self._start(library, values)
         if outs and not self.direct:
             for out, result in zip(outs, results, strict=True):
                 library.assign(out, result)
         return outs or results
 
-    def _start(self, library: Library, values: list[float], results: tuple[Any, ...]) -> None:
-        if self.fill is not None:
-            for result in results:
-                library.fill(result, self.fill)
-        if not self.launches:
-            return
+    def _start(self, library: Library, values: list[float]) -> None:
         # It may be anyone's as soon as the launches are queued: who comes next on this stream waits for them.
         work = library.empty((self.scratch,), "uint8", self.device) if self.scratch else None
-        values += (0 if work is None else library.address(work), 0)
+        values += (0 if work is None else library.quick().address(work), 0)
         stream = library.stream(self.device)
         for pack, start in self.launches:
             start(pack(values), stream)
@@ -127,7 +125,7 @@ def described(
     outs: tuple[Any, ...] = (),
 ) -> Description | None:
     """Describe a call; None for one that has to be looked at closer."""
-    kind, address, facts = library.kind(), library.address, library.facts
+    kind, address, facts = library.quick()
     key: list[Any] = [function, library]
     found: list[float] = []
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fused_kernels.cuda import launch
+from fused_kernels.cuda.arrays import Quick
 from fused_kernels.cuda.launch import Launch
 from fused_kernels.cuda.source import Kernel, program
 from fused_kernels.cuda.views import View
@@ -92,14 +93,8 @@ class Emulated:
         made.data.reshape(-1).view(np.uint8)[...] = 0xFF
         return made
 
-    def kind(self) -> type:
-        return Card
-
-    def address(self, value: Card) -> int:
-        return value.data.__array_interface__["data"][0]
-
-    def facts(self, value: Card) -> tuple:
-        return value.dtype, value.shape, value.data.strides
+    def quick(self) -> Quick:
+        return Quick(Card, _address, lambda value: (value.dtype, value.shape, value.data.strides))
 
     def contiguous(self, value: Card, dtype: str) -> Card:
         return Card(np.ascontiguousarray(value.data.astype(kind(dtype))))
@@ -160,6 +155,10 @@ class Emulated:
         return built(
             self._folder, source, ".so", "-shared", str(built(self._folder, EMULATOR, ".o", "-c", f"-I{HERE}"))
         )
+
+
+def _address(value: Card) -> int:
+    return value.data.__array_interface__["data"][0]
 
 
 EMULATOR = (HERE / "emulator.cpp").read_text()
