@@ -36,7 +36,7 @@ class Machine:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._libraries: list[ctypes.CDLL] = []
         self.driver = ctypes.CDLL(str(built(folder, (HERE / "driver.cpp").read_text(), ".so", "-shared")))
         self.driver.emulated_failure.restype = ctypes.c_char_p
@@ -51,8 +51,8 @@ class Machine:
             f"return emulated::run_together([](const void* a) {{ {ENTRY}(*(const {kernel.arguments}*)a); }},"
             " a, grid, block, resident); } }\n"
         )
-        emulator = built(self._folder, f"#define CONCURRENT\n{EMULATOR}", ".o", "-c", f"-I{HERE}")
-        made = str(built(self._folder, text, ".so", "-shared", str(emulator)))
+        emulator = built(self.folder, f"#define CONCURRENT\n{EMULATOR}", ".o", "-c", f"-I{HERE}")
+        made = str(built(self.folder, text, ".so", "-shared", str(emulator)))
         self._libraries.append(ctypes.CDLL(made))
         return made.encode() + b"\0"
 

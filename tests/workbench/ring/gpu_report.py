@@ -1,6 +1,7 @@
 """Round trips to the persistent kernel of a machine with an NVIDIA GPU; a part of ``make gpu``.
 
     python3 tests/workbench/ring/gpu_report.py
+    python3 tests/workbench/ring/gpu_report.py registers   # of each architecture; needs no GPU
 
 It needs NumPy, NVIDIA's driver and its compiler, NVRTC; no environment of ours. What it says is returned by `rows`.
 """
@@ -60,6 +61,23 @@ def table(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def registers() -> str:
+    """Return what the kernels need of a multiprocessor, as ptxas reports it."""
+    from fused_kernels.cuda.compile import ARCHITECTURES, ENTRY, compiled, usages
+    from fused_kernels.cuda.source import program
+    from workbench.ring.cuda.program import kernel
+
+    lines = [f"{'kernel':8}{'architecture':>14}{'registers':>11}{'shared':>8}{'spilled':>9}"]
+    for name, made in (("ring", kernel()), ("once", kernel("once(a);", "OnceArguments"))):
+        for architecture in ARCHITECTURES:
+            use = usages(compiled(program([made], [ENTRY]), architecture).log)[ENTRY]
+            lines.append(f"{name:8}{architecture:>14}{use.registers:11}{use.shared:8}{use.spilled:9}")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    print(choose("cuda").why)
-    print(table(rows()))
+    if sys.argv[1:] == ["registers"]:
+        print(registers())
+    else:
+        print(choose("cuda").why)
+        print(table(rows()))

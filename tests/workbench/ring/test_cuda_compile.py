@@ -36,9 +36,8 @@ def check(made: Kernel, architecture: str) -> None:
     assert usages(log)[ENTRY].registers * THREADS <= REGISTERS // 2, "another kernel has room beside it"
 
 
-@pytest.mark.parametrize("architecture", ["sm_75", "sm_120"])
-def test_it_compiles(architecture: str) -> None:
-    check(KERNELS["ring"], architecture)
+def test_it_compiles() -> None:
+    check(KERNELS["ring"], "sm_75")
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ DTYPES: dict[str, Any] = {
 ROUNDING = {"float32": 2e-6, "float64": 1e-14, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 READ_ONLY = np.ones(3)
 READ_ONLY.flags.writeable = False
-SHAPES = [(1,), (33,), (3, 5, 7), (257, 100), (1, 1), (4097, 3), (2, 66_001)]
+SHAPES = [(1,), (33,), (3, 5, 7), (37, 101), (1, 1), (130, 17), (1, 66_001)]
 
 
 @pytest.fixture
@@ -70,12 +70,11 @@ def payload(name: str, x: Any, y: Any) -> Any:
 def test_each_operation_is_right_and_says_so(cuda: wb.Runtime, on_card: type[Card], name: str, dtype: str) -> None:
     """From NumPy's arrays and from such on the card; the checksum is that of the result."""
     kernel, draw = cuda.launch(name), np.random.default_rng(0)
-    for shape in SHAPES:
+    for shape in SHAPES if dtype == "float32" else SHAPES[:-1]:
         x, y = (draw.standard_normal(shape).astype(DTYPES[dtype]) for _ in range(2))
         wide = TRUTHS[name](x.astype(np.float64), y.astype(np.float64))
         limit = ROUNDING[dtype] * (math.sqrt(x.size) * 4 if name == "dot" else 1)
-        small = x.size < CHUNK or dtype == "float32"
-        for given in (payload(name, x, y), payload(name, on_card(x), on_card(y, 1)))[: 1 + small]:
+        for given in (payload(name, x, y), payload(name, on_card(x), on_card(y, 1))):
             found = kernel.call(given)
             values = found.get() if isinstance(found, Card) else found
             assert np.shape(values) == np.shape(wide)
@@ -158,22 +157,22 @@ def test_what_does_not_fit_is_told_and_the_kernel_lives_on(
 
 def test_rows_are_kept_on_the_card(cuda: wb.Runtime, on_card: type[Card]) -> None:
     kernel, draw = cuda.launch("similarity_matrix"), np.random.default_rng(0)
-    rows = draw.standard_normal((150, 40)).astype(np.float32)
+    rows = draw.standard_normal((75, 16)).astype(np.float32)
     end = 0
-    for count in (1, 3, 60, 1, 85):
+    for count in (1, 3, 40, 1, 30):
         new = rows[end : end + count]
         end += count
         found = kernel.call(on_card(new) if count == 3 else new[0] if count == 1 else new)
         values = found.get() if isinstance(found, Card) else found
         assert np.allclose(values, wb.ring.similarity_matrix(new, rows[:end]), atol=1e-5), "all that came before"
     with pytest.raises(InputError, match="rows of float32 and got float64"):
-        kernel.call(np.ones((2, 40)))
+        kernel.call(np.ones((2, 16)))
     kernel.deactivate()
     kernel.activate()
-    assert kernel.call(rows[:2]).shape == (2, 152), "a rest does not forget"
-    with pytest.raises(InputError, match="rows of 40 numbers and got 41"):
-        kernel.call(np.ones((2, 41), np.float32))
-    assert kernel.call("clear") == 152
+    assert kernel.call(rows[:2]).shape == (2, 77), "a rest does not forget"
+    with pytest.raises(InputError, match="rows of 16 numbers and got 17"):
+        kernel.call(np.ones((2, 17), np.float32))
+    assert kernel.call("clear") == 77
     assert kernel.call(np.eye(3)).tolist() == np.eye(3).tolist()
     other = cuda.launch("other", handler="similarity_matrix")
     assert other.call(np.eye(2)).shape == (2, 2), "each has its own"

@@ -49,9 +49,13 @@ def pinned(size: int) -> Pinned:
     return Pinned(host.value, device.value, size, view, view.cast("Q"))
 
 
-def free_pinned(memory: Pinned) -> None:
-    """Give memory of the host back, which nobody may touch any more."""
-    driver.check(driver.driver_library().cuMemFreeHost(ctypes.c_void_p(memory.host)))
+def free(what: Pinned | int) -> None:
+    """Give memory back, of the host or of the device; nobody may touch it any more."""
+    library = driver.driver_library()
+    if isinstance(what, Pinned):
+        driver.check(library.cuMemFreeHost(ctypes.c_void_p(what.host)))
+    else:
+        driver.check(library.cuMemFree_v2(ctypes.c_uint64(what)))
 
 
 def zeros(size: int) -> int:
@@ -67,11 +71,6 @@ def empty(size: int) -> int:
     found = ctypes.c_uint64()
     driver.check(driver.driver_library().cuMemAlloc_v2(ctypes.byref(found), ctypes.c_size_t(size)))
     return found.value
-
-
-def free(address: int) -> None:
-    """Give memory on the device back."""
-    driver.check(driver.driver_library().cuMemFree_v2(ctypes.c_uint64(address)))
 
 
 def copy(to: int, source: int, size: int) -> None:

@@ -81,8 +81,7 @@ class Places:
         """Give the pinned memory back."""
         pinned, self._pinned = self._pinned, None
         if pinned is not None:
-            with self.program.quiet():
-                memory.free_pinned(pinned)
+            self.program.free(pinned)
 
     def _on_card(self, name: str, asked: Asked, library: Any) -> Placed:
         device = self.program.device
@@ -143,12 +142,8 @@ class Places:
 
     def _room(self, size: int) -> memory.Pinned:
         if self._pinned is None or self._pinned.size < size:
-            # To give out such memory may wait for the whole device, so the kernel leaves it first.
-            with self.program.quiet():
-                if self._pinned is not None:
-                    memory.free_pinned(self._pinned)
-                    self._pinned = None
-                self._pinned = memory.pinned(max(1 << 16, 1 << (size - 1).bit_length()))
+            self.close()
+            self._pinned = self.program.pinned(max(1 << 16, 1 << (size - 1).bit_length()))
         return self._pinned
 
 

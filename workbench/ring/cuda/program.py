@@ -9,10 +9,10 @@ import struct
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fused_kernels.cuda import driver
 from fused_kernels.cuda.launch import Launch
@@ -55,6 +55,9 @@ _LOOK = 0.05
 """Seconds after which the driver is asked whether all is well."""
 
 
+_Lent = TypeVar("_Lent", memory.Pinned, int)
+
+
 class DeviceLost(BaseException):
     """The driver reports an error of the device, after which no kernel can run: a death, as a SystemExit is one."""
 
@@ -67,14 +70,13 @@ def kernel(body: str = "ring(a);", arguments: str = "RingArguments") -> Kernel:
     return Kernel('#include "common.cuh"\n' + "".join(parts), body, arguments, THREADS)
 
 
-class _Memory(NamedTuple):
+class _Made(NamedTuple):
     """What a program has of the driver, to be given back."""
 
     page: memory.Pinned
-    commands: memory.Pinned
-    replies: memory.Pinned
-    card: int
     stream: int
+    lent: list[memory.Pinned | int]
+    """All memory but the page."""
 
 
 class Program:
@@ -116,19 +118,18 @@ class Program:
         self._free, self._taken = list(range(RINGS))[::-1], 0
         with driver.current(device):
             places = RINGS * capacity * WORD
-            made = _Memory(
-                memory.pinned(PAGE),
-                memory.pinned(places * COMMAND_WORDS),
-                memory.pinned(places * REPLY_WORDS),
-                memory.zeros(CARD),
-                memory.stream(),
-            )
-        self._page, self._stream = made.page.words, made.stream
-        self.commands, self.replies = made.commands, made.replies
-        self._addresses = (made.page.device, made.commands.device, made.replies.device, made.card)
+            page, card = memory.pinned(PAGE), memory.zeros(CARD)
+            self.commands, self.replies = memory.pinned(places * COMMAND_WORDS), memory.pinned(places * REPLY_WORDS)
+            self._page, self._stream = page.words, memory.stream()
+        self._lent: list[memory.Pinned | int] = [self.commands, self.replies, card]
+        self._addresses = (page.device, self.commands.device, self.replies.device, card)
         self._times = [round(seconds * 1e9) for seconds in (linger if self.persistent else 0.0, lease)]
         self._start = driver.starter(Launch(kernel(), grid or facts.multiprocessors, threads or THREADS, ()), device)
+        made = _Made(page, self._stream, self._lent)
         self.close = weakref.finalize(self, _give_back, device, made, self._process)
+        # At the interpreter's end a thread may still wait for a reply; the kernel leaves by itself, and the driver then
+        # takes all memory back.
+        self.close.atexit = False
 
     @property
     def resident(self) -> bool:
@@ -212,6 +213,27 @@ class Program:
             finally:
                 self._page[STOP] = 0
 
+    def pinned(self, size: int) -> memory.Pinned:
+        """Return new memory of the host, which is given back with the program at the latest."""
+        return self._lend(memory.pinned, size)
+
+    def empty(self, size: int) -> int:
+        """Return the address of new memory on the device, which is given back with the program at the latest."""
+        return self._lend(memory.empty, size)
+
+    def free(self, what: memory.Pinned | int) -> None:
+        """Give memory back that this program gave out."""
+        with self.quiet():
+            self._lent.remove(what)
+            memory.free(what)
+
+    def _lend(self, make: Callable[[int], _Lent], size: int) -> _Lent:
+        # To give out memory may wait for the whole device, so the kernel leaves it first.
+        with self.quiet():
+            found = make(size)
+            self._lent.append(found)
+            return found
+
     def wait(self, words: memoryview[int], at: int, number: int, seconds: float | None, *, start: bool) -> bool:
         """Wait until the GPU has written a number into a word, and tell whether that was in time."""
         if start and words[at] != number:
@@ -254,14 +276,13 @@ class Program:
             raise DeviceLost(str(error)) from error
 
 
-def _give_back(device: int, made: _Memory, process: int) -> None:
-    """Let the kernel leave, and give its memory back; at the interpreter's end too, but not in a forked child."""
+def _give_back(device: int, made: _Made, process: int) -> None:
+    """Let the kernel leave, and give its memory back; not in a forked child, which does not have it."""
     if process != os.getpid():
         return
     made.page.words[STOP] = 1
     with contextlib.suppress(KernelError), driver.current(device):  # or the device is lost, and all that was on it
         memory.settle(made.stream)
-        for pinned in (made.page, made.commands, made.replies):
-            memory.free_pinned(pinned)
-        memory.free(made.card)
+        for what in (made.page, *made.lent):
+            memory.free(what)
         memory.end_stream(made.stream)

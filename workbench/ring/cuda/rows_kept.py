@@ -75,8 +75,7 @@ class SimilarityBody(RingBody):
         store, self._store = self._store, 0
         self._room = self._kept = 0
         if store:
-            with self.places.program.quiet():
-                memory.free(store)
+            self.places.program.free(store)
         super().close()
 
     def _clear(self) -> int:
@@ -115,11 +114,13 @@ class SimilarityBody(RingBody):
             return
         size = np.dtype(dtype).itemsize
         room = max(64, rows, 2 * self._room if same else 0)
-        with self.places.program.quiet():
-            store = memory.empty(room * (width + 1) * size)
+        program = self.places.program
+        with program.quiet():
+            store = program.empty(room * (width + 1) * size)
             if self._store:
                 if self._kept:  # the rows, and behind all that have room, their lengths
+                    ends = (room * width * size, self._room * width * size)
                     memory.copy(store, self._store, self._kept * width * size)
-                    memory.copy(store + room * width * size, self._store + self._room * width * size, self._kept * size)
-                memory.free(self._store)
+                    memory.copy(store + ends[0], self._store + ends[1], self._kept * size)
+                program.free(self._store)
             self._store, self._room, self._width, self._dtype = store, room, width, dtype
