@@ -16,10 +16,10 @@ import numpy as np
 
 _LIBRARIES = (
     *("numpy", "numba", "llvmlite", "torch", "onnxruntime", "onnxruntime-gpu", "jax", "jaxlib", "numexpr"),
-    *("polyglot-bridge", "fusion-workbench"),
+    *("polyglot-bridge", "fusion-workbench", "cupy-cuda12x", "cupy-cuda13x", "triton", "liger-kernel"),
 )
 _SETTINGS = re.compile(
-    "(OPENBLAS|GOTO|BLIS|MKL|VECLIB|OMP|KMP|GOMP|ATEN|TORCHINDUCTOR|NUMBA|TBB|NUMEXPR|JAX|XLA|ORT|MALLOC)_|LD_PRELOAD$"
+    "(OPENBLAS|GOTO|BLIS|MKL|VECLIB|OMP|KMP|GOMP|ATEN|TORCHINDUCTOR|NUMBA|TBB|NUMEXPR|JAX|XLA|ORT|MALLOC|CUDA|CUBLAS|CUPY|TRITON)_|LD_PRELOAD$"
 )
 """Variables that change how fast a library is: its threads, and the instructions that it picks."""
 

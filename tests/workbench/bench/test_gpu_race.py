@@ -226,3 +226,14 @@ def test_bfloat16_numbers_are_those_that_others_round_to(values: np.ndarray) -> 
     with np.errstate(over="ignore", invalid="ignore"):
         expected = values.astype(ml_dtypes.bfloat16).astype(np.float32)
     np.testing.assert_array_equal(rounded(values), expected)
+
+
+def test_numbers_of_bfloat16_stay_what_they_are(lane: Lane) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    narrow = x.astype(ml_dtypes.bfloat16)
+    double = kernel(lambda x: x + x)
+    race = wb.compare({"mine": double}, inputs=(narrow,), device=lane, rounds=2)
+    assert (race.dtype, race["mine"].right) == ("bfloat16", True)
+    assert "the same values in each round" in race.conditions["checks"]
+    drawn = wb.compare({"mine": double}, inputs=lambda rng: (lane.put(narrow),), device=lane, rounds=2)
+    assert (drawn.dtype, drawn["mine"].right) == ("bfloat16", True)

@@ -149,6 +149,7 @@ def of_operation(
     if not sampled:
         if device is not None:
             inputs, kinds = far_values.of_device(inputs)
+            fresh = fresh and far_values.of_device_each(fresh)
         shape, kind = first_array(inputs)
         brain = bool(kinds)
     elif brain:

@@ -50,15 +50,20 @@ def of_device(inputs: Mapping[str, Any]) -> tuple[Inputs, dict[str, str]]:
             return array.fetch()
         if hasattr(value, "detach"):  # a tensor on the CPU
             value = value.detach()
-            return value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
-        return value
+            return value.float().numpy() if is_bfloat16(value.dtype) else value.numpy()
+        return value.astype(np.float32) if isinstance(value, np.ndarray) and is_bfloat16(value.dtype) else value
 
     taken = {}
     for name, value in inputs.items():
-        if str(getattr(value, "dtype", "")).endswith(BRAIN):
+        if is_bfloat16(getattr(value, "dtype", None)):
             kinds[name] = BRAIN
         taken[name] = mapped(value, near)
     return taken, kinds
+
+
+def of_device_each(fresh: Callable[[np.random.Generator], Inputs]) -> Callable[[np.random.Generator], Inputs]:
+    """Return what makes the same inputs, as :func:`of_device` has them."""
+    return lambda rng: of_device(fresh(rng))[0]
 
 
 def through(device: Device, function: Callable[..., Any], kinds: Mapping[str, str]) -> Callable[..., Any]:

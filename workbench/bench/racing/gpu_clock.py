@@ -122,7 +122,7 @@ class GpuClock(Clock):
         with entry.around(), _no_collection():
             host, warm = 0.0, 0.0
             while warm < WARM_UP:
-                host, seconds, _ = self._batch(entry, calls, hold=0.0)
+                host, seconds, _ = self._batch(entry, calls, hold=0.0, cold=self._cold)
                 warm += max(host, seconds, 1e-6)
             hold = _MORE_THAN_NEEDED * host + _AT_LEAST
             for again in range(_TRIES):

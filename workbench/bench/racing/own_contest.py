@@ -17,6 +17,7 @@ from workbench.errors import InputError, RaceError
 from . import far_values, tolerances
 from .check import leaves
 from .contest import Contest, described, drawn, first_array
+from .far import BRAIN
 from .memory import own_copies, slots_of
 from .questions import Question
 
@@ -76,7 +77,7 @@ def of_functions(
         name="custom",
         op=None,
         shape=shape,
-        dtype=kind.name,
+        dtype=BRAIN if kinds else kind.name,
         first=first,
         truth_from=trusted if truth is None else f"{trusted} in float64",
         truth_seconds=time.perf_counter() - begin,
