@@ -66,6 +66,7 @@ class Machine:
         while self.busy:
             time.sleep(0.001)
         self._tell("emulated_crash", 0)
+        self.lose()
 
     def _tell(self, word: str, value: int) -> None:
         for library in self._libraries:

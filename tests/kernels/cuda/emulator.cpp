@@ -65,8 +65,11 @@ void fail(const std::string& message) {
 
 #ifdef CONCURRENT
 void check_crash() {
-    if (__atomic_load_n(&emulated_crash, __ATOMIC_RELAXED)) fail("a crash that a test asked for");
+    if (__atomic_load_n(&emulated_crash, __ATOMIC_RELAXED)) fail("a crash, of another block or as a test asked for");
 }
+void crash(bool crashed) { __atomic_store_n(&emulated_crash, crashed, __ATOMIC_RELAXED); }
+#else
+void crash(bool) {}
 #endif
 
 void main_of_fibre() {
@@ -200,12 +203,14 @@ const char* run_together(void (*what)(const void*), const void* with, unsigned g
                 for (unsigned i = 0; i < block; i++) turns[i] = index % 2 ? block - 1 - i : i;
                 if (const char* failed = run_block(turns)) {
                     std::lock_guard<std::mutex> guard(telling);
-                    *told = failed;
+                    if (told->empty()) *told = failed;
+                    crash(true);  // as a fault of one ends all
                 }
             }
         });
     }
     for (std::thread& each : machine) each.join();
+    crash(false);
     return wrong.empty() ? nullptr : wrong.c_str();
 }
 

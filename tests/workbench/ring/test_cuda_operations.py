@@ -15,6 +15,7 @@ from fused_kernels.cuda import arrays
 from workbench.errors import InputError
 from workbench.ring.cuda.layout import Command, Operation, checksum
 from workbench.ring.cuda.plans import CHUNK, PARTS, PLANS, softmax
+from workbench.ring.cuda.ring import Ring
 
 from ...kernels.cuda.conftest import Card, Emulated  # noqa: TID252
 from ...kernels.cuda.emulated_driver import Machine  # noqa: TID252
@@ -179,6 +180,32 @@ def test_rows_are_kept_on_the_card(cuda: wb.Runtime, on_card: type[Card]) -> Non
     kernel.terminate()
     again = cuda.launch("similarity_matrix")
     assert again.call(np.eye(2)).shape == (2, 2), "in the ring of the one before"
+
+
+def test_a_key_pressed_while_the_gpu_works(cuda: wb.Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message is still answered; its rows are counted, and its memory is not used again before that."""
+    similar, scale = cuda.launch("similarity_matrix"), cuda.launch("scale")
+    similar.call(np.eye(3))
+    scale.call((np.ones(3), 1.0))
+    take, presses = Ring.take, [True]
+
+    def interrupted(ring: Ring, seconds: float | None = None) -> Any:
+        if presses and presses.pop():
+            raise KeyboardInterrupt
+        return take(ring, seconds)
+
+    monkeypatch.setattr(Ring, "take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        similar.call(np.eye(3))
+    assert similar.call(np.eye(3)).shape == (3, 9)
+    presses.append(True)
+    with pytest.raises(KeyboardInterrupt):
+        similar.call("clear")
+    assert similar.call(np.eye(3)).shape == (3, 3)
+    presses.append(True)
+    with pytest.raises(KeyboardInterrupt):
+        scale.call((np.ones(3), 2.0))
+    assert scale.call((np.ones(3), 3.0)).tolist() == [3, 3, 3]
 
 
 @pytest.mark.parametrize(
