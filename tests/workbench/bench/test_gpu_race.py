@@ -126,7 +126,7 @@ def test_inputs_that_lie_there_already_and_new_ones_for_each_round(lane: Lane) -
         rounds=3,
     )
     assert (drawn.dtype, drawn["steps"].right) == ("float64", True)
-    assert "3 sets of values in turn" in drawn.conditions["checks"]
+    assert "results on other values after the race" in drawn.conditions["checks"]
 
 
 @caught("returns before its work is done")
