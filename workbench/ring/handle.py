@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Hashable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from workbench.errors import InputError
 from workbench.text import did_you_mean
@@ -264,6 +264,12 @@ class KernelHandle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aterminate(drain=error is None)
+
+    def __reduce__(self) -> NoReturn:
+        raise InputError(
+            f"Kernel {self.name!r} cannot be pickled or copied, since it has a thread and a state. Launch one where it is "
+            "needed."
+        )
 
     def __repr__(self) -> str:
         return repr(self.status)

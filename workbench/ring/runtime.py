@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from workbench.errors import ClosedError, InputError
 from workbench.text import did_you_mean
@@ -19,7 +19,7 @@ from .dead_letters import DeadLetter
 from .handle import KernelHandle
 from .kernel import Kernel
 from .metrics import KernelStatus, RuntimeStatus
-from .network import Network
+from .network import Network, callers
 from .options import LaunchOptions
 from .states import State
 from .steps import checked
@@ -167,7 +167,8 @@ class Runtime:
         for kernel in kernels:
             kernel.close_doors()
         while drain and time.perf_counter() < deadline:
-            waits = [kernel for kernel in kernels if not kernel.inside()]
+            inside = callers()
+            waits = [kernel for kernel in kernels if kernel not in inside]
             drained = [kernel.drain(deadline) for kernel in waits]
             # One that was drained may have got messages of another meanwhile, from which they went on.
             if all(drained) and not any(kernel.state is State.ACTIVE and kernel.loaded for kernel in waits):
@@ -196,6 +197,12 @@ class Runtime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.ashutdown(drain=error is None)
+
+    def __reduce__(self) -> NoReturn:
+        raise InputError(
+            "A runtime cannot be pickled or copied, since its kernels have threads and state. Make one where it is "
+            "needed: a forked process has it, with empty queues and new states."
+        )
 
     def __repr__(self) -> str:
         return repr(self.status)

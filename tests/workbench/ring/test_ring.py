@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 import time
 from collections import Counter
@@ -270,3 +272,10 @@ def test_backends(runtime: wb.Runtime) -> None:
     with pytest.raises(InputError, match="Did you mean 'cuda'"):
         wb.Runtime(backend="cudo")
     assert wb.Runtime(backend="cpu").why == "it was asked for"
+
+
+def test_what_cannot_be_pickled_says_what_to_do(runtime: wb.Runtime) -> None:
+    for value in (runtime, runtime.launch("same", handler=same)):
+        for copies in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(InputError, match=r"cannot be pickled or copied, since .* where it is needed"):
+                copies(value)
