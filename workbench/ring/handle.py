@@ -267,8 +267,8 @@ class KernelHandle:
 
     def __reduce__(self) -> NoReturn:
         raise InputError(
-            f"Kernel {self.name!r} cannot be pickled or copied, since it has a thread and a state. Launch one where it is "
-            "needed."
+            f"Kernel {self.name!r} cannot be pickled or copied, since it has a thread and a state. Launch one "
+            "where it is needed."
         )
 
     def __repr__(self) -> str:
