@@ -6,6 +6,7 @@ on the device of the arguments and for the stream that is current there.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable, Hashable, Iterable
@@ -69,6 +70,9 @@ class Library(Protocol):
 
     def matmul(self, a: Any, b: Any) -> Any:
         """Return ``a @ b`` by the library's own product of matrices."""
+
+    def product(self, a: Any, b: Any) -> Any:
+        """Return ``a @ b`` of an array and a matrix before it is rounded to 16 bits, if the library can, in float32."""
 
     def linear(self, x: Any, weight: Any, bias: Any, activation: str | None) -> Any:
         """Return ``activation(x @ weight + bias)`` if the library has it as one call; else None."""
@@ -168,6 +172,10 @@ class CuPy(_ByDriver):
         with a.device:
             return _cupy().matmul(a, b)
 
+    def product(self, a: Any, b: Any) -> Any:
+        """Return ``a @ b``, rounded: CuPy has no product of one dtype in another."""
+        return self.matmul(a, b)
+
     def linear(self, x: Any, weight: Any, bias: Any, activation: str | None) -> Any:
         """Return None: CuPy has no product with an epilogue."""
 
@@ -237,6 +245,16 @@ class Torch(_ByDriver):
     def matmul(self, a: Any, b: Any) -> Any:
         """Return ``a @ b``, by cuBLAS."""
         return sys.modules["torch"].matmul(a, b)
+
+    def product(self, a: Any, b: Any) -> Any:
+        """Return ``a @ b``, in float32 from torch 2.8 on."""
+        torch = sys.modules["torch"]
+        if a.dtype.itemsize == 2:
+            rows = a.reshape(-1, a.shape[-1])
+            # An older torch does not know the argument, and GPUs of some architectures not the product.
+            with contextlib.suppress(TypeError, RuntimeError):
+                return torch.mm(rows, b, out_dtype=torch.float32).reshape(*a.shape[:-1], b.shape[-1])
+        return torch.matmul(a, b)
 
     def linear(self, x: Any, weight: Any, bias: Any, activation: str | None) -> Any:
         """Return a layer by cuBLASLt, whose epilogues are the bias, relu and the tanh approximation of gelu."""

@@ -74,7 +74,7 @@ def run(operation: Any, library: Library, received: Mapping[str, Any], out: Any)
     )
     shape = _shape(name, views)
     check_outs(name, () if target is None else (target,), common, (shape,))
-    direct = target is not None and target.dtype == common
+    direct = target is not None and _writes(common, target.dtype)
     direct = direct and not any(view.meets(target) and not view.lies_over(target) for view in views.values())  # type: ignore[arg-type]
     device = next(iter(views.values())).device if views else target.device if target else 0
     written = target if direct else None
@@ -123,10 +123,11 @@ def _planned(
         Operand(key, views[key].dtype, named[key]) if key in views else Operand(key, None, ()) for key in received
     ]
     addresses = [0 if target is None else target.address, *(view.address for view in views.values())]
-    sizes = [itemsize(common), *(itemsize(view.dtype) for view in views.values())]
+    kinds = (common, common if target is None else target.dtype)
+    sizes = [itemsize(kinds[1]), *(itemsize(view.dtype) for view in views.values())]
     vector = _vector(lengths, steps, addresses, sizes)
     total = math.prod(lengths[:-1]) * -(-lengths[-1] // vector)
-    kernel = _kernel(formula, operands, common, lengths, vector, small=total < _SMALL)
+    kernel = _kernel(formula, operands, kinds, lengths, vector, small=total < _SMALL)
     grid = grid_of(-(-total // _THREADS), card.blocks(_THREADS))
     inner = [*lengths[:-1], lengths[-1] // vector] if len(lengths) > 1 else lengths
     changing = [NUMBER + operand.name if operand.dtype is None else operand.name for operand in operands]
@@ -139,9 +140,19 @@ def _planned(
 
 
 def _kernel(
-    formula: Translation, operands: Sequence[Operand], common: str, lengths: Sequence[int], vector: int, *, small: bool
+    formula: Translation,
+    operands: Sequence[Operand],
+    kinds: tuple[str, str],
+    lengths: Sequence[int],
+    vector: int,
+    *,
+    small: bool,
 ) -> Kernel:
-    """Write the kernel for operands of these dtypes: each thread takes ``vector`` elements along the last axis."""
+    """Write the kernel for operands of these dtypes: each thread takes ``vector`` elements along the last axis.
+
+    ``kinds`` are the dtypes of the result and of what it is written to.
+    """
+    common, written = kinds
     axes = len(lengths)
     fields, step_fields = ["void* out;"], []
     reads, values, singles = [], [], []
@@ -166,7 +177,7 @@ def _kernel(
     rest = f"""
         if (to + {vector} > a.length[0]) {{
             for (i64 at = to; at < a.length[0]; at++)
-                narrow(A({formula.name}<A>({", ".join(singles)})), (({TYPES[common]}*)a.out)[at]);
+                narrow(A({formula.name}<A>({", ".join(singles)})), (({TYPES[written]}*)a.out)[at]);
             continue;
         }}"""
     source = f"""#include "elementwise.cuh"
@@ -189,11 +200,11 @@ __device__ inline void elements(const Elements& a) {{
         A found[{vector}];
 #pragma unroll
         for (int i = 0; i < {vector}; i++) found[i] = {formula.name}<A>({", ".join(values)});
-        store<{vector}>(({TYPES[common]}*)a.out + to, found);
+        store<{vector}>(({TYPES[written]}*)a.out + to, found);
     }}
 }}
 """
-    return Kernel(source, "elements(a);", "Elements", _THREADS, itemsize(common) == 2)
+    return Kernel(source, "elements(a);", "Elements", _THREADS, itemsize(written) == 2)
 
 
 def _vector(
@@ -238,6 +249,13 @@ def _broadcast(view: View, shape: tuple[int, ...]) -> tuple[int, ...]:
     missing = len(shape) - len(view.shape)
     own = (0 if length == 1 else step for length, step in zip(view.shape, view.strides, strict=True))
     return (0,) * missing + tuple(own)
+
+
+def _writes(common: str, written: str) -> bool:
+    """Whether a kernel can write results of a dtype as another: rounded once from what they are computed in."""
+    if itemsize(written) > itemsize(common):  # whose digits are those of the narrower
+        return False
+    return common == written or (computed_in(common) == computed_in(written) == "float" and common == "float32")
 
 
 def _is_number(value: Any) -> bool:

@@ -112,6 +112,10 @@ class Emulated:
         wide = np.float64 if a.dtype == np.float64 else np.float32
         return Card(np.asarray(np.matmul(a.data.astype(wide), b.data.astype(wide)).astype(a.dtype)))
 
+    def product(self, a: Card, b: Card) -> Card:
+        wide = a.dtype if a.dtype.itemsize > 2 else np.float32
+        return Card(np.matmul(a.data.astype(wide), b.data.astype(wide)))
+
     def linear(self, x: Card, weight: Card, bias: Card, activation: str | None) -> None:
         return None
 

@@ -91,9 +91,18 @@ def test_a_result_may_be_an_input_but_not_beside_one(card, on_card) -> None:
     memory = on_card(x)
     fk.scale(memory[:-1], 2, out=memory[1:])
     np.testing.assert_array_equal(memory.get()[1:], x[:-1] * 2)
-    half = on_card(np.zeros(100, np.float16))
-    fk.scale(on_card(x), 2, out=half)
-    np.testing.assert_array_equal(half.get(), (x * 2).astype(np.float16))
+    for narrow in ("float16", "bfloat16"):
+        half = on_card(np.zeros(100, kind(narrow)))
+        fk.scale(on_card(x), 2.1, out=half)
+        np.testing.assert_array_equal(half.get(), (x * np.float32(2.1)).astype(kind(narrow)))
+        assert not any("copied" in note for note in fk.explain("scale", on_card(x), 2.1, out=half).notes)
+    for inputs, out in (
+        (x.astype(np.float16), np.zeros(100, np.float32)),
+        (x.astype(np.float64), np.zeros(100, np.float32)),
+    ):
+        target = on_card(out)
+        fk.scale(on_card(inputs), 2.1, out=target)
+        np.testing.assert_array_equal(target.get(), fk.scale(on_card(inputs), 2.1).get().astype(np.float32))
 
 
 OFFSET = 0.25

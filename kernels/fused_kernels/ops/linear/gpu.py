@@ -24,12 +24,14 @@ def compute(library: Library, arrays: Mapping[str, Any], options: Mapping[str, A
     fused = library.linear(x, weight, bias, activation)
     if fused is not None:
         return (fused,)
-    product = library.matmul(x, weight)
-    if bias is not None:
-        elements.run(_BIASED[activation], library, {"x": product, "bias": bias}, product)
-    elif activation is not None:
-        elements.run(_PLAIN[activation], library, {"x": product}, product)
-    return (product,)
+    if bias is None and activation is None:
+        return (library.matmul(x, weight),)
+    product = library.product(x, weight)
+    formula, given = (_PLAIN, {"x": product}) if bias is None else (_BIASED, {"x": product, "bias": bias})
+    view = library.view("linear", "x", x)
+    narrow = library.view("linear", "x", product).dtype != view.dtype
+    out = library.empty((*view.shape[:-1], weight.shape[-1]), view.dtype, view.device) if narrow else product
+    return (elements.run(formula[activation], library, given, out),)
 
 
 def _biased(name: str | None) -> Callable[..., Any]:
