@@ -7,7 +7,7 @@ import pytest
 
 import fused_kernels as fk
 
-from .cases import DTYPES, assert_right, kind, on, sample
+from .cases import DTYPES, assert_right, kind, on, sample, variants
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -21,6 +21,9 @@ def test_sums_over_any_axes(card, on_card, dtype: str) -> None:
             ((300, 33), -1),
             ((2, 20_000), 1),
             ((40, 50), 0),
+            ((40, 64), 0),
+            ((9000, 8), 0),
+            ((9001, 3), 0),
             ((3, 30, 6), 1),
             ((4, 5, 6, 7), (0, 2)),
             ((4, 5, 6), (1, 2)),
@@ -35,7 +38,22 @@ def test_sums_over_any_axes(card, on_card, dtype: str) -> None:
         values = on(on_card, inputs)
         assert_right("sum_of_squares", inputs, fk.sum_of_squares(**values, axis=axis), dtype, axis=axis)
         forms.add(fk.explain("sum_of_squares", **values, axis=axis).form)
-    assert forms == {"rows", "several blocks", "columns", "strided"}
+    assert forms == {"rows", "several blocks", "columns", "shared columns", "strided"}
+    assert {launch.kernel for launch in card.started} == set(variants("sum_of_squares", dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_begin_anywhere_and_pass_on_what_is_not_finite(card, on_card, dtype: str) -> None:
+    for n in (1, 3, 15, 16, 17, 100, 1001, 20_003):
+        for offset in (0, 1, 3):
+            inputs = sample("sum_of_squares", (n,), dtype, scale=0.3)
+            found = fk.sum_of_squares(on_card(inputs["x"], offset=offset))
+            assert_right("sum_of_squares", inputs, found, dtype, (n, offset))
+    for special in (np.nan, np.inf, -np.inf):
+        for axis in (0, 1):
+            x = np.ones((30, 40), kind(dtype))
+            x[29, 39] = special
+            assert_right("sum_of_squares", {"x": x}, fk.sum_of_squares(on_card(x), axis=axis), dtype, axis=axis)
 
 
 def test_sums_of_strided_arrays_and_of_nothing(card, on_card) -> None:
@@ -60,6 +78,9 @@ def test_losses(card, on_card, dtype: str, smoothing: float) -> None:
             found = fk.cross_entropy(**on(on_card, inputs), reduction=reduction, label_smoothing=smoothing)
             options = {"reduction": reduction, "label_smoothing": smoothing}
             assert_right("cross_entropy", inputs, found, dtype, **options)
+            apart = fk.cross_entropy(on_card(inputs["logits"], offset=1), on_card(inputs["target"]), **options)
+            assert_right("cross_entropy", inputs, apart, dtype, **options)
+    assert {launch.kernel for launch in card.started} == set(variants("cross_entropy", dtype))
 
 
 def test_losses_without_a_number(card, on_card) -> None:
@@ -89,6 +110,7 @@ def test_means_of_tokens(card, on_card, dtype: str) -> None:
         for mask in (inputs["mask"], inputs["mask"].astype(bool), None):
             given = inputs | {"mask": mask}
             assert_right("mean_pool", given, fk.mean_pool(**on(on_card, given)), dtype)
+    assert {launch.kernel for launch in card.started} == set(variants("mean_pool", dtype))
     inputs = sample("mean_pool", (2, 6, 8), dtype)
     inputs["x"][1, 5], inputs["mask"][1, 5] = np.nan, 0
     assert_right("mean_pool", inputs, fk.mean_pool(**on(on_card, inputs)), dtype)
