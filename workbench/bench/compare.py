@@ -82,7 +82,8 @@ def compare(
     device
         ``"cuda"`` races on the GPU: on arrays that lie there, by the device's own time, with the host's beside it in
         :attr:`Result.on_device <workbench.bench.race.Result.on_device>`. ``cache="cold"`` then empties the second-level
-        cache before each call.
+        cache before each call. Functions get tensors of torch where torch sees the GPU, else arrays of CuPy; who gives
+        arrays of CuPy as inputs gets such. A :class:`~workbench.bench.devices.Device` is taken, too.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def compare(
         raise InputError(f"Functions race by name, as {{'mine': f}}; got the names {', '.join(map(repr, op))}.")
     if cache not in ("warm", "cold"):
         raise InputError(f"cache= is 'warm' or 'cold'; got {cache!r}.")
-    place = find(device)
+    place = find(device, inputs)
     rng = np.random.default_rng(seed)
     report = Reporter(progress, budget)
     report.step("preparing", None)

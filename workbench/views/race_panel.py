@@ -30,7 +30,7 @@ from .status import guarded
 from .sweep_views import RooflineView, SweepView
 
 OTHER = "other"
-OURS = ("numba", "fused", "fused-cupy")
+OURS = ("numba", *contenders.OURS)
 ONE, SIZES, ROOFLINE = "one size", "over sizes", "roofline"
 """What the panel runs: a race, a sweep, or a race of every operation under the ceilings of the machine."""
 

@@ -100,6 +100,9 @@ def test_liger_has_the_functions_that_race() -> None:
 def test_without_a_gpu_there_is_no_race_on_one() -> None:
     with pytest.raises(InputError, match=r"no NVIDIA GPU here to race on \(torch.+; cupy.+\)"):
         wb.compare("softmax", device="cuda")
+    of_cupy = type("ndarray", (), {"__module__": "cupy"})()
+    with pytest.raises(InputError, match=r"to race on \(cupy.+; torch.+\)"):
+        wb.compare({"mine": abs}, inputs=(1, of_cupy), device="cuda")
     with pytest.raises(InputError, match="device= is 'cpu' or 'cuda'; got 'tpu'"):
         wb.compare("softmax", device="tpu")
     assert contenders.absent(OPS["softmax"], None) == {"cupy": "no GPU here"}

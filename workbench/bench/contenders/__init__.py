@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fused_kernels.catalog import Inputs, Op
+from workbench import __version__
 from workbench.bench.devices import CPU, CUDA
 from workbench.bench.environment import gpu, installed
 from workbench.errors import InputError, MissingLibraryError
@@ -122,7 +123,7 @@ _LIBRARIES = (
 )
 _CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
 _ON_A_GPU = (
-    _Library("fused", ("fusion-workbench", "numpy"), usual=True),
+    _Library("fused", ("numpy",), usual=True),
     _Library("cupy", _CUPY, usual=True),
     _Library("torch", ("torch",), peer="torch", lacks=_no_gpu_for_torch, usual=True),
     _Library("torch.compile", ("torch",), peer="torch", needs=("triton",), lacks=_no_gpu_for_torch, usual=True),
@@ -130,6 +131,8 @@ _ON_A_GPU = (
     _Library("liger", ("liger-kernel",), needs=("torch",), lacks=_no_gpu_for_torch, usual=True, ops=liger.OPS),
     _Library("fused-cupy", _CUPY),
 )
+OURS = ("fused", "fused-cupy")
+"""Our own kernels on a GPU."""
 _SIDES = {CPU: _LIBRARIES, CUDA: _ON_A_GPU}
 
 
@@ -217,4 +220,6 @@ def _obstacle(op: Op, library: _Library) -> str:
 
 
 def _version(library: _Library) -> str:
+    if library.name in OURS:
+        return f"{library.name} {__version__}"
     return f"{library.name} {next(filter(None, map(installed, library.distributions)))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
@@ -87,8 +87,11 @@ class Device(Protocol):
         """Return a call as a graph; whatever the library raises if it cannot be captured."""
 
 
-def find(device: str | Device | None) -> Device | None:
+def find(device: str | Device | None, inputs: Any = None) -> Device | None:
     """Return the device of a name; None for the CPU.
+
+    Its arrays are torch's where torch sees the GPU, else CuPy's; where ``inputs`` has arrays of CuPy, the other way
+    round, since functions that are to be raced on them may know no tensors.
 
     Raises
     ------
@@ -104,7 +107,8 @@ def find(device: str | Device | None) -> Device | None:
     if device != CUDA:
         raise InputError(f"device= is 'cpu' or 'cuda'; got {device!r}.")
     reasons = []
-    for library, maker in (("torch", "TorchDevice"), ("cupy", "CuPyDevice")):
+    makers = [("torch", "TorchDevice"), ("cupy", "CuPyDevice")]
+    for library, maker in reversed(makers) if _has_cupy(inputs) else makers:
         try:
             found = _made(library, maker)
         except ImportError:
@@ -119,6 +123,14 @@ def find(device: str | Device | None) -> Device | None:
             f"There is no NVIDIA GPU here to race on ({said}). device='cpu' races on this machine's cores."
         )
     raise MissingLibraryError(f"The {gpu()} cannot be reached ({said}): {INSTALL}.")
+
+
+def _has_cupy(inputs: Any) -> bool:
+    """Tell whether an array of CuPy is among the inputs of a race."""
+    values = (
+        inputs.values() if isinstance(inputs, Mapping) else inputs if isinstance(inputs, tuple | list) else (inputs,)
+    )
+    return any(type(value).__module__.partition(".")[0] == "cupy" for value in values)
 
 
 @cache
