@@ -136,13 +136,13 @@ def own_memory() -> Iterator[Any]:
 
 
 def loaded() -> ModuleType | None:
-    """Return CuPy, imported if need be; None where it is not installed or does not work."""
+    """Return CuPy, imported if need be; None where it is not installed, or sees no GPU."""
     try:
         import cupy
     except Exception:  # CuPy raises whatever its libraries do
         return None
     module: ModuleType = cupy
-    return module
+    return module if module.cuda.is_available() else None
 
 
 def _dtype(name: str) -> Any:

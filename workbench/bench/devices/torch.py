@@ -56,7 +56,7 @@ class TorchDevice:
     def put(self, values: Any, dtype: str | None = None) -> Any:
         """Return a new tensor."""
         kind = None if dtype is None else getattr(self._torch, dtype)
-        return self._torch.from_numpy(values).to(f"cuda:{self._index}", kind)
+        return self._on_cpu(values).to(f"cuda:{self._index}", kind)
 
     def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
         """Return a new tensor."""
@@ -64,7 +64,7 @@ class TorchDevice:
 
     def write(self, array: Any, values: Any) -> None:
         """Write values into a tensor."""
-        array.copy_(self._torch.from_numpy(np.asarray(values)))
+        array.copy_(self._on_cpu(values))
 
     def copy(self, array: Any, other: Any) -> None:
         """Enqueue a copy."""
@@ -114,3 +114,7 @@ class TorchDevice:
             with torch.cuda.graph(graph, stream=self._stream):
                 returned = call()
         return SimpleNamespace(replay=graph.replay, returned=returned, memory=memory)
+
+    def _on_cpu(self, values: np.ndarray[Any, Any]) -> Any:
+        backwards = any(step < 0 for step in values.strides)  # which torch does not know
+        return self._torch.from_numpy(np.ascontiguousarray(values) if backwards else values)

@@ -20,6 +20,8 @@ _BRAIN = 5e-2
 _OTHERS = {"float32": 1e-6, "float64": 1e-11}
 _UNITS = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Half a unit in the last place of 1, by which one rounding may be off."""
+_ENOUGH = 1_000_000
+"""Elements of which a typical value is told."""
 _LEAST_FLOAT16 = 2.0**-24
 """The least number that float16 has."""
 
@@ -70,8 +72,9 @@ def _largest(truth: Any) -> float:
 
 
 def _typical(truth: Any) -> float:
-    """Return the root of the mean square of the array whose is the largest."""
-    kept = [leaf[np.isfinite(leaf)].astype(np.float64, copy=False) for leaf in leaves(truth) if leaf.dtype.kind == "f"]
+    """Return the root of the mean square of the array whose is the largest, of a million elements of each."""
+    some = [leaf.reshape(-1)[:: max(1, leaf.size // _ENOUGH)] for leaf in leaves(truth) if leaf.dtype.kind == "f"]
+    kept = [each[np.isfinite(each)].astype(np.float64, copy=False) for each in some]
     return max((float(np.sqrt(np.mean(np.square(each)))) for each in kept if each.size), default=0.0)
 
 
