@@ -168,15 +168,19 @@ def _address(value: Card) -> int:
 EMULATOR = (HERE / "emulator.cpp").read_text()
 
 
+# Without unique symbols: what kernels of one name have in shared memory would be one for all libraries of the process.
+FLAGS = ("-std=c++17", "-O1", "-fPIC", "-w", "-fno-gnu-unique")
+
+
 def built(folder: Path, source: str, suffix: str, *options: str) -> Path:
     """Compile C++ once and for all; what it depends on is part of the name."""
     header = (HERE / "emulator.hpp").read_text()
-    digest = hashlib.sha256(f"{version()}{options}{header}{source}".encode()).hexdigest()[:24]
+    digest = hashlib.sha256(f"{version()}{FLAGS}{options}{header}{source}".encode()).hexdigest()[:24]
     kept = folder / f"{digest}{suffix}"
     if not kept.exists():
         text, made = folder / f"{digest}.{os.getpid()}.cpp", folder / f"{digest}.{os.getpid()}{suffix}"
         text.write_text(source)
-        command = ["g++", "-std=c++17", "-O1", "-fPIC", "-w", *options[:1], str(text), *options[1:], "-o", str(made)]
+        command = ["g++", *FLAGS, *options[:1], str(text), *options[1:], "-o", str(made)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert not done.returncode, done.stderr[:4000]
         made.replace(kept)
