@@ -102,9 +102,15 @@ def run(
         made = Ready(shapes, common, device, direct=False, scratch=0, fill=None, launches=(), compute=gpu.compute)
     else:
         made = made_ready(library, plan, every, shapes, common, device=device, outs=out_views, direct=direct)
-    ready.remember(call, made)
+    if not is_in_the_way(views, out_views, direct=direct):
+        ready.remember(call, made)
     values: list[float] = [0 if view is None else view.address for view in (*every.values(), *out_views)]
     return _one_or_all(made.run(library, values, outs, (arrays, options)), out)
+
+
+def is_in_the_way(views: Mapping[str, View], outs: tuple[View, ...], *, direct: bool) -> bool:
+    """Whether it is only for where ``out`` lies this time that kernels do not write to it."""
+    return not direct and any(view.meets(out) for view in views.values() for out in outs)
 
 
 def _one_or_all(results: tuple[Any, ...], out: Any) -> Any:

@@ -14,7 +14,7 @@ from fused_kernels.errors import DtypeError, ShapeError
 
 from . import ready
 from .arrays import Library
-from .call import check_outs, views_of
+from .call import check_outs, is_in_the_way, views_of
 from .dtypes import TYPES, common_dtype, computed_in, itemsize
 from .formula import Translation, translated
 from .launch import NUMBER, Argument, Card, Launch, Plan, grid_of
@@ -86,7 +86,8 @@ def run(operation: Any, library: Library, received: Mapping[str, Any], out: Any)
     out_views = () if target is None else (target,)
     every = {NUMBER + key if key in numbers else key: views.get(key) for key in received}
     made = made_ready(library, plan, every, (shape,), common, device=device, outs=out_views, direct=direct)
-    ready.remember(call, made)
+    if not is_in_the_way(views, out_views, direct=direct):
+        ready.remember(call, made)
     values: list[float] = [views[key].address if key in views else numbers[key] for key in received]
     return made.run(library, [*values, *(view.address for view in out_views)], outs)[0]
 

@@ -164,7 +164,7 @@ def known(call: Description) -> Ready | None:
 
 def remember(call: Description | None, ready: Ready) -> None:
     """Know calls like this one from now on."""
-    if call is not None and ready.fits(call.values):
+    if call is not None:
         if len(_known) >= _REMEMBERED:
             _known.clear()
         _known[call.key] = ready

@@ -66,6 +66,11 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     arrays.libraries.remove(library)
 
 
+def kept() -> list[torch.Tensor]:
+    """Return all tensors that were made on the GPU."""
+    return arrays.libraries[0].kept
+
+
 def done() -> None:
     """Wait until the GPU has done all."""
     with driver.current(0):
@@ -95,11 +100,14 @@ def test_calls_go_through_the_driver_and_those_like_one_before_without_a_plan(ma
 def test_what_receives_a_result_is_looked_at_each_time(machine) -> None:
     memory = torch.randn(2, 64).repeat(3, 1)
     out = torch.zeros(2, 64)
-    for target in (out, memory[:2], out, memory[1:3], memory[4:]):
+    # Beside an input's rows, over them, across them.
+    for target, is_direct in ((memory[1:3], False), (out, True), (memory[:2], True), (memory[1:3], False), (out, True)):
+        made = len(kept())
         expected = torch.softmax(memory[:2], -1)
         assert fk.softmax(memory[:2], out=target) is target
         done()
         torch.testing.assert_close(target, expected)
+        assert (len(kept()) == made) == is_direct
 
 
 def test_a_card_is_what_the_driver_says_of_it(machine) -> None:
