@@ -89,6 +89,13 @@ class Workbench(widgets.VBox):  # type: ignore[misc]
         """Bring a panel to the front: ``"Load"``, ``"Inspect"``, ``"Race"``, ``"Pipelines"`` or ``"Ring"``."""
         self.tabs.selected_index = TABS.index(tab)
 
+    def close(self) -> None:
+        """End what the panels have under way, and give back what they hold: an open pipeline, a runtime."""
+        self.pipeline_panel.close_pipe()
+        for panel in self.tabs.children:
+            panel.close()
+        super().close()
+
     def __repr__(self) -> str:
         model = self.model.info.name if self.model is not None else None
         race = self.race.verdict if self.race is not None else None

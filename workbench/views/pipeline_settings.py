@@ -32,6 +32,10 @@ _TOOLTIPS = {
     "int8": "weights as 8-bit integers, per channel; see what it costs on your texts",
     "dynamic": "weights as 8-bit integers, one scale for each matrix",
 }
+_TRUST = (
+    "Python files that come with this model will run in this kernel, with all that you may do here. Tick this for "
+    "authors whom you trust, and name a revision, so that the files stay those that you have read."
+)
 
 
 class PipelineSettings(widgets.VBox):  # type: ignore[misc]
@@ -49,6 +53,8 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
         The options of the task, by task.
     cache
         The folder and the budget.
+    revision, trust, warning
+        Which version of a model of the hub; whether Python files that come with a model may run, and what that means.
     model
         The model of the Load panel, or None.
     written
@@ -78,11 +84,15 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
             for name, label in (("max_batch_size", "together"), ("max_wait_ms", "wait, ms"), ("max_queue", "queue"))
         }
         self.cache = CacheFields()
+        self.revision = controls.text("Revision", placeholder="branch, tag or commit; main", continuous_update=False)
+        self.trust = widgets.Checkbox(value=False, description="let the model's own Python run", indent=False)
+        self.trust.tooltip = "trust_remote_code"
+        self.warning = widgets.HTML(f'<p class="fw-warning">{html.escape(_TRUST)}</p>')
         self.opening = OptionFields({task: form.opening for task, form in FORMS.items()})
         limits = controls.box(*self.batch.values(), classes="fw-thirds")
         groups = [
             (self.task, self.about),
-            (self.use, self.source, self.hint),
+            (self.use, self.source, self.hint, self.revision, self.trust, self.warning),
             (self.engine, self.device if gpu() else widgets.HTML('<div class="fw-absent">cuda: no GPU here</div>')),
             (self.quantization,),
             (self.opening,),
@@ -99,6 +109,8 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
             self.device,
             self.quantization,
             self.batching,
+            self.revision,
+            self.trust,
             *self.batch.values(),
         ):
             choice.observe(self._changed, "value")
@@ -154,6 +166,8 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
             "quantization": QUANTIZATIONS[self.quantization.value],
             "batching": self._batch_config() if self.batching.value else None,
             "cache": self.cache.config if self._of_the_hub() else None,
+            "revision": (self.revision.value.strip() or None) if self._of_the_hub() else None,
+            "trust_remote_code": True if self._foreign() and self.trust.value else None,
             **self.opening.chosen,
         }
         return {name: value for name, value in chosen.items() if value is not None}
@@ -173,9 +187,13 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
         """Return whether the model is the one that is written."""
         return self.use.value == OTHER or not self.takes(self.model)
 
+    def _foreign(self) -> bool:
+        """Return whether the model is one that is written, and no sample of ours."""
+        return self._named() and not self.source.value.strip().startswith("sample:")
+
     def _of_the_hub(self) -> bool:
         source = self.source.value.strip()
-        if not self._named() or source.startswith("sample:"):  # some samples are made when they are first opened
+        if not self._foreign():  # some samples are made when they are first opened
             return False
         try:
             return find(source).hub_id is not None
@@ -199,6 +217,9 @@ class PipelineSettings(widgets.VBox):  # type: ignore[misc]
         self.source.description = "Hub id, folder or sample" if usable else "Model"
         controls.show(self.cache, self._named())
         controls.show(self._limits, self.batching.value)
+        controls.show(self.revision, self._of_the_hub())
+        controls.show(self.trust, self._foreign())
+        controls.show(self.warning, self._foreign() and self.trust.value)
         self.hint.value = self._words()
         controls.show(self.hint, bool(self.hint.value))
         self.written += 1

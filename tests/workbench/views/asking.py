@@ -2,9 +2,6 @@
 
 import contextlib
 import io
-from dataclasses import fields, is_dataclass
-
-import pytest
 
 import workbench as wb
 from workbench.views.pipeline_forms import ANSWERS, CLASSIFICATION, EMBEDDINGS, ENTITIES, GENERATION
@@ -60,13 +57,3 @@ def run_code(code):
         value = eval(last, names)
     names["pipe"].close()
     return value
-
-
-def same(answers, others):
-    """Tell whether two runs of a model gave the same answers, scores but for the rounding of float32."""
-    if isinstance(answers, list):
-        return len(answers) == len(others) and all(map(same, answers, others))
-    if is_dataclass(answers):
-        names = [field.name for field in fields(answers)]
-        return type(answers) is type(others) and all(same(getattr(answers, n), getattr(others, n)) for n in names)
-    return answers == (pytest.approx(others, abs=1e-5) if isinstance(others, float) else others)

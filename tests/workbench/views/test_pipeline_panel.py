@@ -10,7 +10,8 @@ from workbench.pipelines.results import Answer, Classification, Entities, Genera
 from workbench.views.pipeline_forms import ANSWERS, CLASSIFICATION, EMBEDDINGS, ENTITIES, GENERATION
 from workbench.views.pipeline_input import WHOLE
 
-from .asking import ask, opened, run_code, same, shown
+from ..alike import same  # noqa: TID252
+from .asking import ask, opened, run_code, shown
 
 
 @pytest.fixture

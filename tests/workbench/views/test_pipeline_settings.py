@@ -13,9 +13,11 @@ from workbench.models.trained import trained
 from workbench.views.pipeline_forms import ANSWERS, CLASSIFICATION, ENTITIES, FORMS, GENERATION
 from workbench.views.pipeline_panel import PipelinePanel
 from workbench.views.pipeline_settings import LOADED
+from workbench.views.status import progress_html
 
+from ..alike import same  # noqa: TID252
 from ..models import hub_of_many  # noqa: TID252
-from .asking import MODELS, ask, opened, run_code, same, shown
+from .asking import MODELS, ask, opened, run_code, shown
 from .reading import Words
 
 
@@ -190,6 +192,65 @@ def test_quantising_is_weighed_on_the_texts(panel, monkeypatch):
     assert Words(verdict._repr_html_()).words.strip().startswith(words[:20])
     panel.settings.task.value = ENTITIES
     assert panel.verdict.layout.display == "none"
+
+
+def test_weighing_is_cancelled_and_the_pipeline_goes_on(panel):
+    ask(panel, CLASSIFICATION, "The room was lovely.\nThe soup was horrible.")
+    waiting, told = panel.verdict.job.status.value, threading.Event()
+    panel.verdict.job.status.observe(
+        lambda change: told.set() if change["new"] not in (waiting, progress_html("starting", None)) else None, "value"
+    )
+    panel.verdict.job.start()
+    assert told.wait(60)
+    panel.verdict.job.cancel_button.click()
+    with pytest.raises(CancelledError):
+        panel.verdict.job.result(60)
+    assert (panel.verdict.verdict, panel.verdict.outcome.value) == (None, "")
+    assert "Cancelled." in panel.verdict.job.status.value
+    assert [one.label for one in ask(panel, CLASSIFICATION, "The room was ugly.\nThe tea was fresh.")] == [
+        "bad",
+        "good",
+    ]
+
+
+def test_two_clicks_on_run_ask_once(panel, monkeypatch):
+    from workbench.views import pipeline_panel
+
+    made, go_on = [], threading.Event()
+
+    def slowly(*arguments, **options):
+        assert go_on.wait(20)
+        made.append(wb.pipeline(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(pipeline_panel, "pipeline", slowly)
+    panel.settings.task.value, panel.input.text.value = CLASSIFICATION, "The room was lovely."
+    for _ in range(2):
+        panel.job.run_button.click()
+    go_on.set()
+    assert panel.job.result(60).found.label == "good"
+    assert made == [panel.pipe]
+
+
+def test_code_of_a_model_runs_only_where_that_is_asked_and_what_it_means_is_said(panel, tmp_path):
+    settings = panel.settings
+    fields = (settings.revision, settings.trust, settings.warning)
+
+    def seen():
+        return [field.layout.display is None for field in fields]
+
+    assert seen() == [False, False, False], "a sample has no code"
+    settings.choose(CLASSIFICATION, "team/model")
+    assert seen() == [True, True, False]
+    settings.revision.value = "v1.0 "
+    settings.trust.value = True
+    assert seen() == [True, True, True]
+    assert 'revision="v1.0", trust_remote_code=True' in panel.code
+    settings.source.value = str(tmp_path)
+    assert seen() == [False, True, True], "a folder has no revisions"
+    assert "revision" not in panel.code
+    settings.choose(CLASSIFICATION, MODELS[CLASSIFICATION])
+    assert "trust_remote_code" not in panel.code
 
 
 def test_a_tile_of_the_empty_panel_is_one_click_to_an_answer():

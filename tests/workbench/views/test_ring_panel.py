@@ -12,7 +12,7 @@ import pytest
 import fused_kernels as fk
 import workbench as wb
 from workbench.errors import InputError
-from workbench.ring.states import STEPS, State
+from workbench.ring.states import STEPS
 from workbench.views.ring_board import VERBS
 from workbench.views.ring_launch import FUNCTION
 from workbench.views.ring_messages import SENDER
@@ -70,6 +70,13 @@ def press(panel, name, verb):
     asyncio.run(panel.stepped())
 
 
+def until(true):
+    give_up = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
 def words(widget):
     return " ".join(Words(widget.value).words.split())
 
@@ -117,14 +124,11 @@ def test_a_function_of_the_notebook_keeps_its_state_and_the_code_names_it(panel,
 @pytest.mark.parametrize("start", [True, False])
 def test_the_board_offers_the_steps_that_are_legal_and_no_other(panel, count, start):
     handle = launch_counter(panel, auto_activate=start)
-    seen = set()
     for verb in ([] if start else ["activate"]) + ["deactivate", "activate", "terminate"]:
         assert row(panel)["steps"] == [VERBS[state] for state in STEPS[handle.state]]
         press(panel, "count", verb)
         assert VERBS[handle.state] == verb
         assert row(panel)["state"] == handle.state
-        seen.add(handle.state)
-    assert seen == {State.ACTIVE, State.DEACTIVATED, State.TERMINATED}
     assert panel.failure.value == ""
     press(panel, "count", "forget")
     assert panel.board.rows == []
@@ -172,8 +176,7 @@ def test_a_call_that_is_not_answered_is_a_sentence_or_is_cancelled(panel, count)
     assert cells(panel)["timed out"] == "1"
     panel.messages.patience.value = ""
     panel.messages.start("call")
-    while not panel.runtime["count"].status.waiting:
-        time.sleep(0.005)
+    until(lambda: panel.runtime["count"].status.waiting)
     panel.messages.job.cancel()
     assert asyncio.run(panel.messages.job.finished()) == "cancelled"
     press(panel, "count", "activate")
@@ -207,11 +210,7 @@ def test_wrong_input_is_a_sentence(panel, count):
     launch_counter(panel, capacity="8", name="one")
     with pytest.raises(InputError, match="There is a kernel 'one' already"):
         launch_counter(panel, name="one")
-    for field, value, match in (
-        ("times", "0", "Times"),
-        ("patience", "soon", "Wait at most"),
-        ("text", " ", "message"),
-    ):
+    for field, value, match in (("times", "0", "Times"), ("patience", "soon", "Wait at"), ("text", " ", "message")):
         before = getattr(panel.messages, field).value
         getattr(panel.messages, field).value = value
         with pytest.raises(InputError, match=match):
@@ -259,16 +258,11 @@ def test_kernels_of_code_are_there_while_the_panel_is_seen_and_nothing_runs_when
     assert panel.board.rows == []
     assert not panel.in_sight.looking
     panel.in_sight.seen += 1
-    give_up = time.monotonic() + 10
-    while not panel.board.rows:
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
+    until(lambda: panel.board.rows)
     assert panel.in_sight.looking
     assert row(panel, "double")["about"] == "the handler <lambda>"
     panel.in_sight.seen = 0
-    while panel.in_sight.looking:
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
+    until(lambda: not panel.in_sight.looking)
 
 
 def test_what_did_not_change_is_not_sent_again(panel, count):
@@ -311,10 +305,7 @@ def test_closing_ends_what_the_panel_made_and_leaves_what_it_was_given(count):
     panel.close()
     assert not runtime.closed
     runtime.shutdown()
-    give_up = time.monotonic() + 10
-    while panel.in_sight.looking:
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
+    until(lambda: not panel.in_sight.looking)
 
 
 def test_each_thing_to_do_shows_its_own_fields_and_code(panel):
