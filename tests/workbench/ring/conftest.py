@@ -21,11 +21,12 @@ def runtime() -> Iterator[wb.Runtime]:
 
 
 @pytest.fixture(scope="session")
-def machine(request: pytest.FixtureRequest) -> Machine:
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """An emulated GPU, with the compiler that it needs."""
     if shutil.which("g++") is None:
         pytest.skip("there is no g++ to compile kernels for the CPU with: apt install g++")
-    return Machine(Path(request.config.cache.mkdir("emulated_kernels")))
+    cache = getattr(request.config, "cache", None)  # which can be turned off
+    return Machine(Path(cache.mkdir("emulated_kernels")) if cache else tmp_path_factory.mktemp("emulated_kernels"))
 
 
 @pytest.fixture

@@ -39,9 +39,9 @@ def cuda(gpu: Machine) -> Iterator[wb.Runtime]:
 
 
 @pytest.fixture
-def on_card(gpu: Machine, request: pytest.FixtureRequest) -> Iterator[type[Card]]:
+def on_card(gpu: Machine) -> Iterator[type[Card]]:
     """Arrays of a library whose memory is the emulated card's."""
-    library = Emulated(request.config.cache.mkdir("emulated_kernels"))
+    library = Emulated(gpu.folder)
     arrays.libraries.append(library)
     yield Card
     arrays.libraries.remove(library)

@@ -236,8 +236,8 @@ class Program:
 
     def wait(self, words: memoryview[int], at: int, number: int, seconds: float | None, *, start: bool) -> bool:
         """Wait until the GPU has written a number into a word, and tell whether that was in time."""
-        if start and words[at] != number:
-            self.start()
+        if start:
+            self._start_for(words, at, number)
         for _ in range(_SPINS):
             if words[at] == number:
                 return True
@@ -247,13 +247,18 @@ class Program:
             if seconds is not None and waited >= seconds:
                 return False
             if start:
-                self.start()
+                self._start_for(words, at, number)
                 self.beat()
             if waited > look:
                 look = 2 * waited
                 self._check()
             self._nap(waited)
         return True
+
+    def _start_for(self, words: memoryview[int], at: int, number: int) -> None:
+        # In this order: a kernel that is gone has written all its replies before, and so it did not answer this one.
+        if not self.resident and words[at] != number:
+            self.start()
 
     def _nap(self, waited: float) -> None:
         time.sleep(0 if waited < _SHORT else min(waited / 20, _LONGEST))
