@@ -147,6 +147,25 @@ def test_a_suite_is_recorded_and_compared(here: Path, monkeypatch: pytest.Monkey
     assert "scale" in words("history", "import", "suite.json")
 
 
+@pytest.mark.parametrize("report", ["nowhere/report.html", "."])
+def test_a_report_that_cannot_be_written_is_told_before_the_races(here: Path, report: str) -> None:
+    told = words("bench", "no_such_operation", "--report", report, code=1)
+    assert f"{Path(report)} cannot be written" in told
+    assert not list(here.iterdir())
+
+
+def test_a_report_comes_after_the_record(race: Race, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raced(*_: object, **__: object) -> Race:
+        (here / "reports").rmdir()
+        return race
+
+    monkeypatch.setattr("workbench.bench.compare.compare", raced)
+    (here / "reports").mkdir()
+    told = words(*BENCH, "--record", "--report", "reports/report.html", code=1)
+    assert "report.html cannot be written: No such file" in told
+    assert wb.history()[1] == race
+
+
 def test_a_locked_history_does_not_cost_the_race(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "history.sqlite").write_text("no database at all, but long enough to be read as one" * 100)
     told = words(*BENCH, "--record", code=1)

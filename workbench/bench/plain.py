@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
@@ -86,13 +87,25 @@ def write(path: str | Path, text: str) -> None:
     workbench.errors.InputError
         If it cannot be written.
     """
-    path = Path(path)
-    if not path.name:
-        raise InputError(f"{path} cannot be written: it is a folder.")
-    beside = path.with_name(f"{path.name}.new")
-    try:
+    with _beside(Path(path)) as beside:
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise what :func:`write` would, before the work that it is to keep."""
+    with _beside(Path(path)) as beside:
+        beside.touch()
+        beside.unlink()
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Give a name beside a file, and turn what fails there into an error of ours."""
+    if not path.name or path.is_dir():
+        raise InputError(f"{path} cannot be written: it is a folder.")
+    try:
+        yield path.with_name(f"{path.name}.new")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.") from error
 

@@ -61,7 +61,9 @@ def _options(
 @app.command()
 def lab(
     notebook: Annotated[Path | None, typer.Argument(help="The first tutorial if none is given.")] = None,
-    port: Annotated[int | None, typer.Option(help="8888, or the next free one, if none is given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="8888, or the next free one, if none is given; 0 for any.")
+    ] = None,
     ip: Annotated[
         str | None, typer.Option(help="The address to listen on; this machine only if none is given.")
     ] = None,

@@ -83,6 +83,11 @@ def bench(
     if budget is not None:
         options["budget"] = budget
     with sentences(debug):
+        from workbench.bench.plain import check_writable
+
+        for path in (save, report):
+            if path is not None:
+                check_writable(path)  # before the races, not after them
         cancelled = False
         baseline = None if against is None else Baseline(against, share(allow), suite=suite is not None)
         if suite is not None:
@@ -90,7 +95,7 @@ def bench(
             if given := [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]:
                 raise InputError(f"A suite has its own {', '.join(given)}; leave out --{' and --'.join(given)}.")
             found, cancelled = suites.run(
-                suite, ops or [], options, load=load, save=save, markdown=markdown or [], as_json=as_json, report=report
+                suite, ops or [], options, load=load, save=save, markdown=markdown or [], as_json=as_json
             )
             races = [cell.race for cell in found.cells if cell.race is not None]
         else:
@@ -103,10 +108,6 @@ def bench(
                 )
             races = [_race(ops[0], options | alone, in_process=in_process)]
             print_race(races[0], as_json=as_json)
-            if report is not None:
-                from workbench.views.report import write_report
-
-                write_report(report, races[0])
         # Compared before it is recorded, since the last run would be this one; recorded whatever that finds.
         worse = False
         try:
@@ -116,6 +117,10 @@ def bench(
                 numbers = [race.save() for race in races]
                 kept = f"run {numbers[0]}" if len(numbers) == 1 else f"runs {min(numbers)} to {max(numbers)}"
                 say(f"Recorded as {kept}: workbench history.", quiet=as_json)
+        if report is not None:
+            from workbench.views.report import write_report
+
+            write_report(report, races[0] if suite is None else found)
         if cancelled:
             raise KeyboardInterrupt
     if worse:

@@ -22,9 +22,8 @@ def run(
     save: Path | None,
     markdown: list[Path],
     as_json: bool,
-    report: Path | None,
 ) -> tuple[Suite, bool]:
-    """Race, print the table, and write what is asked for; tell what is done and whether Ctrl-C ended the races."""
+    """Race, keep what is asked for, and print the table; tell what is done and whether Ctrl-C ended the races."""
     from workbench.bench.plain import suite_of, to_text, write
     from workbench.bench.suites.markdown import check_marks, write_into
     from workbench.bench.suites.run import run as race
@@ -46,10 +45,6 @@ def run(
             cancelled = True
     for path in markdown:
         write_into(path, suite)
-    if report is not None:
-        from workbench.views.report import write_report
-
-        write_report(report, suite)
     if as_json:
         print(to_text(suite.to_dict()))
     else:
