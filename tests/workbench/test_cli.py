@@ -101,6 +101,7 @@ def test_inspect_as_json() -> None:
         (["inspect", str(RESNET), "--filter", "nobody"], "'nobody'"),
         (["bench", "softmx"], "Did you mean 'softmax'?"),
         (["bench", "softmax", "--contenders", "nunpy", "--in-process"], "Did you mean 'numpy'?"),
+        (["bench", "softmax", "--device", "tpu"], "device= is 'cpu' or 'cuda'; got 'tpu'."),
         (["bench"], "One operation races; got none."),
         (["bench", "softmax", "scale"], "workbench bench --suite kernels softmax scale"),
         (["bench", "softmax", "--save", "suite.json"], "--suite kernels"),

@@ -31,7 +31,8 @@ def bench(
         ),
     ] = None,
     shape: Annotated[str | None, typer.Option(help="Such as 512x768; the operation's first if none is given.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    dtype: Annotated[str, typer.Option(help="float32 or float64; on a GPU also float16 and bfloat16.")] = "float32",
+    device: Annotated[str, typer.Option(help="cpu, or cuda: on an NVIDIA GPU, by its own time.")] = "cpu",
     contenders: Annotated[
         str | None, typer.Option(help="Such as numpy,jax; all; else the usual four, or those of the suite.")
     ] = None,
@@ -76,7 +77,15 @@ def bench(
 ) -> None:
     """Race an operation's contenders, with their results checked; or a whole suite."""
     options: dict[str, Any] = {"seed": seed}
-    alone = {"shape": shape, "dtype": dtype, "rounds": rounds, "out": out, "cache": cache, "interval": interval}
+    alone = {
+        "shape": shape,
+        "dtype": dtype,
+        "device": device,
+        "rounds": rounds,
+        "out": out,
+        "cache": cache,
+        "interval": interval,
+    }
     if contenders is not None:
         named = [name.strip() for name in contenders.split(",") if name.strip()]
         options["contenders"] = "all" if named == ["all"] else named
