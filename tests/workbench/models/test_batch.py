@@ -17,6 +17,8 @@ from workbench.errors import InputError, RunError, WorkbenchError
 from workbench.models.batch import MOST_ROWS
 from workbench.models.formats.onnx import OnnxModel
 
+from ..alike import same  # noqa: TID252
+
 
 class Counted:
     """A model whose runs are counted, by how many rows they have."""
@@ -160,7 +162,7 @@ def test_a_model_whose_rows_depend_on_one_another_is_not_stacked(name: str, coun
     expected = alone(model, sets)
     for _ in range(2):
         results = model.run_batch(sets)
-        assert all((one["y"] == other["y"]).all() for one, other in zip(results, expected, strict=True))
+        assert all(same(one["y"], other["y"]) for one, other in zip(results, expected, strict=True))
 
 
 @settings(max_examples=25, deadline=None)
@@ -168,11 +170,11 @@ def test_a_model_whose_rows_depend_on_one_another_is_not_stacked(name: str, coun
 def test_whatever_the_sets_a_mixing_model_gives_what_each_set_alone_gives(rows: list[int], name: str) -> None:
     nodes, constants = MIXING[name]
     model = model_of(nodes, constants=constants)
-    same = sets_of(*[rows[0]] * 3)[:1] * 3  # sets that are alike show nothing, and must not count as independent
-    model.run_batch(same)
+    copies = sets_of(*[rows[0]] * 3)[:1] * 3  # sets that are alike show nothing, and must not count as independent
+    model.run_batch(copies)
     sets = sets_of(*rows)
     for one, other in zip(model.run_batch(sets), alone(model, sets), strict=True):
-        assert (one["y"] == other["y"]).all()
+        assert same(one["y"], other["y"])
 
 
 @pytest.mark.parametrize(("rows", "width"), [(1, 4), (None, 4), ("n", "n")])

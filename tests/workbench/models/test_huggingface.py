@@ -15,6 +15,8 @@ import transformers
 import workbench as wb
 from workbench.errors import InputError, LoadError, RunError
 
+from ..alike import same  # noqa: TID252
+
 
 def small(kind: str, **more: object) -> transformers.PretrainedConfig:
     sizes = {
@@ -49,8 +51,8 @@ def test_text_and_ids_give_what_transformers_gives(bert: Path) -> None:
         expected = transformers.AutoModel.from_pretrained(bert)(**tokens).last_hidden_state.numpy()
     model = wb.load(bert)
     ids = {name: tensor.numpy() for name, tensor in tokens.items()}
-    assert (model.run(ids)["last_hidden_state"] == expected).all()
-    assert (model.run(texts, ["last_hidden_state"])["last_hidden_state"] == expected).all()
+    assert same(model.run(ids)["last_hidden_state"], expected)
+    assert same(model.run(texts, ["last_hidden_state"])["last_hidden_state"], expected)
     assert model.run("A fused kernel.").keys() == {"last_hidden_state", "pooler_output"}
 
 

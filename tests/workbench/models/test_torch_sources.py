@@ -24,6 +24,8 @@ from torch import nn
 import workbench as wb
 from workbench.errors import InputError, LoadError, RunError
 
+from ..alike import same  # noqa: TID252
+
 
 class Tied(nn.Module):
     def __init__(self) -> None:
@@ -62,7 +64,7 @@ def test_a_module_runs_in_evaluation_with_arrays_lists_and_tensors_and_stays_in_
     module = Tied().train()
     model = wb.load(module)
     results = [model.run({"ids": ids}) for ids in ([[1, 2]], np.array([[1, 2]]), torch.tensor([[1, 2]]))]
-    assert all((one["logits"] == results[0]["logits"]).all() for one in results)
+    assert all(same(one["logits"], results[0]["logits"]) for one in results)
     assert list(results[0]) == ["logits", "hidden"]
     assert model.run({"ids": [[1]], "scale": 2.0}, ["logits"]).keys() == {"logits"}
     assert module.training
@@ -99,7 +101,7 @@ def test_a_module_of_transformers_says_as_much_as_its_checkpoint(bert: Path) -> 
     assert model.info.outputs == wb.load(bert).info.outputs
     ids = np.array([[2, 5, 9, 3]])
     expected = wb.load(bert).run({"input_ids": ids})["last_hidden_state"]
-    assert (model.run({"input_ids": ids})["last_hidden_state"] == expected).all()
+    assert same(model.run({"input_ids": ids})["last_hidden_state"], expected)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_what_torch_wraps_a_module_in_hides_nothing_of_it(wrap: Any, classes: st
         ["embedding.weight"],
     )
     assert wrapped.info.metadata["wrapped in"] == classes
-    assert (wrapped.run({"ids": [[1, 2]]})["logits"] == plain.run({"ids": [[1, 2]]})["logits"]).all()
+    assert same(wrapped.run({"ids": [[1, 2]]})["logits"], plain.run({"ids": [[1, 2]]})["logits"])
     assert module.training
 
 
@@ -275,7 +277,7 @@ def test_a_pickled_checkpoint_runs_when_asked(own: Path) -> None:
         wb.load(own)
     model = wb.load(own, allow_pickle=True)
     assert "weights_only=True" in model.info.metadata["weights"]
-    assert (model.run("A cup of tea.")["last_hidden_state"] == expected).all()
+    assert same(model.run("A cup of tea.")["last_hidden_state"], expected)
 
 
 def test_a_pickled_checkpoint_in_shards_and_one_that_would_run_code(own: Path) -> None:

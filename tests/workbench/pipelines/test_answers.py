@@ -19,6 +19,7 @@ import workbench as wb
 from workbench.errors import InputError
 from workbench.pipelines.results import Answer, Results
 
+from ..alike import same  # noqa: TID252
 from .trained import FACTS, FILLERS, LONGEST, story
 
 WHO, WHEN, WHERE, *_ = FACTS
@@ -199,8 +200,9 @@ def test_where_logits_need_no_neighbours_windows_change_nothing(
 def test_question_and_context_may_come_in_this_order(pipe: Any) -> None:
     context = "nobody said a word. dr anna. it rained all day."
     asked = pipe(question=WHO, context=context)
-    assert pipe(WHO, context) == pipe((WHO, context)) == asked
-    assert asyncio.run(pipe.arun(WHO, context)) == asked
+    assert same(pipe(WHO, context), asked)
+    assert same(pipe((WHO, context)), asked)
+    assert same(asyncio.run(pipe.arun(WHO, context)), asked)
 
 
 def test_what_is_no_question_is_refused(pipe: Any, finder: Path) -> None:

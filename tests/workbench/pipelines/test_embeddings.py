@@ -18,6 +18,8 @@ import workbench as wb
 from workbench.errors import InputError, LoadError, TruncationWarning
 from workbench.models import samples
 
+from ..alike import same  # noqa: TID252
+
 TEXTS = [
     "A cat sat on the mat.",
     "A kitten rested on the rug.",
@@ -181,9 +183,9 @@ def test_the_longest_text_small_letters_and_prompts_are_read(own: Path) -> None:
     assert pipe.tokens.longest == 16
     with pytest.warns(TruncationWarning, match="the model takes 16"):
         pipe("memory " * 20)
-    assert (pipe("tea", prompt_name="query") == pipe("softmax: tea")).all()
-    assert (pipe("tea", prompt_name="document") == pipe("tea")).all()
-    assert (wb.pipeline("feature-extraction", own, prompt_name="query")("tea") == pipe("softmax: tea")).all()
+    assert same(pipe("tea", prompt_name="query"), pipe("softmax: tea"))
+    assert same(pipe("tea", prompt_name="document"), pipe("tea"))
+    assert same(wb.pipeline("feature-extraction", own, prompt_name="query")("tea"), pipe("softmax: tea"))
     with pytest.raises(InputError, match=r"no prompt 'querry' .* Did you mean 'query'\?"):
         pipe("tea", prompt_name="querry")
 

@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 import workbench as wb
 from workbench.errors import RunError
 
+from ..alike import same  # noqa: TID252
+
 ASKED: dict[str, tuple[str, Any]] = {
     "classifier": ("text-classification", "The soup was good."),
     "tagger": ("token-classification", "Ada went to Paris."),
@@ -50,4 +52,4 @@ def test_a_model_that_is_very_sure_is_no_trouble(changed: Any, sign: int) -> Non
     alone, together = changed(lambda head: head * (sign * 1e4))
     scores = [one.score for one in (alone if isinstance(alone, list) else [alone])]
     assert all(0 <= score <= 1 for score in scores)
-    assert together == [alone] * 3
+    assert same(together, [alone] * 3)
