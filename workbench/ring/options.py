@@ -39,11 +39,11 @@ class LaunchOptions:
         one that has waited the longest becomes a dead letter.
     thread
         Who runs the handler; never two at once. ``"auto"``: the kernel's own thread, or, while the kernel is idle, a
-        caller that waits for the answer anyway, without a time-out. What only computes, an operation or a formula, is
-        run as with ``"any"``. ``"any"``: also who sends, awaits, or has a time-out, if the handler lately took less
-        time than waking another thread, or than a tenth of the time-out. For handlers that never wait for anything:
-        one that suddenly did would hold up its sender, its event loop, or its time-out. ``"own"``: always the kernel's
-        own thread.
+        caller that waits for the answer anyway, without a time-out. What only computes, an operation or a formula on
+        the CPU, is run as with ``"any"``. ``"any"``: also who sends, awaits, or has a time-out, if the handler lately
+        took less time than waking another thread, or than a tenth of the time-out. For handlers that never wait for
+        anything: one that suddenly did would hold up its sender, its event loop, or its time-out. ``"own"``: always the
+        kernel's own thread.
     restarts
         How often a kernel that dies begins anew. An Exception of a handler goes to its caller and is no death; a
         SystemExit is one, and so is a state that cannot be made.

@@ -116,6 +116,8 @@ class Program:
         self._lock = threading.RLock()
         self._numbers = [0] * RINGS
         self._free, self._taken = list(range(RINGS))[::-1], 0
+        # First, since it may fail: before it the kernel is compiled.
+        self._start = driver.starter(Launch(kernel(), grid or facts.multiprocessors, threads or THREADS, ()), device)
         with driver.current(device):
             places = RINGS * capacity * WORD
             page, card = memory.pinned(PAGE), memory.zeros(CARD)
@@ -124,7 +126,6 @@ class Program:
         self._lent: list[memory.Pinned | int] = [self.commands, self.replies, card]
         self._addresses = (page.device, self.commands.device, self.replies.device, card)
         self._times = [round(seconds * 1e9) for seconds in (linger if self.persistent else 0.0, lease)]
-        self._start = driver.starter(Launch(kernel(), grid or facts.multiprocessors, threads or THREADS, ()), device)
         made = _Made(page, self._stream, self._lent)
         self.close = weakref.finalize(self, _give_back, device, made, self._process)
         # At the interpreter's end a thread may still wait for a reply; the kernel leaves by itself, and the driver then
