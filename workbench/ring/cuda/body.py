@@ -68,8 +68,8 @@ class RingBody:
             if ring is not None:
                 self._pool.give_back(ring)
 
-    def told(self, command: Command, placed: Placed | None = None) -> Reply:
-        """Post a message about arrays, and return its reply.
+    def told(self, command: Command, placed: Placed | None = None, *, status: Status = Status.DONE) -> Reply:
+        """Post a message about arrays, and return its reply, which must have this status.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class RingBody:
         self._placed = None
         if reply.id != command.id:
             raise DeviceLost(f"The GPU answered message {command.id} with the reply to {reply.id}.")
-        if reply.status != Status.DONE:
+        if reply.status != status:
             said = Status(reply.status).name.lower().replace("_", " ")
             raise RunError(f"The GPU refused {self.name} with {said!r}. Terminate the kernel and launch it anew.")
         self.last = reply

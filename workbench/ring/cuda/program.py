@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
 import struct
 import threading
@@ -110,7 +111,8 @@ class Program:
         self.device, self.capacity = device, capacity
         self.persistent = not why_not_persistent(facts)
         self.launches = 0
-        """How often the kernel was put on the card."""
+        """The number of the last launch."""
+        self._launch_numbers = itertools.count(1)
         self.lost = False
         self._process = os.getpid()
         self._lock = threading.RLock()
@@ -135,7 +137,7 @@ class Program:
     @property
     def resident(self) -> bool:
         """Whether the kernel is on the card, or on its way there."""
-        return not self.lost and self._page[ENDED] != self.launches
+        return not self.lost and self._page[ENDED] < self.launches
 
     @property
     def why_left(self) -> Why:
@@ -198,17 +200,18 @@ class Program:
             return
         with self._lock:
             if not self.resident:
-                packed = _ARGUMENTS.pack(*self._addresses, self.capacity, self.launches + 1, *self._times)
+                # No number is given twice, wherever an interrupt comes.
+                number = next(self._launch_numbers)
                 with self._watched():
-                    self._start(packed, self._stream)
-                self.launches += 1
+                    self._start(_ARGUMENTS.pack(*self._addresses, self.capacity, number, *self._times), self._stream)
+                self.launches = number
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
         """Keep the kernel off the card for a while, for what would wait until it leaves."""
         with self._lock, driver.current(self.device):
-            self._page[STOP] = 1
             try:
+                self._page[STOP] = 1
                 memory.settle(self._stream)
                 yield
             finally:

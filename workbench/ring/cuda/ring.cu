@@ -119,6 +119,7 @@ __device__ inline Answer answer_to(Card& card, Command& c, int ring, u64& goal) 
     if (c.operation == SIMILARITY) {
         if ((u64)c.kept != rows || (rows && width != (u64)c.columns)) {
             answer.status = OTHER_STATE;
+            answer.value = rows;  // by which the host, if it has lost count, finds it again
             return answer;
         }
         if (c.kept + c.rows > c.room) {
@@ -255,7 +256,10 @@ __device__ inline void help(const RingArguments& a) {
 
 __device__ inline void ring(const RingArguments& a) {
     __shared__ int leads;
-    if (!threadIdx.x) leads = exchange_if(&a.card->leader, (u64)a.launch - 1, (u64)a.launch) == (u64)a.launch - 1;
+    if (!threadIdx.x) {
+        const u64 before = load_acquire(&a.card->leader);
+        leads = before < (u64)a.launch && exchange_if(&a.card->leader, before, (u64)a.launch) == before;
+    }
     __syncthreads();
     if (leads) {
         lead(a);

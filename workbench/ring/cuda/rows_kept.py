@@ -13,7 +13,7 @@ from workbench.ring.similarity import rows_of
 from . import memory
 from .asked import Asked
 from .body import RingBody
-from .layout import DTYPES, Command, Operation
+from .layout import DTYPES, Command, Operation, Status
 from .plans import PLANS
 from .pool import Pool
 
@@ -31,7 +31,8 @@ class SimilarityBody(RingBody):
         super().__init__(name, runs, pool)
         self._store = self._room = self._kept = self._width = 0
         self._dtype = ""
-        self._clears = False
+        self._sure = True
+        """Whether the GPU has as many rows as `_kept` says; not after an interrupt."""
 
     def open(self) -> None:
         """Take a ring, and forget the rows that were counted there before."""
@@ -40,8 +41,8 @@ class SimilarityBody(RingBody):
 
     def run(self, payload: Any) -> Any:
         """Add rows, and return how alike they are to all; ``"clear"`` forgets them and gives how many there were."""
-        if (late := self.settled()) is not None:
-            self._kept = 0 if self._clears else late.word
+        if not self._sure:
+            self._count_again()
         if isinstance(payload, str):
             if payload != "clear":
                 raise InputError(f"similarity_matrix takes embeddings or 'clear', got {payload!r}.")
@@ -66,8 +67,9 @@ class SimilarityBody(RingBody):
             room=self._room,
             kept=self._kept,
         )
-        self._clears = False
+        self._sure = False
         self._kept = self.told(PLANS[Operation.SIMILARITY](command), placed).word
+        self._sure = True
         return placed.result()
 
     def close(self) -> None:
@@ -79,10 +81,18 @@ class SimilarityBody(RingBody):
         super().close()
 
     def _clear(self) -> int:
-        self._clears = True
+        self._sure = False
         reply = self.told(Command(next(self.ids), Operation.CLEAR))
         self._kept = 0
+        self._sure = True
         return reply.word
+
+    def _count_again(self) -> None:
+        """Ask the GPU how many rows it has, with a message that cannot be right."""
+        self.settled()
+        asks = Command(next(self.ids), Operation.SIMILARITY, rows=1, columns=1, kept=-1)
+        self._kept = self.told(asks, status=Status.OTHER_STATE).word
+        self._sure = True
 
     def _rows(self, payload: Any) -> Any:
         """Return rows of the dtype of those that are kept, where they lie."""
@@ -117,10 +127,10 @@ class SimilarityBody(RingBody):
         program = self.places.program
         with program.quiet():
             store = program.empty(room * (width + 1) * size)
-            if self._store:
-                if self._kept:  # the rows, and behind all that have room, their lengths
-                    ends = (room * width * size, self._room * width * size)
-                    memory.copy(store, self._store, self._kept * width * size)
-                    memory.copy(store + ends[0], self._store + ends[1], self._kept * size)
-                program.free(self._store)
-            self._store, self._room, self._width, self._dtype = store, room, width, dtype
+            if self._kept:  # the rows, and behind all that have room, their lengths
+                ends = (room * width * size, self._room * width * size)
+                memory.copy(store, self._store, self._kept * width * size)
+                memory.copy(store + ends[0], self._store + ends[1], self._kept * size)
+            old, self._store, self._room, self._width, self._dtype = self._store, store, room, width, dtype
+            if old:
+                program.free(old)
