@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 NEVER_SKIPPED = tuple(Path(__file__).parent / folder for folder in ("browser", "kernels/cuda"))
@@ -14,6 +15,11 @@ NEVER_SKIPPED = tuple(Path(__file__).parent / folder for folder in ("browser", "
 # Before any test imports a library that reads them; the kernels of the notebooks inherit them.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+# No test depends on a measured time: the first call of many loads a library or the compiler. On a build server each run
+# tries the same examples, so that what it refuses is what a change broke; elsewhere others are tried each time.
+hypothesis.settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,14 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 from workbench.models import samples
-
-# No test depends on a measured time: the first call of many loads a library or the compiler.
-hypothesis.settings.register_profile("without deadline", deadline=None)
-hypothesis.settings.load_profile("without deadline")
 
 
 @pytest.fixture(scope="session")
