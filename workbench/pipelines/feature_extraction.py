@@ -14,7 +14,7 @@ from workbench.text import did_you_mean, format_some
 from .computing import Opening
 from .encoder_task import Array, Asked, EncoderTask, Job
 from .sentence_transformers import Pooling, read_recipe
-from .texts import checked
+from .texts import checked, yes_or_no
 
 if TYPE_CHECKING:
     from workbench.models.formats.huggingface import HuggingFaceModel
@@ -67,7 +67,7 @@ class FeatureExtraction(EncoderTask[None], Generic[Many]):
         assert folder is not None
         self.recipe = recipe = read_recipe(folder, model.given, pooling=pooling)
         self.pooling: Pooling = recipe.pooling
-        self.normalize = recipe.normalize if normalize is None else bool(normalize)
+        self.normalize = recipe.normalize if normalize is None else yes_or_no("normalize", normalize)
         self._prompt = self._prompt_of(prompt_name)
         super().__init__(model, how, truncation=truncation, longest=recipe.longest, lowercase=recipe.lowercase)
 
@@ -177,7 +177,7 @@ class FeatureExtraction(EncoderTask[None], Generic[Many]):
         ]
 
     def _embedded(self, given: Any) -> Array:
-        if isinstance(given, np.ndarray):
+        if isinstance(given, np.ndarray) and given.dtype.kind not in "OTU":  # those are texts, or something refused
             if given.ndim not in (1, 2) or given.dtype.kind not in "fiu":
                 raise InputError(
                     f"Got an array of shape {list(given.shape)}, {given.dtype}, to compare. Give texts, or embeddings "

@@ -177,7 +177,7 @@ def pipeline(
     loaded = _loaded(model, chosen, cache, device, options)
     try:
         _check_fits(chosen, loaded)
-        how = Opening(engine, device, quantization, _checked_batching(batching), progress)
+        how = Opening(engine, device, quantization, _checked_batching(batching), _checked_progress(progress))
         pipe = chosen.open(loaded, how, of_task)
     except BaseException:
         if loaded is not model:  # whoever keeps the error keeps the model with it, which may go from its cache
@@ -257,3 +257,9 @@ def _checked_batching(batching: Any) -> Any:
     if batching is None or isinstance(batching, BatchConfig):
         return batching
     raise InputError(f"batching must be a BatchConfig, such as BatchConfig(max_batch_size=32), got {batching!r}.")
+
+
+def _checked_progress(progress: Any) -> Any:
+    if progress is None or callable(progress):
+        return progress
+    raise InputError(f"progress is called with each step of opening, such as progress=print; got {progress!r}.")

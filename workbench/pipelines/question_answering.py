@@ -15,7 +15,7 @@ from .encoder_task import Array, Asked, EncoderTask, Job
 from .questions import checked_pairs
 from .results import Answer, Results
 from .spans import passages
-from .texts import checked_top_k, which, whole_number
+from .texts import checked_top_k, which, whole_number, yes_or_no
 from .windows import merged, whole
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _WINDOW = 384
 """Tokens of the windows on which models are trained for SQuAD, in BERT's own code and transformers' alike."""
+_IMPOSSIBLE = "handle_impossible_answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class QuestionAnswering(EncoderTask[AnswerOptions], Generic[One]):
     ) -> None:
         window = _WINDOW if window is None else whole_number("window", window, 1)
         length = whole_number("max_answer_len", max_answer_len, 1)
-        self._options = AnswerOptions(checked_top_k(top_k), length, bool(handle_impossible_answer))
+        self._options = AnswerOptions(checked_top_k(top_k), length, yes_or_no(_IMPOSSIBLE, handle_impossible_answer))
         super().__init__(model, how, truncation=truncation, stride=stride, longest=window)
 
     @overload
@@ -239,5 +240,5 @@ class QuestionAnswering(EncoderTask[AnswerOptions], Generic[One]):
         if max_answer_len is not None:
             options = replace(options, max_answer_len=whole_number("max_answer_len", max_answer_len, 1))
         if impossible is not None:
-            options = replace(options, impossible=bool(impossible))
+            options = replace(options, impossible=yes_or_no(_IMPOSSIBLE, impossible))
         return Asked(*checked_pairs(pairs, *sides), options)

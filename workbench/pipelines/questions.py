@@ -9,9 +9,9 @@ from workbench.text import counted
 
 from .texts import Text, checked
 
-_HOW = (
-    "Give a question and its context, pipe(question='...', context='...'), or a list of such pairs, "
-    "pipe([('question', 'context')])."
+_WANTED = (
+    "a question and its context, pipe(question='...', context='...'), or a list of such pairs, "
+    "pipe([('question', 'context')])"
 )
 
 
@@ -33,15 +33,17 @@ def checked_pairs(pairs: Any, question: Any, context: Any) -> tuple[list[Text], 
     if isinstance(pairs, str) and question is None and context is not None:
         pairs, question = None, pairs
     if (pairs is None) == (question is None and context is None):
-        raise InputError(f"Got {'nothing' if pairs is None else 'pairs, and question or context as well'}. {_HOW}")
+        raise InputError(
+            f"Got {'nothing' if pairs is None else 'pairs, and question or context as well'}. Give {_WANTED}."
+        )
     if pairs is not None:
-        listed, one = checked(pairs)
+        listed, one = checked(pairs, wanted=_WANTED)
         for place, pair in enumerate(listed):
             if isinstance(pair, str):
-                raise InputError(f"Question {place} of {len(listed)} has no context: {pair!r:.60}. {_HOW}")
+                raise InputError(f"Question {place} of {len(listed)} has no context: {pair!r:.60}. Give {_WANTED}.")
     else:
         if question is None or context is None:
-            raise InputError(f"Got no {'question' if question is None else 'context'}. {_HOW}")
+            raise InputError(f"Got no {'question' if question is None else 'context'}. Give {_WANTED}.")
         questions, one_question = _texts("question", question)
         contexts, one_context = _texts("context", context)
         one = one_question and one_context

@@ -79,7 +79,7 @@ class TextClassification(EncoderTask[ClassifierOptions], Generic[One]):
         top_k: int | None = None,
     ) -> None:
         self.function_to_apply = function_to_apply or _activation_of(model.config)
-        if self.function_to_apply not in _ACTIVATIONS:
+        if not isinstance(self.function_to_apply, str) or self.function_to_apply not in _ACTIVATIONS:
             raise InputError(
                 f"function_to_apply={function_to_apply!r} is none of {', '.join(map(repr, _ACTIVATIONS))}."
             )

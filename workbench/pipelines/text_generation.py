@@ -19,7 +19,7 @@ from .batching import Batcher
 from .generation.choose import QUANTIZATIONS, open_decoder
 from .generation.decoding import Decoding
 from .generation.options import GenerationOptions, merged, option_names, options_of
-from .generation.prompts import Message, Prompt, PromptReader, is_conversation
+from .generation.prompts import Message, Prompt, PromptReader, is_conversation, prompts_of
 from .generation.stream import TextStream
 from .generation.together import write
 from .results import Generation, Results
@@ -206,13 +206,8 @@ class TextGeneration(Pipeline):
         """Return what is to be written, and whether it is one text only."""
         self._check_open()
         options = options_of(merged(self._given, given))
-        one = isinstance(prompt, str) or is_conversation(prompt)
-        if not one and (isinstance(prompt, Mapping) or not hasattr(prompt, "__iter__") or not (prompt := list(prompt))):
-            raise InputError(
-                f"Got {prompt!r:.80} as a prompt. Give a str, messages such as "
-                "[{'role': 'user', 'content': 'Hello'}], or a list of these."
-            )
-        prompts = [self.reader.read(each, self._template) for each in ([prompt] if one else prompt)]
+        given_as, one = prompts_of(prompt)
+        prompts = [self.reader.read(each, self._template) for each in given_as]
         self._check_room(prompts, options)
         return [Job(each, options) for each in prompts], one
 

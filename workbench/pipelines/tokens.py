@@ -11,7 +11,7 @@ from workbench.errors import InputError, LoadError, MissingLibraryError
 from workbench.models.formats.huggingface.signature import longest_text
 from workbench.models.torch_arrays import first_line
 
-from .texts import Text, shown, which
+from .texts import Text, lone_surrogate, shown, which
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -148,14 +148,8 @@ def _fault(texts: Sequence[Text], error: Exception) -> InputError:
     """Return which text a tokenizer refuses, and why: it says neither, and knows no lone surrogate as a text."""
     for place, text in enumerate(texts):
         for part in (text,) if isinstance(text, str) else text:
-            try:
-                part.encode()
-            except UnicodeEncodeError as found:
-                return InputError(
-                    f"{which(texts, place)} has {part[found.start]!a} at {found.start}, half of a pair of "
-                    "surrogates, which is no character. Mend it: text.encode('utf-16', 'surrogatepass')"
-                    ".decode('utf-16', 'replace')."
-                )
+            if wrong := lone_surrogate(part):
+                return InputError(f"{which(texts, place)} {wrong}")
     return InputError(f"The tokenizer refuses {which(texts, 0).lower()}: {first_line(error)}.")
 
 

@@ -38,10 +38,10 @@ def pipe(causal: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
         ([], "Give a str"),
         (7, "Give a str"),
         ({"role": "user"}, "Give a str"),
-        (["fine", 7], "A prompt is a str"),
+        (["fine", 7], "Prompt 1 of 2 is int"),
         ([{"role": "user"}], "'content'"),
         ([{"role": "king", "content": "!"}], "only user and assistant speak"),
-        ("\ud800", "cannot read"),
+        ("\ud800", "half of a pair of surrogates"),
         ("one two " * 200, "has positions for 128"),
     ],
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import numbers
+import sys
 from dataclasses import dataclass
 
 from workbench.errors import InputError
@@ -44,7 +44,7 @@ class BatchConfig:
             if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
                 raise InputError(f"{name} must be a whole number of at least 1, got {value!r}.")
         wait = self.max_wait_ms
-        if isinstance(wait, bool) or not isinstance(wait, numbers.Real) or not 0 <= wait < math.inf:
+        if isinstance(wait, bool) or not isinstance(wait, numbers.Real) or not 0 <= wait <= sys.float_info.max:
             raise InputError(f"max_wait_ms must be milliseconds, 0 or more and finite, got {wait!r}.")
         if self.max_queue < self.max_batch_size:
             raise InputError(

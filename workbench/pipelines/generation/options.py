@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from workbench.errors import InputError
+from workbench.pipelines.texts import yes_or_no
 from workbench.text import did_you_mean
 
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "seed")
@@ -161,9 +162,7 @@ _RANGES = {
 
 def _checked(name: str, value: Any) -> Any:
     if name == "do_sample":
-        if not isinstance(value, bool):
-            raise InputError(f"do_sample={value!r} is neither True nor False.")
-        return value
+        return yes_or_no(name, value)
     if name == "stop":
         return _stop_strings(value)
     rule = _RANGES[name]

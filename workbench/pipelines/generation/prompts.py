@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.errors import InputError
 from workbench.models.torch_arrays import first_line
+from workbench.pipelines.texts import kind_of, listed, lone_surrogate
 
 Message = Mapping[str, Any]
 """``{"role": "user", "content": "..."}``"""
@@ -96,7 +97,9 @@ class PromptReader:
             if self._backend is not None:
                 return list(self._backend.encode(text, add_special_tokens=special).ids)
             return list(self._tokenizer.encode(text, add_special_tokens=special, truncation=False, verbose=False))
-        except Exception as error:  # a lone surrogate, for one
+        except Exception as error:
+            if wrong := lone_surrogate(text):
+                raise InputError(f"The prompt {wrong}") from error
             raise InputError(
                 f"The tokenizer of {self._given} cannot read {text!r:.80}: {first_line(error)}."
             ) from error
@@ -131,11 +134,25 @@ def is_conversation(prompt: Any) -> bool:
     return isinstance(prompt, (list, tuple)) and bool(prompt) and all(isinstance(part, Mapping) for part in prompt)
 
 
-def _check_messages(messages: Any) -> None:
-    if not is_conversation(messages):
-        raise InputError(
-            f"A prompt is a str, or messages such as [{{'role': 'user', 'content': 'Hello'}}]; got {messages!r:.80}."
-        )
+def prompts_of(given: Any) -> tuple[list[str | Sequence[Message]], bool]:
+    """Return what was given as a list of prompts, each a text or messages, and whether it was one only.
+
+    Raises
+    ------
+    workbench.errors.InputError
+        If it is something else, or empty.
+    """
+    if isinstance(given, str) or is_conversation(given):
+        return [given], True
+    wanted = "a str, messages such as [{'role': 'user', 'content': 'Hello'}], or a list of these"
+    found = listed(given, "prompt", wanted)
+    for place, prompt in enumerate(found):
+        if not isinstance(prompt, str) and not is_conversation(prompt):
+            raise InputError(f"Prompt {place} of {len(found)} is {kind_of(prompt)}. Give {wanted}.")
+    return found, False
+
+
+def _check_messages(messages: Sequence[Message]) -> None:
     for place, message in enumerate(messages):
         if not isinstance(message.get("role"), str) or "content" not in message:
             raise InputError(
