@@ -53,7 +53,7 @@ def app(notebook):
 
 
 def choose(app, task):
-    app.get_by_label("Task", exact=True).select_option(task)
+    field(app, "Task").select_option(task)
     expect(code(app)).to_contain_text(f'wb.pipeline("{task}", "sample:')
 
 

@@ -142,7 +142,7 @@ def test_a_race_is_cancelled_and_the_previous_answer_stays(notebook, app):
 
 
 def test_a_race_is_run_and_its_chart_is_seen(notebook, app):
-    app.get_by_label("Operation").select_option("layer_norm")
+    field(app, "Operation").select_option("layer_norm")
     button(app, "512\N{MULTIPLICATION SIGN}768").click()
     run_to_its_end(app)
     expect(app.locator(".fw-code").locator("visible=true")).to_contain_text('wb.compare("layer_norm", shape=(512, 768)')
@@ -153,7 +153,7 @@ def test_a_race_is_run_and_its_chart_is_seen(notebook, app):
 
 def test_over_sizes_the_answer_is_a_sentence_with_two_charts(notebook, app):
     notebook.run(FEWER)
-    app.get_by_label("Operation").select_option("relu")
+    field(app, "Operation").select_option("relu")
     button(app, "over sizes").click()
     for other in ("torch", "onnxruntime"):
         app.get_by_label(other, exact=True).uncheck()
@@ -180,7 +180,7 @@ def test_the_numbers_of_a_chart_are_downloaded(app):
 def test_a_roofline_is_cancelled_and_run(notebook, app):
     before = app.locator(".fw-verdict").inner_text()
     button(app, "roofline").click()
-    expect(app.get_by_label("Operation")).not_to_be_visible()
+    expect(field(app, "Operation")).not_to_be_visible()
     button(app, "Run").click()
     expect(app.get_by_role("progressbar")).to_be_visible()
     button(app, "Cancel").click()

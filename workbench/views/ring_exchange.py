@@ -63,6 +63,8 @@ class Exchange:
             return f"Sent {counted(self.count, 'message')}{full}. Receive takes the replies."
         if self.verb == RECEIVE:
             return f"Received {self.count:,} repl{'y' if self.count == 1 else 'ies'}." if self.count else _NO_REPLY
+        if not self.count:
+            return f"{counted(self.failed, 'message')} failed: the handler raised."
         each = f", {format_seconds(self.seconds / self.count)} each" if self.count > 1 else ""
         failed = f", {self.failed:,} failed: the handler raised" if self.failed else ""
         return f"{counted(self.count, 'answer')} in {format_seconds(self.seconds)}{each}{failed}."

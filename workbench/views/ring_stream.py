@@ -117,7 +117,8 @@ class RingStream(widgets.VBox):  # type: ignore[misc]
         self.batch = controls.text("Texts in a group", value="16", tooltip="batch")
         self.ahead = controls.text("Groups on their way", value="2", tooltip="ahead")
         self.job: Job[Streamed] = Job(self._run, self._finish, label="Stream")
-        self.settings = widgets.VBox([self.classifier, self.embedder, self.batch, self.ahead, self.job])
+        groups = [(self.classifier, self.embedder), (self.batch, self.ahead), (self.job,)]
+        self.settings = widgets.VBox([widgets.VBox(group) for group in groups], _dom_classes=("fw-settings",))
         self.texts = controls.textarea("Texts, one per line", value=_TEXTS, rows=6)
         self._head, self._table = widgets.HTML(_EMPTY), widgets.HTML()
         self.outcome = widgets.VBox([self._head])
