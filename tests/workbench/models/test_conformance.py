@@ -19,7 +19,7 @@ def sample() -> list[Case]:
 
 
 def check(results: list[Result]) -> None:
-    """All but those that are known give the suite's result, and ONNX Runtime's are bit for bit its own."""
+    """All but those that are known give the suite's result, and ONNX Runtime's are its own."""
     unexpected = [f"{one.name}: {one.reason}" for one in results if not one.matches and not known(one.name)]
     assert not unexpected, "\n".join(unexpected)
     apart = [f"{one.name}: {one.bare}" for one in results if one.bare not in ("same", "random", "refuses")]
