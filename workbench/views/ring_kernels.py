@@ -48,11 +48,6 @@ class RingKernels:
                 self._runtime, self._own = Runtime(), True
             return self._runtime
 
-    @property
-    def begun(self) -> bool:
-        """Whether there is a runtime."""
-        return self._runtime is not None
-
     def show(self, runtime: Runtime) -> None:
         """Take another runtime; the one before is shut down if it was made here."""
         self.close()
