@@ -18,9 +18,9 @@ PEERS = {
 _HEAD = """# The operations
 
 Written by `make docs` from the catalogue, `fused_kernels.OPS`. Each is a function of `fused_kernels`: NumPy in, NumPy
-out; torch in, torch out; on a GPU, CuPy and torch's CUDA tensors likewise. The dtypes are those that are computed as they
-are; float16 and bfloat16 are computed in float32, integers in float64. [kernels/README.md](../kernels/README.md) says what all of them promise,
-[performance.md](performance.md) how fast they are.
+out; torch in, torch out; on a GPU, CuPy and torch's CUDA tensors likewise. The dtypes are those that are computed as
+they are; float16 and bfloat16 are computed in float32, integers in float64. [kernels/README.md](../kernels/README.md)
+says what all of them promise, [performance.md](performance.md) how fast they are.
 """
 
 
