@@ -113,14 +113,15 @@ class _Run:
             threading.Thread(target=self._helps, name=f"workbench lane {lane}", daemon=True)
             for lane in range(1, min(self._engine.lanes, len(made)))
         ]
-        for helper in helpers:
-            helper.start()
         try:
+            for helper in helpers:
+                helper.start()
             self._computes()
         finally:
             self._ended = True  # where the caller was interrupted, the others end with their batch
             for helper in helpers:
-                helper.join()
+                if helper.ident is not None:
+                    helper.join()
         if self._raised is not None:
             raise self._raised
         return self.errors
