@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .ring.options import LaunchOptions
     from .ring.runtime import Runtime
     from .views.app import Workbench
-    from .views.inspector import inspect
+    from .views.models.inspector import inspect
 
 __version__ = "0.1.0"
 
@@ -43,7 +43,7 @@ _HOME = {
     "Workbench": "views.app",
     "compare": "bench.compare",
     "history": "bench.past.history",
-    "inspect": "views.inspector",
+    "inspect": "views.models.inspector",
     "load": "models.load",
     "pipeline": "pipelines.pipeline",
     "roofline": "bench.rooflines.roofline",
@@ -85,7 +85,7 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(ipython: Any) -> None:
     """Bring ``%%race`` into IPython and Jupyter: ``%load_ext workbench``."""
-    from .views.magic import load
+    from .views.races.magic import load
 
     return load(ipython)
 

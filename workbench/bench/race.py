@@ -222,7 +222,7 @@ class Race:
 
     def plot(self) -> go.Figure:
         """Return the plotly bar chart: median time of each contender with its interval."""
-        from workbench.views import race_chart
+        from workbench.views.races import race_chart
 
         return race_chart.race(self)
 
@@ -283,7 +283,7 @@ class Race:
         return race_text(self)
 
     def _repr_html_(self) -> str:
-        from workbench.views import race_card
+        from workbench.views.races import race_card
 
         return race_card.card(self)
 

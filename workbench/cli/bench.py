@@ -127,7 +127,7 @@ def bench(
                 kept = f"run {numbers[0]}" if len(numbers) == 1 else f"runs {min(numbers)} to {max(numbers)}"
                 say(f"Recorded as {kept}: workbench history.", quiet=as_json)
         if report is not None:
-            from workbench.views.report import write_report
+            from workbench.views.races.report import write_report
 
             write_report(report, races[0] if suite is None else found)
         if cancelled:

@@ -64,7 +64,7 @@ def show(
         race = kept(machine="all")[run]
         print_race(race, as_json=as_json)
         if report is not None:
-            from workbench.views.report import write_report
+            from workbench.views.races.report import write_report
 
             write_report(report, race)
 
@@ -103,7 +103,7 @@ def export(
         write(file, to_text({"races": [found[run.id].to_dict() for run in found]}))
 
     def as_page(found: Any) -> None:
-        from workbench.views.report import write_report
+        from workbench.views.races.report import write_report
 
         write_report(file, found)
 

@@ -121,6 +121,6 @@ class ModelCost:
         )
 
     def _repr_html_(self) -> str:
-        from workbench.views import cost_card
+        from workbench.views.models import cost_card
 
         return cost_card.cost_card(self)

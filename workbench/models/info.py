@@ -109,6 +109,6 @@ class ModelInfo:
         return format_some(f"{operator} {count}" for operator, count in self.operators.items())
 
     def _repr_html_(self) -> str:
-        from workbench.views import cards
+        from workbench.views.models import cards
 
         return cards.model_card(self)

@@ -150,7 +150,7 @@ class Module:
         return depth
 
     def _repr_html_(self) -> str:
-        from workbench.views import module_tree
+        from workbench.views.models import module_tree
 
         return module_tree.tree_card(self)
 

@@ -146,6 +146,6 @@ class Profile:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from workbench.views import profile_card
+        from workbench.views.models import profile_card
 
         return profile_card.profile(self)

@@ -80,7 +80,7 @@ class TensorStats:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        from workbench.views import cards
+        from workbench.views.models import cards
 
         return cards.stats_card(self)
 

@@ -173,6 +173,6 @@ class TensorTable(Mapping[str, Tensor]):
         return "\n".join([f"{counted(len(self), 'tensor')}, {format_bytes(self.nbytes)}", *map(repr, shown), *more])
 
     def _repr_html_(self) -> str:
-        from workbench.views import cards
+        from workbench.views.models import cards
 
         return cards.tensor_table(self)

@@ -140,7 +140,7 @@ class Tensor:
         return f"{self.name}: {self.dtype}, {format_sizes(self.shape)}, {format_bytes(self.nbytes)}"
 
     def _repr_html_(self) -> str:
-        from workbench.views import cards
+        from workbench.views.models import cards
 
         return cards.tensor_card(self)
 

@@ -28,7 +28,7 @@ class Classification:
     score: float
 
     def _repr_html_(self) -> str:
-        from workbench.views.pipeline_card import classification_html
+        from workbench.views.pipelines.card import classification_html
 
         return classification_html(self)
 
@@ -76,7 +76,7 @@ class Answer:
     score: float
 
     def _repr_html_(self) -> str:
-        from workbench.views.pipeline_card import answer_html
+        from workbench.views.pipelines.card import answer_html
 
         return answer_html(self)
 
@@ -104,7 +104,7 @@ class Generation:
     finish: str
 
     def _repr_html_(self) -> str:
-        from workbench.views.pipeline_card import generation_html
+        from workbench.views.pipelines.card import generation_html
 
         return generation_html(self)
 
@@ -131,7 +131,7 @@ class Results(list[Result]):
         return pd.DataFrame(rows)
 
     def _repr_html_(self) -> str:
-        from workbench.views.pipeline_card import results_html
+        from workbench.views.pipelines.card import results_html
 
         return results_html(self)
 
@@ -155,6 +155,6 @@ class Entities(Results[Entity]):
         return Entities, (self.text, list(self))
 
     def _repr_html_(self) -> str:
-        from workbench.views.pipeline_card import entities_html
+        from workbench.views.pipelines.card import entities_html
 
         return entities_html(self)

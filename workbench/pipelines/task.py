@@ -170,7 +170,7 @@ class Pipeline(ABC):
         return "\n".join([f"{self.task}: {self.model.info.name}{'; closed' if self.closed else ''}", *lines])
 
     def _repr_html_(self) -> str:
-        from workbench.views.pipeline_card import pipeline_html
+        from workbench.views.pipelines.card import pipeline_html
 
         return pipeline_html(self)
 

@@ -121,13 +121,13 @@ class RingAudit:
         return "\n".join([self.heading, *table, *(f"{name:<{width}}  {value}" for name, value in self.facts)])
 
     def _repr_html_(self) -> str:
-        from workbench.views.ring_card import audit_card
+        from workbench.views.ring.card import audit_card
 
         return audit_card(self)
 
     def plot(self) -> go.Figure:
         """Return the plotly chart: the median round trip of each way with its interval."""
-        from workbench.views import ring_chart
+        from workbench.views.ring import chart as ring_chart
 
         return ring_chart.audit(self)
 

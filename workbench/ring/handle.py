@@ -275,7 +275,7 @@ class KernelHandle:
         return repr(self.status)
 
     def _repr_html_(self) -> str:
-        from workbench.views.ring_card import kernel_card
+        from workbench.views.ring.card import kernel_card
 
         return kernel_card(self.status, self.metrics)
 

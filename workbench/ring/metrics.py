@@ -104,7 +104,7 @@ class KernelStatus:
         return _lines(self.heading, self.facts)
 
     def _repr_html_(self) -> str:
-        from workbench.views.ring_card import status_card
+        from workbench.views.ring.card import status_card
 
         return status_card(self)
 
@@ -196,7 +196,7 @@ class KernelMetrics:
         return _lines(self.heading, self.facts)
 
     def _repr_html_(self) -> str:
-        from workbench.views.ring_card import metrics_card
+        from workbench.views.ring.card import metrics_card
 
         return metrics_card(self)
 
@@ -245,6 +245,6 @@ class RuntimeStatus:
         return "\n".join([_lines(self.heading, self.facts), *(f"  {line}" for line in table)])
 
     def _repr_html_(self) -> str:
-        from workbench.views.ring_card import runtime_card
+        from workbench.views.ring.card import runtime_card
 
         return runtime_card(self)

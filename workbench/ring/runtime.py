@@ -208,7 +208,7 @@ class Runtime:
         return repr(self.status)
 
     def _repr_html_(self) -> str:
-        from workbench.views.ring_card import runtime_card
+        from workbench.views.ring.card import runtime_card
 
         return runtime_card(self.status)
 

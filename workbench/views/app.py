@@ -10,14 +10,14 @@ import ipywidgets as widgets
 from workbench.bench.race import Race
 from workbench.models.model import Model
 from workbench.text import format_bytes, format_count
+from workbench.views.models.inspector import Inspector
+from workbench.views.models.load_panel import LoadPanel
+from workbench.views.pipelines.panel import PipelinePanel
+from workbench.views.races.race_panel import RacePanel
+from workbench.views.ring.panel import RingPanel
 
 from . import controls, html, theme
-from .inspector import Inspector
-from .load_panel import LoadPanel
 from .machine import machine_chips
-from .pipeline_panel import PipelinePanel
-from .race_panel import RacePanel
-from .ring_panel import RingPanel
 
 TABS = ("Load", "Inspect", "Race", "Pipelines", "Ring")
 

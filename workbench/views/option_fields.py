@@ -12,9 +12,9 @@ import traitlets
 from workbench.errors import InputError
 from workbench.models.cache.config import CacheConfig
 from workbench.models.formats import Option
+from workbench.views.models.cache_fields import CacheFields
 
 from . import controls, html
-from .cache_fields import CacheFields
 
 
 class OptionFields(widgets.VBox):  # type: ignore[misc]

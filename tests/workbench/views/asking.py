@@ -4,8 +4,8 @@ import contextlib
 import io
 
 import workbench as wb
-from workbench.views.pipeline_forms import ANSWERS, CLASSIFICATION, EMBEDDINGS, ENTITIES, GENERATION
-from workbench.views.pipeline_panel import PipelinePanel
+from workbench.views.pipelines.forms import ANSWERS, CLASSIFICATION, EMBEDDINGS, ENTITIES, GENERATION
+from workbench.views.pipelines.panel import PipelinePanel
 
 from .reading import Words
 

@@ -8,7 +8,8 @@ import pytest
 import workbench as wb
 from workbench.models.model import Tensor, TensorTable
 from workbench.models.stats import tensor_stats
-from workbench.views import cards, html
+from workbench.views import html
+from workbench.views.models import cards
 
 from .reading import Words, words
 

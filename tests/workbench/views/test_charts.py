@@ -6,8 +6,10 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from workbench.views import charts, race_chart, template, theme
-from workbench.views.window import COLUMNS, ROWS, Place
+from workbench.views import template, theme
+from workbench.views.models import charts
+from workbench.views.models.window import COLUMNS, ROWS, Place
+from workbench.views.races import race_chart
 
 
 @pytest.fixture(scope="module")

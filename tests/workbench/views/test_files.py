@@ -14,8 +14,8 @@ import pytest
 from workbench.bench import environment
 from workbench.bench.race import Race
 from workbench.views.files import Files, file_name
-from workbench.views.race_panel import RaceView
-from workbench.views.report import report
+from workbench.views.races.race_panel import RaceView
+from workbench.views.races.report import report
 
 from ..bench.sweeps import crossing_at, made_up  # noqa: TID252
 

@@ -10,7 +10,8 @@ from onnx import TensorProto, helper
 import workbench as wb
 from workbench.errors import InputError, LoadError
 from workbench.models.model import Tensor, TensorTable
-from workbench.views import detail, html, inspector
+from workbench.views import html
+from workbench.views.models import detail, inspector
 
 SCRIPT, LONG = "<script>alert(1)</script>.weight", "block." * 80 + "weight"
 

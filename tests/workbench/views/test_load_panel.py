@@ -9,7 +9,7 @@ import pytest
 import workbench as wb
 from workbench.errors import InputError, LoadError
 from workbench.models.samples import mlp
-from workbench.views.load_panel import LoadPanel
+from workbench.views.models.load_panel import LoadPanel
 
 from ..alike import same  # noqa: TID252
 
@@ -151,7 +151,7 @@ def test_a_cancelled_load_leaves_the_model_as_it_was(mlp_file, monkeypatch):
         go_on.wait(10)
         return wb.load(source, **options)
 
-    monkeypatch.setattr("workbench.views.load_panel.load", slowly)
+    monkeypatch.setattr("workbench.views.models.load_panel.load", slowly)
     panel = LoadPanel()
     panel.source.value = str(mlp_file)
     panel.job.start()
@@ -172,7 +172,7 @@ def test_of_two_clicks_the_last_one_wins(mlp_file, monkeypatch):
         go_on.wait(10)
         return wb.load(source, **options)
 
-    monkeypatch.setattr("workbench.views.load_panel.load", slowly)
+    monkeypatch.setattr("workbench.views.models.load_panel.load", slowly)
     received = threading.Semaphore(0)
     panel = LoadPanel(lambda model: received.release())
     panel.choose(mlp_file)

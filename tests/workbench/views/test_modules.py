@@ -5,8 +5,8 @@ import pytest
 
 import workbench as wb
 from workbench.models.model import Tensor
-from workbench.views.module_map import HEIGHT, WIDTH, ModuleMap, squarify, tiles
-from workbench.views.modules import areas
+from workbench.views.models.module_map import HEIGHT, WIDTH, ModuleMap, squarify, tiles
+from workbench.views.models.modules import areas
 
 
 def tensors(*sizes: tuple[str, int]) -> list[Tensor]:

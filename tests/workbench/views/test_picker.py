@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import LoadError
-from workbench.views.picker import FilePicker, list_models
+from workbench.views.models.picker import FilePicker, list_models
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from workbench.pipelines.results import Answer, Classification, Entities, Entity, Generation, Results
 from workbench.views import theme
-from workbench.views.marks import Mark, drawable, marked
-from workbench.views.pipeline_card import answer_html, results_html
+from workbench.views.pipelines.card import answer_html, results_html
+from workbench.views.pipelines.marks import Mark, drawable, marked
 
 from .reading import Words, words
 from .test_theme import THEMES, mix, tokens

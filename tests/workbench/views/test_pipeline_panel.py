@@ -7,8 +7,8 @@ import pytest
 
 from workbench.errors import InputError
 from workbench.pipelines.results import Answer, Classification, Entities, Generation
-from workbench.views.pipeline_forms import ANSWERS, CLASSIFICATION, EMBEDDINGS, ENTITIES, GENERATION
-from workbench.views.pipeline_input import WHOLE
+from workbench.views.pipelines.forms import ANSWERS, CLASSIFICATION, EMBEDDINGS, ENTITIES, GENERATION
+from workbench.views.pipelines.inputs import WHOLE
 
 from ..alike import same  # noqa: TID252
 from .asking import ask, opened, run_code, shown

@@ -10,9 +10,9 @@ import workbench as wb
 from workbench.errors import InputError, LoadError
 from workbench.models.cache import CacheConfig, ModelCache
 from workbench.models.trained import trained
-from workbench.views.pipeline_forms import ANSWERS, CLASSIFICATION, ENTITIES, FORMS, GENERATION
-from workbench.views.pipeline_panel import PipelinePanel
-from workbench.views.pipeline_settings import LOADED
+from workbench.views.pipelines.forms import ANSWERS, CLASSIFICATION, ENTITIES, FORMS, GENERATION
+from workbench.views.pipelines.panel import PipelinePanel
+from workbench.views.pipelines.settings import LOADED
 from workbench.views.status import progress_html
 
 from ..alike import same  # noqa: TID252
@@ -131,7 +131,7 @@ def test_a_failed_question_leaves_the_answer_before(panel):
 
 
 def test_cancel_while_a_model_is_opened_opens_none(panel, monkeypatch):
-    from workbench.views import pipeline_panel
+    from workbench.views.pipelines import panel as pipeline_panel
 
     made = []
     opening, go_on, ended = (threading.Event() for _ in range(3))
@@ -179,7 +179,7 @@ def test_a_text_that_was_cut_is_said(panel):
 
 
 def test_quantising_is_weighed_on_the_texts(panel, monkeypatch):
-    monkeypatch.setattr("workbench.views.verdict_panel.BUDGET", 0.0)
+    monkeypatch.setattr("workbench.views.pipelines.verdict_panel.BUDGET", 0.0)
     ask(panel, CLASSIFICATION, "The room was lovely.\nThe soup was horrible.")
     assert panel.verdict.layout.display != "none"
     panel.verdict.job.start()
@@ -214,7 +214,7 @@ def test_weighing_is_cancelled_and_the_pipeline_goes_on(panel):
 
 
 def test_two_clicks_on_run_ask_once(panel, monkeypatch):
-    from workbench.views import pipeline_panel
+    from workbench.views.pipelines import panel as pipeline_panel
 
     made, go_on = [], threading.Event()
 

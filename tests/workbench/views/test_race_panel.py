@@ -12,8 +12,9 @@ from fused_kernels.catalog import OPS
 from workbench.bench.process import race_in_process
 from workbench.bench.verdict import sentences
 from workbench.errors import InputError
-from workbench.views import html, race_panel
-from workbench.views.race_panel import COLD, OTHER, SIZES, WARM, RacePanel
+from workbench.views import html
+from workbench.views.races import race_panel
+from workbench.views.races.race_panel import COLD, OTHER, SIZES, WARM, RacePanel
 
 
 @pytest.fixture

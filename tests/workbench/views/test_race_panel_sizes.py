@@ -7,9 +7,10 @@ import pytest
 from fused_kernels.catalog import OPS
 from workbench.bench.sweeps.advice import answer, remarks
 from workbench.bench.sweeps.process import roofline_in_process, sweep_in_process
-from workbench.views import html, race_panel
-from workbench.views.race_panel import ONE, ROOFLINE, SIZES, RacePanel
-from workbench.views.sweep_views import RooflineView, SweepView
+from workbench.views import html
+from workbench.views.races import race_panel
+from workbench.views.races.race_panel import ONE, ROOFLINE, SIZES, RacePanel
+from workbench.views.races.sweep_views import RooflineView, SweepView
 
 
 @pytest.fixture

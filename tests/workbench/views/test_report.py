@@ -16,8 +16,8 @@ from workbench.bench.suites.plans import HEADLINES
 from workbench.bench.suites.suite import Cell, Start, Suite
 from workbench.errors import InputError
 from workbench.text import format_seconds
-from workbench.views import suite_chart
-from workbench.views.report import report, write_report
+from workbench.views.races import suite_chart
+from workbench.views.races.report import report, write_report
 
 from ..bench.sweeps import crossing_at, made_up  # noqa: TID252
 from .test_sweep_chart import CEILINGS

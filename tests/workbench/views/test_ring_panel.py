@@ -13,10 +13,10 @@ import fused_kernels as fk
 import workbench as wb
 from workbench.errors import InputError
 from workbench.ring.states import STEPS
-from workbench.views.ring_board import VERBS
-from workbench.views.ring_launch import FUNCTION
-from workbench.views.ring_messages import SENDER
-from workbench.views.ring_panel import AUDIT, KERNELS, RingPanel
+from workbench.views.ring.board import VERBS
+from workbench.views.ring.launch import FUNCTION
+from workbench.views.ring.messages import SENDER
+from workbench.views.ring.panel import AUDIT, KERNELS, RingPanel
 
 from .reading import Words
 

@@ -15,8 +15,9 @@ import workbench as wb
 from workbench.bench.race import Ratio
 from workbench.errors import InputError
 from workbench.ring.findings import Bar, RingAudit, Trip
-from workbench.views import ring_audit, ring_chart
-from workbench.views.ring_panel import AUDIT, STREAM, RingPanel
+from workbench.views.ring import audit as ring_audit
+from workbench.views.ring import chart as ring_chart
+from workbench.views.ring.panel import AUDIT, STREAM, RingPanel
 
 from .reading import Words
 

@@ -11,7 +11,8 @@ import pytest
 
 from workbench.bench.rooflines.ceilings import Bandwidth, Ceilings
 from workbench.bench.sweeps.swept import Stop, Sweep
-from workbench.views import log_axes, sweep_card, sweep_chart, theme
+from workbench.views import log_axes, theme
+from workbench.views.races import sweep_card, sweep_chart
 
 from ..bench.sweeps import SIZES, crossing_at, made_up  # noqa: TID252
 

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from workbench.views import module_map, template, theme
+from workbench.views import template, theme
+from workbench.views.models import module_map
 
 # ink, paper, brand, error colour: of JupyterLab's themes (--jp-ui-font-color0, --jp-layout-color0, --jp-brand-color1,
 # --jp-error-color1), and the fallbacks of tokens.css for a page that is no JupyterLab

@@ -3,7 +3,7 @@
 import pytest
 
 from workbench.errors import LoadError
-from workbench.views.upload import Upload
+from workbench.views.models.upload import Upload
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ class History:
         workbench.errors.InputError
             If the runs do not all answer the same question.
         """
-        from workbench.views import trend_chart
+        from workbench.views.races import trend_chart
 
         return trend_chart.trend(self)
 
@@ -172,7 +172,7 @@ class History:
         return history_text(self)
 
     def _repr_html_(self) -> str:
-        from workbench.views import history_card
+        from workbench.views.races import history_card
 
         return history_card.history_card(self)
 

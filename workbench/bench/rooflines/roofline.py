@@ -127,7 +127,7 @@ class Roofline:
 
     def plot(self) -> go.Figure:
         """Return the plotly chart: operations a second over operations per byte, under a roof per memory level."""
-        from workbench.views import roofline_chart
+        from workbench.views.races import roofline_chart
 
         return roofline_chart.roofline(self)
 
@@ -151,7 +151,7 @@ class Roofline:
         return roofline_text(self)
 
     def _repr_html_(self) -> str:
-        from workbench.views import sweep_card
+        from workbench.views.races import sweep_card
 
         return sweep_card.roofline(self)
 

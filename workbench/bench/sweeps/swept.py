@@ -172,13 +172,13 @@ class Sweep:
 
     def plot(self) -> go.Figure:
         """Return the plotly chart of time over size, with intervals and the crossover."""
-        from workbench.views import sweep_chart
+        from workbench.views.races import sweep_chart
 
         return sweep_chart.times(self)
 
     def plot_speedup(self) -> go.Figure:
         """Return the plotly chart of the speed-up over the base by size, with intervals."""
-        from workbench.views import sweep_chart
+        from workbench.views.races import sweep_chart
 
         return sweep_chart.speedups(self)
 
@@ -230,7 +230,7 @@ class Sweep:
         return sweep_text(self)
 
     def _repr_html_(self) -> str:
-        from workbench.views import sweep_card
+        from workbench.views.races import sweep_card
 
         return sweep_card.sweep(self)
 

@@ -89,7 +89,7 @@ class CacheContents:
         return "\n".join([self.heading, *(f"  {line}" for line in lines), *more])
 
     def _repr_html_(self) -> str:
-        from workbench.views import cache_card
+        from workbench.views.models import cache_card
 
         return cache_card.contents_card(self)
 
@@ -139,7 +139,7 @@ class Pruned:
         return "\n".join([self.heading, *(f"  {line}" for line in lines)])
 
     def _repr_html_(self) -> str:
-        from workbench.views import cache_card
+        from workbench.views.models import cache_card
 
         return cache_card.pruned_card(self)
 

@@ -84,7 +84,7 @@ class Quantized:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from workbench.views.export_card import quantized_card
+        from workbench.views.models.export_card import quantized_card
 
         return quantized_card(self)
 

@@ -90,7 +90,7 @@ class Export:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from workbench.views.export_card import export_card
+        from workbench.views.models.export_card import export_card
 
         return export_card(self)
 

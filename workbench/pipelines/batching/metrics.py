@@ -110,7 +110,7 @@ class BatchMetrics:
         return "\n".join([self.heading, *(f"  {name:<{width}}  {value}" for name, value in self.facts)])
 
     def _repr_html_(self) -> str:
-        from workbench.views import batch_card
+        from workbench.views.pipelines import batch_card
 
         return batch_card.metrics_card(self)
 

@@ -206,7 +206,7 @@ class Verdict:
         return "\n".join([self.heading, *self.sentences, *table, self.conditions_text])
 
     def _repr_html_(self) -> str:
-        from workbench.views.verdict_card import verdict_card
+        from workbench.views.pipelines.verdict_card import verdict_card
 
         return verdict_card(self)
 

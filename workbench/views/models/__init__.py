@@ -1,0 +1,1 @@
+"""What shows models: loading, inspecting, their cards and costs."""

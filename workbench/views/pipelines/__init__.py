@@ -1,0 +1,1 @@
+"""What shows pipelines: the panel, and the cards of what they answer."""

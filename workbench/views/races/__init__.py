@@ -1,0 +1,1 @@
+"""What shows races: panels, charts, tables, reports, and the magic of cells."""

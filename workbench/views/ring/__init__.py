@@ -1,0 +1,1 @@
+"""What shows ring kernels: the panel, and the cards of their state and their audit."""
