@@ -56,16 +56,6 @@ KNOWN = (
     ),
     Loss(op="linear", why=_EQUAL),
     Loss(
-        op="tanh",
-        peer="onnxruntime",
-        why="its tanh is 2.4e-7 off at the most, ours 0.8e-7, which takes more arithmetic",
-    ),
-    Loss(
-        op="tanh",
-        peer="jax",
-        why="its tanh is 4.4e-16 off at the most, ours 1.1e-16, which takes more arithmetic",
-    ),
-    Loss(
         op="softmax",
         peer="onnxruntime",
         out=True,
@@ -74,12 +64,6 @@ KNOWN = (
     Loss(op="cosine_similarity", why=_EQUAL),
     *(Loss(op=op, out=False, why=_FRESH) for op in ("relu", "scale", "dropout_add", "log_softmax")),
     *(Loss(op=op, out=True, why=_CROWDED) for op in ("relu", "scale", "dropout_add")),
-    Loss(
-        op="sum_of_squares",
-        peer="numpy",
-        shape="8x64",
-        why="the blocked sum, whose error does not grow, costs more than one call of BLAS's dot product",
-    ),
     Loss(
         op="sum_of_squares",
         peer="numpy",

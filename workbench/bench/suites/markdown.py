@@ -74,9 +74,11 @@ def short(suite: Suite) -> str:
 
 def conditions(suite: Suite) -> str:
     """Return where and how it was measured, in one sentence each."""
-    race = next((cell.race for cell in suite.cells if cell.race is not None), None)
-    if race is None:
+    races = [cell.race for cell in suite.cells if cell.race is not None]
+    if not races:
         return ""
+    race, budgets = races[0], sorted({race.conditions["budget"] for race in races})
+    seconds = " to ".join(f"{budget:g}" for budget in dict.fromkeys((budgets[0], budgets[-1])))
     where, threads = race.environment, race.conditions["threads"]
     libraries = ", ".join(f"{name} {version}" for name, version in where["libraries"].items())
     settings = f" Set in its environment: `{where['settings']}`." if where.get("settings") else ""
@@ -84,7 +86,7 @@ def conditions(suite: Suite) -> str:
     machine = f"{where['cpu']}, {where['cores']} cores, {where['simd']}, {where['system'].partition(' ')[0]}"
     return (
         f"{machine}; Python {where['python']}, {libraries}; threads: {used}.{settings} "
-        f"Method: {race.conditions['method']}; each cell {race.conditions['budget']:g} s of racing, "
+        f"Method: {race.conditions['method']}; each cell {seconds} s of racing, "
         "each result checked against float64."
     )
 
