@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add(x: Any, y: Any, *, out: Any = None) -> Any:
     """Return the sums of the elements of two arrays."""
-    return np.add(x, y, out=out) if isinstance(x, np.ndarray) or out is not None else x + y
+    return np.add(x, y, out=out) if isinstance(x, np.ndarray | Sequence) or out is not None else x + y
 
 
 def dot(x: Any, y: Any) -> Any:

@@ -18,6 +18,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import KernelDiedError
+from workbench.text import counted
 
 from .body import Body
 from .message import Fate, Forward, Message
@@ -237,7 +238,9 @@ class Turns(Traffic):
             count = f"{self.tally.restarts} of at most {self.options.restarts}"
             return KernelDiedError(f"{what}. It goes on with a new state (restart {count}).")
         self.end(f"it died of {cause}")
-        return KernelDiedError(f"{what}, after {self.tally.restarts} restarts, and is terminated. Launch a new one.")
+        return KernelDiedError(
+            f"{what}, after {counted(self.tally.restarts, 'restart')}, and is terminated. Launch a new one."
+        )
 
     def end(self, reason: str) -> None:
         """End at once, for this reason."""

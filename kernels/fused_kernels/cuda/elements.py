@@ -69,9 +69,10 @@ def run(operation: Any, library: Library, received: Mapping[str, Any], out: Any)
             raise DtypeError(f"{name}: {absent} is None, and an array or a number is needed.")
     views = views_of(name, library, given, outs)
     target = None if out is None else library.view(name, "out", out)
-    common = common_dtype(
-        name, {key: view.dtype for key, view in views.items()} or {"out": target.dtype if target else "float64"}
-    )
+    dtypes = {key: view.dtype for key, view in views.items()} or {"out": target.dtype if target else "float64"}
+    # Python's numbers take the arrays' dtype, NumPy's have one of their own, as on the CPU.
+    own = {key: value.dtype.name for key, value in received.items() if isinstance(value, np.generic)}
+    common = common_dtype(name, dtypes | own)
     shape = _shape(name, views)
     check_outs(name, () if target is None else (target,), common, (shape,))
     direct = target is not None and _writes(common, target.dtype)

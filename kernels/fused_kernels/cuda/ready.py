@@ -138,11 +138,12 @@ def described(
                 key.append(NoneType)
                 found.append(0)
             elif isinstance(value, _NUMBERS):
-                key.append(float)
+                key.append(type(value) if isinstance(value, np.generic) else float)
                 found.append(float(value))
             else:
                 return None
-        key += options
+        for option in options:
+            key += (type(option), option)  # 1, 1.0 and True are equal, and not all of them an axis
         for out in outs:
             if type(out) is not kind:
                 return None

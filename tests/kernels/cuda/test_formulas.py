@@ -36,6 +36,15 @@ def test_built_in_formulas_are_right_in_every_dtype(card, on_card, name: str, dt
     assert f"store<{16 // kind(dtype).itemsize}>" in launch.kernel.source
 
 
+@pytest.mark.parametrize("number", (2, 2.0, True, np.float32(2), np.float64(2), np.int64(2), np.float16(2)))
+def test_numbers_of_python_take_the_dtype_and_numpys_have_one(card, on_card, number) -> None:
+    x = np.linspace(-1, 1, 40, dtype=np.float32)
+    for _ in range(2):  # the second time as a call that is known
+        found = fk.scale(on_card(x), number).get()
+        assert found.dtype == fk.scale(x, number).dtype == (x * number).dtype
+        np.testing.assert_array_equal(found, x * number)
+
+
 def test_arrays_broadcast_from_any_strides_and_dtypes(card, on_card) -> None:
     rng = np.random.default_rng(3)
     x = rng.standard_normal((6, 5, 32)).astype(np.float32)

@@ -103,6 +103,12 @@ def test_errors_deaths_and_dead_letters(make: Make) -> None:
         assert runtime.launch("add").call((X, X)).shape == X.shape
 
 
+def test_lists_are_arrays_to_the_built_in_kernels() -> None:
+    with wb.Runtime(backend="cpu") as runtime:
+        assert runtime.launch("add").call(([1, 2], [3, 4])).tolist() == [4, 6]
+        assert runtime.launch("dot").call(([1, 2], [3, 4])) == 11
+
+
 class _Deadly:
     """What kills who looks at it."""
 

@@ -39,7 +39,17 @@ def _softmax(out, x, columns, wide: tl.constexpr, log: tl.constexpr, width: tl.c
 
 @triton.jit
 def _layer_norm(
-    out, total, x, residual, weight, bias, columns, eps, wide: tl.constexpr, adds: tl.constexpr, width: tl.constexpr
+    out,
+    total,
+    x,
+    residual,
+    weight,
+    bias,
+    columns,
+    eps: tl.constexpr,
+    wide: tl.constexpr,
+    adds: tl.constexpr,
+    width: tl.constexpr,
 ):
     row = tl.program_id(0).to(tl.int64) * columns
     at = tl.arange(0, width)
@@ -57,7 +67,7 @@ def _layer_norm(
 
 
 @triton.jit
-def _rms_norm(out, x, weight, columns, eps, wide: tl.constexpr, width: tl.constexpr):
+def _rms_norm(out, x, weight, columns, eps: tl.constexpr, wide: tl.constexpr, width: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * columns
     at = tl.arange(0, width)
     inside = at < columns

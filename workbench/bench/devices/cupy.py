@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -112,8 +112,11 @@ class CuPyDevice:
             self._stream.begin_capture()
             try:
                 returned = call()
-            finally:
-                graph = self._stream.end_capture()
+            except Exception:
+                with suppress(Exception):  # a capture that failed ends with an error of its own, which says less
+                    self._stream.end_capture()
+                raise
+            graph = self._stream.end_capture()
         return SimpleNamespace(replay=graph.launch, returned=returned, memory=memory)
 
     def _count(self, cycles: int) -> None:

@@ -48,10 +48,14 @@ class TorchDevice:
             stack.enter_context(self._torch.cuda.stream(self._stream))
             if cupy is not None:
                 stack.enter_context(cupy.cuda.Device(self._index))
-                made = getattr(cupy.cuda.Stream, "from_external", None)  # since CuPy 14
-                stream = made(self._stream) if made else cupy.cuda.ExternalStream(self._stream.cuda_stream)
-                stack.enter_context(stream)
+                stack.enter_context(self._for_cupy(cupy))
             yield
+
+    def _for_cupy(self, cupy: Any) -> Any:
+        """Return the stream as one of CuPy's: by the protocol of CuPy 14 and torch 2.10, or by its address."""
+        if hasattr(cupy.cuda.Stream, "from_external") and hasattr(self._stream, "__cuda_stream__"):
+            return cupy.cuda.Stream.from_external(self._stream)
+        return cupy.cuda.ExternalStream(self._stream.cuda_stream)
 
     def put(self, values: Any, dtype: str | None = None) -> Any:
         """Return a new tensor."""

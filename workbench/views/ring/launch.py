@@ -194,7 +194,14 @@ class LaunchForm(widgets.VBox):  # type: ignore[misc]
             form = "handler(state, payload)" if self.state.value.strip() else "handler(payload)"
             return f"Called as {form} for each message." if functions() else f"Define one in a cell: {form}."
         name = self.operation.value
-        return OPS[name].summary if name in OPS else "All rows that came so far, compared with the new ones."
+        return OPS[name].summary if name in OPS else _BUILT_IN[name]
+
+
+_BUILT_IN = {
+    "similarity_matrix": "All rows that came so far, compared with the new ones.",
+    "add": "The sums of the elements of two arrays; a message is both: ([1, 2], [3, 4]).",
+    "dot": "The sum of the products of the elements of two arrays; a message is both: ([1, 2], [3, 4]).",
+}
 
 
 def pipeline_launch(name: str, task: str, model: str, options: Mapping[str, Any] | None = None) -> Launch:
