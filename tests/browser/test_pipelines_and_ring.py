@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 CELL = """
 import workbench as wb
-from workbench.views import verdict_panel
+from workbench.views.pipelines import verdict_panel
 verdict_panel.BUDGET = 0
 app = wb.Workbench()
 app.select("Pipelines")

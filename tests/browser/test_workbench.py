@@ -251,7 +251,7 @@ def test_the_side_column_folds_above_the_main_one_where_it_is_narrow(notebook, a
 
 FEWER = """
 from functools import partial
-from workbench.views import race_panel
+from workbench.views.races import race_panel
 race_panel.sweep_in_process = partial(race_panel.sweep_in_process, shapes=[64, 1024, 16384], budget=0)
 race_panel.roofline_in_process = partial(
     race_panel.roofline_in_process, ops=["scale", "relu"], shape=[64, 64], budget=0

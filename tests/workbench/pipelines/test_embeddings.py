@@ -85,9 +85,11 @@ def test_what_is_alike_is_similar(minilm: Any) -> None:
     rows = pipe(TEXTS)
     assert pipe.similarity(rows, kitten) == pytest.approx(among[:, 1], abs=1e-5)
     assert pipe.similarity(rows[0], rows[1]) == pytest.approx(alike, abs=1e-5)
-    for wrong in (rows[None], rows.astype(complex), np.array("text")):
+    for wrong in (rows[None], rows.astype(complex)):
         with pytest.raises(InputError, match="Give texts, or embeddings of shape"):
             pipe.similarity(wrong)
+    with pytest.raises(InputError, match="ndarray without axes"):
+        pipe.similarity(np.array("text"))
     with pytest.raises(InputError, match="width 384 and 2"):
         pipe.similarity(rows, np.ones((3, 2)))
 

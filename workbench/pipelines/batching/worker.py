@@ -111,8 +111,8 @@ class Worker(Generic[Item, Result]):
         """Let the thread end before the interpreter does, which else kills it in the middle of a library's work."""
         if self._process != os.getpid():
             return  # a forked child that never used it: the thread is not here, and the lock may be taken for ever
-        self.closed = True
         with self._changed:
+            self.closed = True  # in one step with what follows: a thread that sees it first runs all that waits
             self._line.clear()
             self._changed.notify_all()
         self.join(_AT_EXIT)
