@@ -29,10 +29,26 @@ def dot(x: Any, y: Any) -> Any:
     return np.vdot(x, y) if isinstance(x, np.ndarray | Sequence) else (x * y).sum()
 
 
+def _of_two(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a function of one payload: two arrays as a tuple, or the arguments by name."""
+    run, names = spread(function), inspect.signature(function).parameters.keys()
+
+    def of_two(payload: Any) -> Any:
+        kind = type(payload)
+        if not ((kind is tuple and len(payload) == 2) or (kind is dict and {"x", "y"} <= payload.keys() <= names)):
+            what = f"{len(payload)} arguments" if kind in (tuple, dict) else kind.__name__
+            raise InputError(
+                f"{function.__name__} takes two arrays, as a tuple: kernel.call((x, y)), or by name; got {what}."
+            )
+        return run(payload)
+
+    return of_two
+
+
 BUILT_IN: Mapping[str, tuple[Callable[..., Any], Callable[[], Any] | None]] = {
     "similarity_matrix": (RowsKept.answer, RowsKept),
-    "add": (spread(add), None),
-    "dot": (spread(dot), None),
+    "add": (_of_two(add), None),
+    "dot": (_of_two(dot), None),
 }
 """Kernels that come with the workbench: a handler, and what makes its state."""
 ON_CARD = ("scale", "softmax")

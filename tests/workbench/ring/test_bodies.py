@@ -107,6 +107,9 @@ def test_lists_are_arrays_to_the_built_in_kernels() -> None:
     with wb.Runtime(backend="cpu") as runtime:
         assert runtime.launch("add").call(([1, 2], [3, 4])).tolist() == [4, 6]
         assert runtime.launch("dot").call(([1, 2], [3, 4])) == 11
+        for wrong in (X, (X,), (X, X, X), {"x": X}):
+            with pytest.raises(InputError, match="add takes two arrays, as a tuple"):
+                runtime["add"].call(wrong)
 
 
 class _Deadly:
