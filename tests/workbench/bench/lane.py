@@ -196,3 +196,15 @@ def kernel(function: Callable[..., Any], lane: Lane | None = None) -> Callable[.
         return made
 
     return call
+
+
+@contextmanager
+def opened() -> Iterator[Lane]:
+    """Give a lane whose arrays the kernels know, and close it."""
+    library, made = Cells(), Lane()
+    arrays.libraries.append(library)
+    try:
+        yield made
+    finally:
+        made.close()
+        arrays.libraries.remove(library)

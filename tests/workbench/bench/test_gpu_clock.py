@@ -10,24 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fused_kernels.cuda import arrays
 from workbench.bench.contenders import Entry
 from workbench.bench.racing.gpu_clock import COLD_CALLS, QUEUE, GpuClock
 from workbench.bench.rooflines.copying import copied
 
-from .lane import Cells, Lane, kernel
+from .lane import Lane, kernel, opened
 
 add = kernel(lambda x: x + 1)
 
 
 @pytest.fixture
 def lane() -> Iterator[Lane]:
-    library = Cells()
-    arrays.libraries.append(library)
-    made = Lane()
-    yield made
-    made.close()
-    arrays.libraries.remove(library)
+    with opened() as made:
+        yield made
 
 
 def entry(lane: Lane, function: Any = add) -> Entry:

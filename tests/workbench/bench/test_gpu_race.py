@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as some_arrays
 
 import workbench as wb
-from fused_kernels.cuda import arrays
 from workbench.bench.past.against import against
 from workbench.bench.race import Race
 from workbench.bench.racing.far_values import rounded
 from workbench.errors import InputError
 
-from .lane import Cell, Cells, Lane, kernel
+from .lane import Cell, Lane, kernel, opened
 from .planted import Cheats, Function
 
 x = np.random.default_rng(3).standard_normal((20, 30)).astype(np.float32)
@@ -36,12 +35,8 @@ def steps(x: Cell, out: Cell | None = None) -> Any:
 
 @pytest.fixture(scope="module")
 def lane() -> Iterator[Lane]:
-    library = Cells()
-    arrays.libraries.append(library)
-    made = Lane()
-    yield made
-    made.close()
-    arrays.libraries.remove(library)
+    with opened() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
